@@ -1,0 +1,12 @@
+//! The durable log as a port: append, pull, settle, dead letters.
+//!
+//! Two adapters keep the same promises (one conformance suite judges both): [`jetstream`] for
+//! every running system, [`memory`] for tests and simulation only. What the events mean, and who
+//! wants them, is not known here.
+
+mod port;
+
+pub use port::{
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Log, MessageId, Pending,
+    Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,
+};

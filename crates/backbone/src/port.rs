@@ -1,0 +1,292 @@
+//! The port: what a stage may ask of the durable log.
+
+use std::{
+    fmt,
+    future::Future,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use tidegate_event::Event;
+
+/// A durable log of events.
+pub trait Log: Clone + Send + Sync + 'static {
+    /// Where one consumer's events come from.
+    type Source: Source;
+
+    /// Appends one event. `Ok` means that it is durable.
+    ///
+    /// The future may be dropped; the event may then be stored or not.
+    fn append(&self, append: Append) -> impl Future<Output = Result<Stored, AppendError>> + Send;
+
+    /// Stores one dead letter. `Ok` means that it is durable.
+    fn bury(&self, letter: DeadLetter)
+    -> impl Future<Output = Result<Stored, AppendError>> + Send;
+
+    /// Creates the durable consumer, or brings it to `spec` without moving its position, and
+    /// opens it.
+    fn open(
+        &self,
+        spec: ConsumerSpec,
+    ) -> impl Future<Output = Result<Self::Source, ControlError>> + Send;
+
+    /// Deletes a durable consumer with its position. One that does not exist is no error.
+    fn remove(&self, consumer: &str) -> impl Future<Output = Result<(), ControlError>> + Send;
+
+    /// The durable consumers that this log made, with what each still has to deliver.
+    fn consumers(&self) -> impl Future<Output = Result<Vec<Pending>, ControlError>> + Send;
+
+    /// `Ok` when the log exists, answers, and could take an event now.
+    fn ready(&self) -> impl Future<Output = Result<(), ControlError>> + Send;
+}
+
+/// The events of one durable consumer.
+///
+/// Any number of processes may open the same consumer; each event goes to one of them.
+pub trait Source: Send + 'static {
+    /// How one delivery is settled.
+    type Receipt: Receipt;
+
+    /// Waits until there is at least one event, and returns up to `max` (at least 1).
+    ///
+    /// The log never has more than `max` events under way to this source, so whoever calls with
+    /// the room that it has is never handed more than it can hold. Cancel-safe.
+    fn pull(
+        &mut self,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery<Self::Receipt>>, SourceError>> + Send;
+
+    /// Stops pulling. Events that are under way and were not returned are handed back, so that
+    /// they are delivered again at once, here or elsewhere.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// One event as a consumer got it. Unsettled within the consumer's `ack_wait`, it comes again.
+#[derive(Debug)]
+pub struct Delivery<R> {
+    /// The event, or why what is stored is none.
+    pub event: Result<Event, Unreadable>,
+    /// Its place in the log.
+    pub sequence: u64,
+    /// How often it was delivered to this consumer, this time included: 1 at first.
+    pub attempt: u32,
+    /// When the log stored it.
+    pub stored_at: SystemTime,
+    /// How to settle it.
+    pub receipt: R,
+}
+
+/// How a delivery is settled.
+pub trait Receipt: fmt::Debug + Send + Sync + 'static {
+    /// Settles it, or asks for more time. `Ok` means sent, not confirmed: a lost settlement is a
+    /// second delivery, never a lost event.
+    fn settle(&self, settle: Settle) -> impl Future<Output = Result<(), SettleError>> + Send;
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settle {
+    /// Done; never again to this consumer.
+    Ack,
+    /// Deliver it again after the delay. Waits in the log, not here.
+    Retry {
+        /// How long it waits; zero for at once.
+        delay: Duration,
+    },
+    /// Never again to this consumer, though it was not delivered.
+    Terminate,
+    /// Still working: `ack_wait` starts again.
+    Progress,
+}
+
+/// One event on its way into the log.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Where it goes; see [`crate::subject`].
+    pub subject: String,
+    /// Under which id a repeated append within the duplicate window is the same event; `None`
+    /// switches deduplication off.
+    pub message_id: Option<MessageId>,
+    /// The event.
+    pub event: Event,
+}
+
+/// The identity of an append, for deduplication.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(pub String);
+
+/// The durable acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in the log.
+    pub sequence: u64,
+    /// It was there already, under the same message id.
+    pub duplicate: bool,
+}
+
+/// A durable consumer, as its subscription wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerSpec {
+    /// The durable name; no two subscriptions share one.
+    pub name: String,
+    /// For people: whose consumer it is.
+    pub description: String,
+    /// Subjects to read, wildcards allowed; none means all events.
+    pub filters: Vec<String>,
+    /// Where a new consumer begins. An existing one keeps its position.
+    pub start: Start,
+    /// After which time without a settlement an event comes again.
+    pub ack_wait: Duration,
+    /// Most events that may be unsettled at once, waiting retries included.
+    pub unsettled_max: u32,
+}
+
+/// Where a new consumer begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the events stored from now on.
+    #[default]
+    New,
+    /// With the oldest event that the log holds.
+    All,
+}
+
+/// What a durable consumer still has to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The durable name.
+    pub name: String,
+    /// For people: whose consumer it is.
+    pub description: String,
+    /// Events not yet delivered once.
+    pub undelivered: u64,
+    /// Events delivered and not settled, waiting retries included.
+    pub unsettled: u64,
+}
+
+/// An event that could not be delivered, byte for byte, and why.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The consumer that gave it up.
+    pub consumer: String,
+    /// Namespace of its subscription.
+    pub namespace: String,
+    /// Name of its subscription.
+    pub subscription: String,
+    /// The event, or what is stored in its place.
+    pub event: Result<Event, Unreadable>,
+    /// The event's place in the log.
+    pub sequence: u64,
+    /// A stable code from a closed set.
+    pub reason: &'static str,
+    /// The last failure, for people.
+    pub detail: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When the log stored it.
+    pub stored_at: SystemTime,
+}
+
+/// A stored message that is no CloudEvent, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What is wrong with it.
+    pub reason: String,
+    /// The message's headers.
+    pub headers: Vec<(ByteString, ByteString)>,
+    /// The message's payload.
+    pub payload: Bytes,
+}
+
+/// Why an event is not known to be durable.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The log has no room left.
+    #[error("the log's storage is full: {detail}")]
+    Full {
+        /// The log's own words.
+        detail: String,
+    },
+    /// Larger than the log takes.
+    #[error("the message has {bytes} bytes, the log takes {bytes_max}")]
+    TooLarge {
+        /// Its size with attributes.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// Too many appends wait for their acknowledgement.
+    #[error("{in_flight_max} appends wait for their acknowledgement already")]
+    Busy {
+        /// The limit.
+        in_flight_max: usize,
+    },
+    /// No connection to the log, or it was lost meanwhile; the event may be stored or not.
+    #[error("the log is unreachable: {detail}")]
+    Unreachable {
+        /// What is known.
+        detail: String,
+    },
+    /// No acknowledgement in time; the event may be stored or not.
+    #[error("no acknowledgement from the log within {waited:?}")]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The log refused for a reason of its own.
+    #[error("the log refused the event: {detail} (code {code})")]
+    Refused {
+        /// JetStream's error code.
+        code: u64,
+        /// The log's own words.
+        detail: String,
+    },
+}
+
+impl AppendError {
+    /// Whether the same append may succeed a moment later.
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Full { .. } | Self::TooLarge { .. } | Self::Busy { .. } | Self::Refused { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// A consumer could not be made, changed, or asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{action}: {detail}")]
+pub struct ControlError {
+    /// What was tried.
+    pub action: String,
+    /// Why it failed.
+    pub detail: String,
+}
+
+/// A source cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The consumer is gone; it must be opened anew.
+    #[error("the consumer {name} no longer exists")]
+    Gone {
+        /// The durable name.
+        name: String,
+    },
+    /// The connection is lost; it may come back, so pull again.
+    #[error("the log is unreachable: {detail}")]
+    Unreachable {
+        /// What is known.
+        detail: String,
+    },
+}
+
+/// A settlement could not be sent; the event will come again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the settlement could not be sent: {detail}")]
+pub struct SettleError {
+    /// What is known.
+    pub detail: String,
+}

@@ -1,0 +1,1 @@
+//! One subscription's loop: flow control, retry schedule, settle, dead letter.

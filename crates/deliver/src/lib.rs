@@ -1,0 +1,1 @@
+//! One attempt at one sink: request, timeout, classification of the answer.

@@ -1,0 +1,1 @@
+//! Events into the durable log: subject, message id, backpressure, the durable acknowledgement.

@@ -1,0 +1,1 @@
+//! The HTTP doors: server, limits, status codes.

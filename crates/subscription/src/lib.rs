@@ -1,0 +1,1 @@
+//! Subscription documents: parsing, validation, matching. Pure.

@@ -1,0 +1,1 @@
+//! Real servers and scripted sinks for tests.

@@ -15,14 +15,16 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Where one consumer's events come from.
     type Source: Source;
 
-    /// Appends one event. `Ok` means that it is durable.
+    /// Appends one event. `Ok` means that it is durable. Answers within a bound of its own.
     ///
     /// The future may be dropped; the event may then be stored or not.
-    fn append(&self, append: Append) -> impl Future<Output = Result<Stored, AppendError>> + Send;
+    fn append(&self, append: &Append) -> impl Future<Output = Result<Stored, AppendError>> + Send;
 
     /// Stores one dead letter. `Ok` means that it is durable.
-    fn bury(&self, letter: DeadLetter)
-    -> impl Future<Output = Result<Stored, AppendError>> + Send;
+    fn bury(
+        &self,
+        letter: &DeadLetter,
+    ) -> impl Future<Output = Result<Stored, AppendError>> + Send;
 
     /// Creates the durable consumer, or brings it to `spec` without moving its position, and
     /// opens it.

@@ -1,0 +1,92 @@
+//! The one place where a failure becomes an HTTP answer.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tidegate_backbone::Stored;
+use tidegate_normalize::legacy;
+use tidegate_receive::{Door, EventOutcome, Refusal};
+
+/// When a sender may come again after something that passes by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When a sender may come again after the log was full or away: it takes people, or a restart.
+const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(5);
+
+/// The request is no event, or not a legal one.
+pub(super) fn of_input(door: Door, error: &tidegate_normalize::Error) -> Refusal {
+    let status = error.status();
+    Refusal {
+        code: error.code(),
+        status,
+        title: title(status),
+        detail: error.to_string(),
+        retry_after: None,
+        legacy_body: error.legacy().map(|refusal| refusal.body()),
+        events: Vec::new(),
+    }
+    .at(door)
+}
+
+/// The event was not stored.
+pub(super) fn of_publish(door: Door, error: &tidegate_publish::Error) -> Refusal {
+    use tidegate_publish::Error;
+    let (status, retry_after) = match error {
+        Error::SubjectTooLong(_) => (StatusCode::BAD_REQUEST, None),
+        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        Error::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, Some(RETRY_AFTER)),
+        Error::StorageFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, Some(RETRY_AFTER_OUTAGE)),
+        Error::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_OUTAGE)),
+        Error::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_OUTAGE)),
+    };
+    Refusal {
+        code: error.code(),
+        status,
+        title: title(status),
+        detail: error.to_string(),
+        retry_after,
+        legacy_body: None,
+        events: Vec::new(),
+    }
+    .at(door)
+}
+
+/// Some events of a batch were not stored; the first failure gives the status.
+pub(super) fn of_batch(
+    door: Door,
+    results: &[Result<Stored, tidegate_publish::Error>],
+) -> Option<Refusal> {
+    let first = results.iter().find_map(|result| result.as_ref().err())?;
+    let stored = results.iter().filter(|result| result.is_ok()).count();
+    let mut refusal = of_publish(door, first);
+    refusal.detail = format!("{stored} of {} events are stored: {first}", results.len());
+    refusal.events = results
+        .iter()
+        .enumerate()
+        .map(|(index, result)| EventOutcome {
+            index,
+            stored: result.is_ok(),
+            code: result.as_ref().err().map(tidegate_publish::Error::code),
+            detail: result.as_ref().err().map(ToString::to_string),
+        })
+        .collect();
+    Some(refusal)
+}
+
+/// The legacy door has bodies of its own for what the log does.
+trait At {
+    fn at(self, door: Door) -> Self;
+}
+
+impl At for Refusal {
+    fn at(mut self, door: Door) -> Self {
+        if door == Door::Legacy && self.legacy_body.is_none() {
+            self.legacy_body = Some(legacy::backend(self.status.as_u16(), &self.detail));
+        }
+        self
+    }
+}
+
+fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Refused")
+}

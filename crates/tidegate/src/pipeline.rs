@@ -1,0 +1,106 @@
+//! Where the stages meet: receive → normalize → publish → consume → deliver.
+//!
+//! ```text
+//!            one worker (thread, runtime, connections) per core
+//!  ┌───────────────────────────────────────────────────────────────────┐
+//!  │ receive ─► intake: normalize ─► publish ═══► JetStream (events)   │
+//!  │                                                  ║                │
+//!  │ sink ◄── attempt: deliver ◄── consume ◄══════════╝                │
+//!  │                                  └═► JetStream (dead letters)     │
+//!  └───────────────────────────────────────────────────────────────────┘
+//!            control: subscription folder ─► workers; storage reclaimed
+//! ```
+
+mod attempt;
+mod control;
+mod worker;
+
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_publish::Admission;
+use tidegate_receive::Server;
+use tokio::sync::watch;
+
+use self::{control::Control, worker::Worker};
+use crate::{config::Config, subscriptions::Folder};
+
+/// All stages of one process, running.
+pub struct Pipeline {
+    receive_addr: SocketAddr,
+    log: Jetstream,
+    control: Control,
+    workers: Vec<Worker>,
+    draining: watch::Sender<bool>,
+}
+
+impl Pipeline {
+    /// Brings the streams to their configuration, opens the doors and starts every Subscription.
+    pub async fn start(
+        config: &Config,
+        nats_url: &str,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Self> {
+        let log = Jetstream::connect(&config.backbone, nats_url, "tidegate-control").await?;
+        for drift in log.ensure().await.context("the streams could not be made")? {
+            tracing::warn!(%drift, "a stream differs from its configuration");
+        }
+        let server = Server::bind(&config.receive)
+            .with_context(|| format!("receive.listen: cannot listen on {}", config.receive.listen))?;
+        let receive_addr = server.local_addr();
+        let (draining, drained) = watch::channel(false);
+        let (subscriptions, subscribed) = watch::channel(Arc::default());
+        let shared = worker::Shared {
+            config: Arc::new(config.clone()),
+            nats_url: nats_url.into(),
+            admission: Admission::new(&config.publish),
+            limits: server.limits(),
+            subscriptions: subscribed,
+            draining: drained,
+            metrics: worker::Metrics::register(registry),
+        };
+        let mut workers = Vec::new();
+        for (index, listener) in server.into_listeners().into_iter().enumerate() {
+            workers.push(Worker::start(index, listener, shared.clone()).await?);
+        }
+        let folder = Folder::new(config.subscriptions_folder());
+        let commands = workers.iter().map(Worker::commands).collect();
+        let control = Control::start(config, log.clone(), folder, commands, subscriptions).await;
+        Ok(Self { receive_addr, log, control, workers, draining })
+    }
+
+    /// Where the doors are.
+    pub fn receive_addr(&self) -> SocketAddr {
+        self.receive_addr
+    }
+
+    /// `Ok` when an event would be stored now; otherwise why not.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.log.ready().await.map_err(|error| error.to_string())
+    }
+
+    /// Closes the doors, stops pulling, and waits up to `grace` for what is under way.
+    pub async fn shutdown(self, grace: Duration) {
+        self.control.stop().await;
+        // Nobody listens when every worker has ended already.
+        let _ = self.draining.send(true);
+        let ended = async {
+            for worker in self.workers {
+                worker.ended().await;
+            }
+        };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            tracing::warn!(?grace, "not everything ended within the grace; it is delivered again");
+        }
+    }
+}
+
+/// How many workers the configuration asks for.
+pub fn workers(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        threads => threads,
+    }
+}

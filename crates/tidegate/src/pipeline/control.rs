@@ -1,0 +1,194 @@
+//! What runs once a process: the Subscription folder, and the room in the log.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_subscription::Subscription;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::worker::{Command, Subscriptions};
+use crate::{
+    config::Config,
+    subscriptions::{Folder, Loaded},
+};
+
+/// How often the room in the log is looked at. At 100,000 events of 1 KiB a second, a log of
+/// 4 GiB gets 2 % fuller meanwhile; the mark for reclaiming is 80 %.
+const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a consumer outlives its Subscription, so that a file which is being replaced, or was
+/// deleted by mistake, loses nothing.
+const REMOVE_AFTER: Duration = Duration::from_secs(60);
+
+/// The running control task.
+pub(super) struct Control {
+    task: JoinHandle<()>,
+}
+
+impl Control {
+    pub(super) async fn start(
+        config: &Config,
+        log: Jetstream,
+        folder: Folder,
+        workers: Vec<mpsc::Sender<Command>>,
+        subscriptions: watch::Sender<Subscriptions>,
+    ) -> Self {
+        let mut state = State {
+            log,
+            workers,
+            subscriptions,
+            running: HashMap::new(),
+            removed: HashMap::new(),
+            next: 0,
+        };
+        let mut folder = folder;
+        state.apply(folder.load()).await;
+        state.report_orphans().await;
+        let poll = config.subscriptions.poll_interval;
+        Self { task: tokio::spawn(state.run(folder, poll)) }
+    }
+
+    pub(super) async fn stop(self) {
+        self.task.abort();
+        // Aborted is how it ends.
+        let _ = self.task.await;
+    }
+}
+
+struct State {
+    log: Jetstream,
+    workers: Vec<mpsc::Sender<Command>>,
+    subscriptions: watch::Sender<Subscriptions>,
+    /// By id: the Subscription, and the worker that delivers for it.
+    running: HashMap<String, (Arc<Subscription>, usize)>,
+    /// By consumer: when its Subscription went.
+    removed: HashMap<String, Instant>,
+    next: usize,
+}
+
+impl State {
+    async fn run(mut self, mut folder: Folder, poll: Duration) {
+        let mut poll = interval(poll);
+        let mut reclaim = interval(RECLAIM_EVERY);
+        for ticker in [&mut poll, &mut reclaim] {
+            ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            tokio::select! {
+                _ = poll.tick() => {
+                    if let Some(loaded) = folder.poll() {
+                        self.apply(loaded).await;
+                    }
+                    self.remove_old().await;
+                }
+                _ = reclaim.tick() => match self.log.reclaim().await {
+                    Ok(reclaimed) if reclaimed.events == 0 => {}
+                    Ok(reclaimed) => tracing::info!(?reclaimed, "settled events purged for room"),
+                    Err(error) => tracing::debug!(%error, "the room in the log is not known"),
+                },
+            }
+        }
+    }
+
+    /// Brings what runs to what the folder says.
+    async fn apply(&mut self, loaded: Loaded) {
+        for mistake in &loaded.mistakes {
+            tracing::error!(%mistake, "a subscription is not usable");
+        }
+        let wanted: HashMap<String, Arc<Subscription>> = loaded
+            .subscriptions
+            .into_iter()
+            .map(|subscription| (subscription.id(), Arc::new(subscription)))
+            .collect();
+        let gone: Vec<String> =
+            self.running.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
+        for id in gone {
+            if let Some((subscription, worker)) = self.running.remove(&id) {
+                tracing::info!(subscription = id, "subscription removed");
+                self.removed.insert(subscription.consumer_name(), Instant::now());
+                self.tell(worker, Command::Stop(id)).await;
+            }
+        }
+        for (id, subscription) in wanted {
+            let worker = match self.running.get(&id) {
+                Some((running, _)) if **running == *subscription => continue,
+                Some((_, worker)) => *worker,
+                None => self.next_worker(),
+            };
+            tracing::info!(subscription = id, sink = %subscription.sink, "subscription runs");
+            self.removed.remove(&subscription.consumer_name());
+            self.tell(worker, Command::Run(Arc::clone(&subscription))).await;
+            self.running.insert(id, (subscription, worker));
+        }
+        let running = self.running.values().map(|(subscription, _)| Arc::clone(subscription));
+        self.subscriptions.send_replace(Arc::new(running.collect()));
+    }
+
+    async fn tell(&self, worker: usize, command: Command) {
+        if let Some(worker) = self.workers.get(worker) {
+            if worker.send(command).await.is_err() {
+                tracing::error!("a worker has ended");
+            }
+        }
+    }
+
+    fn next_worker(&mut self) -> usize {
+        self.next = (self.next + 1) % self.workers.len().max(1);
+        self.next
+    }
+
+    /// Deletes the consumers of Subscriptions that are gone for good.
+    async fn remove_old(&mut self) {
+        let now = Instant::now();
+        let old: Vec<String> = self
+            .removed
+            .iter()
+            .filter(|(_, since)| now.duration_since(**since) >= REMOVE_AFTER)
+            .map(|(consumer, _)| consumer.clone())
+            .collect();
+        for consumer in old {
+            match self.log.remove(&consumer).await {
+                Ok(()) => {
+                    tracing::info!(consumer, "consumer of a removed subscription deleted");
+                    self.removed.remove(&consumer);
+                }
+                Err(error) => tracing::warn!(consumer, %error, "consumer not deleted yet"),
+            }
+        }
+    }
+
+    /// Names consumers without a Subscription: they hold room in the log, and deleting them
+    /// would lose what they have not delivered. That is for an operator to decide.
+    async fn report_orphans(&self) {
+        let consumers = match self.log.consumers().await {
+            Ok(consumers) => consumers,
+            Err(error) => {
+                tracing::warn!(%error, "consumers without a subscription are not known");
+                return;
+            }
+        };
+        for consumer in consumers {
+            let known = self
+                .running
+                .values()
+                .any(|(subscription, _)| subscription.consumer_name() == consumer.name);
+            if !known {
+                tracing::warn!(
+                    consumer = consumer.name,
+                    description = consumer.description,
+                    undelivered = consumer.undelivered,
+                    unsettled = consumer.unsettled,
+                    "a consumer has no subscription and holds room in the log"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! One thread with a single-threaded runtime: a listener, connections of its own, and its share
+//! of the Subscriptions.
+
+use std::{collections::HashMap, net::TcpListener, sync::Arc, thread};
+
+use anyhow::{Context, anyhow};
+use prometheus_client::registry::Registry;
+use tidegate_backbone::jetstream::Jetstream;
+use tidegate_deliver::Client;
+use tidegate_publish::{Admission, Publisher};
+use tidegate_receive::SharedLimits;
+use tidegate_subscription::Subscription;
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+use super::attempt::SinkAttempt;
+use crate::{config::Config, intake::Intake};
+
+/// Commands that may wait for a worker; the control task waits beyond that.
+const COMMANDS_MAX: usize = 64;
+
+/// The Subscriptions that run now.
+pub(crate) type Subscriptions = Arc<Vec<Arc<Subscription>>>;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Deliver for this Subscription; in the place of an older form of it, if there is one.
+    Run(Arc<Subscription>),
+    /// Deliver no longer for the Subscription of this id.
+    Stop(String),
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) nats_url: Arc<str>,
+    pub(super) admission: Admission,
+    pub(super) limits: SharedLimits,
+    pub(super) subscriptions: watch::Receiver<Subscriptions>,
+    pub(super) draining: watch::Receiver<bool>,
+    pub(super) metrics: Metrics,
+}
+
+/// The metrics of every stage.
+#[derive(Clone)]
+pub(super) struct Metrics {
+    receive: tidegate_receive::Metrics,
+    publish: tidegate_publish::Metrics,
+    consume: tidegate_consume::Metrics,
+    deliver: tidegate_deliver::Metrics,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            receive: tidegate_receive::Metrics::register(registry),
+            publish: tidegate_publish::Metrics::register(registry),
+            consume: tidegate_consume::Metrics::register(registry),
+            deliver: tidegate_deliver::Metrics::register(registry),
+        }
+    }
+}
+
+/// A running worker.
+pub(super) struct Worker {
+    commands: mpsc::Sender<Command>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Worker {
+    /// Starts the thread and waits until its connections stand.
+    pub(super) async fn start(
+        index: usize,
+        listener: TcpListener,
+        shared: Shared,
+    ) -> anyhow::Result<Self> {
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let (up, is_up) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
+                Err(error) => drop(up.send(Err(anyhow!(error).context("no runtime")))),
+            }
+            drop(end.send(()));
+        })?;
+        is_up.await.context("a worker ended before it began")??;
+        Ok(Self { commands, ended })
+    }
+
+    pub(super) fn commands(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
+    }
+
+    /// Waits for the thread's end.
+    pub(super) async fn ended(self) {
+        drop(self.commands);
+        // An error means that the thread is gone: ended too.
+        let _ = self.ended.await;
+    }
+}
+
+async fn work(
+    index: usize,
+    listener: TcpListener,
+    shared: Shared,
+    mut commands: mpsc::Receiver<Command>,
+    up: oneshot::Sender<anyhow::Result<()>>,
+) {
+    let (publish_log, mut deliveries) = match connect(index, &shared).await {
+        Ok(connected) => connected,
+        Err(error) => return drop(up.send(Err(error))),
+    };
+    drop(up.send(Ok(())));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(listener, publish_log, shared.clone()));
+    let mut draining = shared.draining.clone();
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Run(subscription)) => deliveries.run(subscription, &shared),
+                Some(Command::Stop(id)) => deliveries.stop(&id),
+                None => break,
+            },
+            _ = draining.wait_for(|draining| *draining) => break,
+        }
+    }
+    deliveries.stop_all().await;
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, Deliveries)> {
+    let config = &shared.config;
+    let name = |what: &str| format!("tidegate-{what}-{index}");
+    let publish =
+        Jetstream::connect(&config.backbone, &shared.nats_url, &name("publish")).await?;
+    let consume =
+        Jetstream::connect(&config.backbone, &shared.nats_url, &name("consume")).await?;
+    let client = Client::new(&config.deliver, shared.metrics.deliver.clone())?;
+    Ok((publish, Deliveries { log: consume, client, running: HashMap::new() }))
+}
+
+async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
+    let config = &shared.config;
+    let publisher = Publisher::new(
+        &config.publish,
+        log.clone(),
+        &config.backbone.events_root(),
+        shared.admission.clone(),
+        shared.metrics.publish.clone(),
+    );
+    let intake =
+        Intake::new(publisher, log, shared.subscriptions.clone(), config.receive.batch_events_max);
+    let mut draining = shared.draining.clone();
+    let drain = async move {
+        // An error means that the pipeline is gone, which ends this worker as well.
+        let _ = draining.wait_for(|draining| *draining).await;
+    };
+    tidegate_receive::serve(
+        listener,
+        config.receive.clone(),
+        intake,
+        shared.metrics.receive.clone(),
+        shared.limits.clone(),
+        drain,
+    )
+    .await;
+}
+
+/// The Subscriptions that this worker delivers for.
+struct Deliveries {
+    log: Jetstream,
+    client: Client,
+    running: HashMap<String, Running>,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Deliveries {
+    fn run(&mut self, subscription: Arc<Subscription>, shared: &Shared) {
+        let config = &shared.config;
+        let id = subscription.id();
+        let attempt =
+            match SinkAttempt::new(self.client.clone(), &subscription, config.deliver.timeout) {
+                Ok(attempt) => attempt,
+                Err(error) => {
+                    tracing::error!(subscription = id, %error, "the sink cannot be used");
+                    return;
+                }
+            };
+        let before = self.running.remove(&id);
+        let (stop, mut stopped) = watch::channel(false);
+        let service = tidegate_consume::Service::new(
+            config.consume.clone(),
+            config.backbone.events_root(),
+            subscription,
+            self.log.clone(),
+            attempt,
+            shared.metrics.consume.clone(),
+            rand_seed(),
+        );
+        let grace = config.shutdown.grace;
+        let task = tokio::spawn(async move {
+            // The older form hands back what it holds before the new one begins.
+            if let Some(before) = before {
+                before.end().await;
+            }
+            let until = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            service.run(until, grace).await;
+        });
+        self.running.insert(id, Running { stop, task });
+    }
+
+    fn stop(&mut self, id: &str) {
+        if let Some(running) = self.running.remove(id) {
+            tokio::spawn(running.end());
+        }
+    }
+
+    async fn stop_all(&mut self) {
+        for running in self.running.values() {
+            let _ = running.stop.send(true);
+        }
+        for (_, running) in self.running.drain() {
+            running.end().await;
+        }
+    }
+}
+
+impl Running {
+    async fn end(self) {
+        // An error means that the loop has ended already.
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a delivery loop ended by a panic");
+        }
+    }
+}
+
+/// A seed for jitter: two processes must not retry in step.
+fn rand_seed() -> u64 {
+    fastrand::u64(..)
+}

@@ -1,0 +1,82 @@
+//! kill -9 in the middle of a load: every event answered with 2xx reaches the sink.
+
+use std::collections::HashSet;
+
+use crate::harness::{
+    ListenProcess, Progress, Tidegate, free_address, numbers, publish_all, signal, subscription,
+};
+
+const EVENTS: usize = 5_000;
+const KILL_AFTER: usize = 1_500;
+
+/// What a process that is killed held may come again, and no more: its window, what it had
+/// fetched, and what the server had not yet written of its acknowledgements.
+const DUPLICATES_MAX: usize = EVENTS / 10;
+
+/// Short, so that what a killed process held comes again soon.
+const CONFIGURATION: &str = "consume: { ack_wait: 2s, retry: { backoff_delay: 100ms, backoff_max: 1s } }\n\
+                             deliver: { timeout: 5s, connect_timeout: 1s }\n";
+
+async fn loaded(sink: std::net::SocketAddr) -> (Tidegate, Progress, tokio::task::JoinHandle<usize>) {
+    let document = subscription("all", "/load", "load.v1", &format!("http://{sink}/"))
+        + "  config: { maxInFlightMessages: \"50\" }\n";
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    let progress = Progress::default();
+    let load = tokio::spawn({
+        let (address, progress) = (tidegate.receive, progress.clone());
+        async move { publish_all(address, "/load", "load.v1", EVENTS, progress).await }
+    });
+    progress.reached(KILL_AFTER).await;
+    (tidegate, progress, load)
+}
+
+/// Everything arrived, and few of it twice.
+fn judge(what: &str, received: &[String], failures: usize, tidegate: &Tidegate) {
+    let distinct: HashSet<String> = received.iter().cloned().collect();
+    let lost: Vec<_> = numbers(EVENTS).difference(&distinct).take(5).cloned().collect();
+    let duplicates = received.len() - distinct.len();
+    println!("{what} killed: {failures} failed requests, {duplicates} duplicates");
+    assert!(lost.is_empty(), "lost {lost:?}: {}", tidegate.log());
+    assert!(duplicates <= DUPLICATES_MAX, "{duplicates} duplicates");
+}
+
+/// The log's server may die at any moment; an acknowledgement outlives it.
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_nats_server_is_killed() {
+    let mut function = ListenProcess::start(free_address()).await;
+    let (tidegate, _, load) = loaded(function.address).await;
+    signal(tidegate.nats_pid, "KILL");
+    let failures = load.await.unwrap();
+    function.received(EVENTS).await;
+    judge("nats-server", &function.ids(), failures, &tidegate);
+}
+
+/// The gateway and dispatcher may die at any moment, leaving their nats-server behind.
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_tidegate_is_killed() {
+    let mut function = ListenProcess::start(free_address()).await;
+    let (mut tidegate, _, load) = loaded(function.address).await;
+    tidegate.kill();
+    tidegate.start().await;
+    let failures = load.await.unwrap();
+    assert!(failures > 0, "the kill was not felt");
+    function.received(EVENTS).await;
+    judge("tidegate", &function.ids(), failures, &tidegate);
+}
+
+/// A Function may die with requests in its hands.
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_sink_is_killed() {
+    let mut first = ListenProcess::start(free_address()).await;
+    let (tidegate, progress, load) = loaded(first.address).await;
+    first.received(500).await;
+    first.kill();
+    let before = first.ids();
+    progress.reached(KILL_AFTER + 500).await;
+    let mut second = ListenProcess::start(first.address).await;
+    let failures = load.await.unwrap();
+    assert_eq!(failures, 0, "a dead sink is no concern of a publisher");
+    let seen: HashSet<String> = before.iter().cloned().collect();
+    second.received_beside(&seen, EVENTS).await;
+    judge("the sink", &[before, second.ids()].concat(), failures, &tidegate);
+}

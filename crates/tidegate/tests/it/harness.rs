@@ -1,0 +1,302 @@
+//! Starts, kills and restarts the real binary, and sends events at full speed.
+
+use std::{
+    collections::HashSet,
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tidegate_testkit::{Answer, Client};
+
+/// Longer than anything here should take on a loaded machine; only ever reached by a failure.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A data directory, a configuration, and at most one running process.
+pub struct Tidegate {
+    pub dir: TempDir,
+    pub receive: SocketAddr,
+    pub admin: SocketAddr,
+    pub nats_pid: u32,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Tidegate {
+    /// Starts with `subscriptions` (YAML documents) and extra configuration lines.
+    pub async fn up(subscriptions: &str, configuration: &str) -> Self {
+        Self::up_with(subscriptions, configuration, &[]).await
+    }
+
+    /// As [`Self::up`], with further arguments.
+    pub async fn up_with(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("subscriptions")).unwrap();
+        fs::write(dir.path().join("subscriptions/subscriptions.yaml"), subscriptions).unwrap();
+        // A port that stays the same over restarts, so that publishers find it again.
+        let receive = free_address();
+        let fixed = format!(
+            "receive: {{ listen: \"{receive}\", threads: 2 }}\n\
+             admin: {{ listen: \"127.0.0.1:0\" }}\n\
+             subscriptions: {{ folder: subscriptions, poll_interval: 100ms }}\n"
+        );
+        fs::write(dir.path().join("tidegate.yaml"), fixed + configuration).unwrap();
+        let mut tidegate = Self {
+            dir,
+            receive,
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            nats_pid: 0,
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            child: None,
+        };
+        tidegate.start().await;
+        tidegate
+    }
+
+    /// Starts the process and waits until it says that it is ready.
+    pub async fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let ready = self.dir.path().join("ready.json");
+        let _ = fs::remove_file(&ready);
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("tidegate.log"))
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .arg("up")
+            .arg("--config")
+            .arg(self.dir.path().join("tidegate.yaml"))
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .arg("--ready-file")
+            .arg(&ready)
+            .args(&self.arguments)
+            .env("TIDEGATE__SERVER__BINARY", tidegate_testkit::nats_server_binary())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let began = Instant::now();
+        let said = loop {
+            if let Some(said) = fs::read(&ready).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()) {
+                break said;
+            }
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "ended with {ended:?}: {}", self.log());
+            assert!(began.elapsed() < PATIENCE, "not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        self.receive = said["receive"].as_str().unwrap().parse().unwrap();
+        self.admin = said["admin"].as_str().unwrap().parse().unwrap();
+        self.nats_pid =
+            said["nats"]["pid"].as_u64().map_or(0, |pid| u32::try_from(pid).unwrap());
+    }
+
+    /// `kill -9` of the process.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code, and how long it took.
+    pub async fn terminate(&mut self) -> (Option<i32>, Duration) {
+        let mut child = self.child.take().expect("it runs");
+        signal(child.id(), "TERM");
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return (status.code(), began.elapsed());
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not end: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything that the process said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("tidegate.log")).unwrap_or_default()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn subscriptions(&self) -> PathBuf {
+        self.dir.path().join("subscriptions")
+    }
+
+    /// One request on a connection of its own.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut client = Client::connect(self.receive).await.unwrap();
+        client.send(method, path, headers, body).await.unwrap()
+    }
+
+    /// The sum of a metric over all of its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let mut client = Client::connect(self.admin).await.unwrap();
+        let text = client.send("GET", "/metrics", &[], b"").await.unwrap().text();
+        text.lines()
+            .filter(|line| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+}
+
+impl Drop for Tidegate {
+    fn drop(&mut self) {
+        // SIGTERM, so that it ends its nats-server; a killed one leaves it to us.
+        if let Some(mut child) = self.child.take() {
+            signal(child.id(), "TERM");
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(10) {
+                if matches!(child.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if self.nats_pid != 0 && is_nats_server_below(self.nats_pid, self.dir.path()) {
+            signal(self.nats_pid, "KILL");
+        }
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
+    assert!(sent.success() || name == "KILL", "kill -{name} {pid}");
+}
+
+fn is_nats_server_below(pid: u32, dir: &Path) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*dir.to_string_lossy()))
+}
+
+/// An address on loopback that nobody uses.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A Kyma Subscription document.
+pub fn subscription(name: &str, source: &str, r#type: &str, sink: &str) -> String {
+    format!(
+        "---\napiVersion: eventing.kyma-project.io/v1alpha2\nkind: Subscription\n\
+         metadata: {{ name: {name}, namespace: default }}\n\
+         spec:\n  sink: {sink}\n  source: {source}\n  types: [\"{}\"]\n",
+        r#type
+    )
+}
+
+/// The headers of a binary-mode event.
+pub fn binary<'a>(id: &'a str, source: &'a str, r#type: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("ce-specversion", "1.0"),
+        ("ce-id", id),
+        ("ce-source", source),
+        ("ce-type", r#type),
+        ("content-type", "application/json"),
+    ]
+}
+
+/// How far a load has come.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<AtomicUsize>);
+
+impl Progress {
+    pub fn acknowledged(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many events are acknowledged.
+    pub async fn reached(&self, count: usize) {
+        let began = Instant::now();
+        while self.acknowledged() < count {
+            assert!(began.elapsed() < PATIENCE, "{} of {count} acknowledged", self.acknowledged());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// Publishes events 0..count over several connections at full speed, each until it is answered
+/// with 2xx, and returns how many answers were none or another than 2xx.
+pub async fn publish_all(
+    address: SocketAddr,
+    source: &str,
+    r#type: &str,
+    count: usize,
+    progress: Progress,
+) -> usize {
+    const CONNECTIONS: usize = 32;
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut tasks = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let (next, progress) = (Arc::clone(&next), progress.clone());
+        let (source, r#type) = (source.to_owned(), r#type.to_owned());
+        tasks.push(tokio::spawn(async move {
+            let mut client = None;
+            let mut failures = 0;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return failures;
+                }
+                let id = number.to_string();
+                let body = format!("{{\"number\":{number}}}");
+                let began = Instant::now();
+                while !try_publish(&mut client, address, &binary(&id, &source, &r#type), &body).await {
+                    failures += 1;
+                    client = None;
+                    assert!(began.elapsed() < PATIENCE, "event {id} is never acknowledged");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                progress.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    let mut failures = 0;
+    for task in tasks {
+        failures += task.await.unwrap();
+    }
+    failures
+}
+
+async fn try_publish(
+    client: &mut Option<Client>,
+    address: SocketAddr,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> bool {
+    if client.is_none() {
+        *client = Client::connect(address).await.ok();
+    }
+    let Some(connection) = client else { return false };
+    let answer = connection.send("POST", "/publish", headers, body.as_bytes()).await;
+    answer.is_ok_and(|answer| (200..300).contains(&answer.status))
+}
+
+/// Ids 0..count, as a set.
+pub fn numbers(count: usize) -> HashSet<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}

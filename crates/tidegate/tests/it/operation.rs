@@ -1,0 +1,118 @@
+//! Reloading, stopping, a full log, a log that is away: what an operator meets.
+
+use std::{fs, time::Duration};
+
+use serde_json::Value;
+
+use crate::harness::{Function, Tidegate, binary, signal, subscription};
+
+/// A changed folder takes effect without a restart, and a mistake in one file stops nobody else.
+#[tokio::test]
+async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
+    let first = Function::start(|_| 200).await;
+    let second = Function::start(|_| 200).await;
+    let tidegate = Tidegate::up(&subscription("one", "/s", "a.v1", &first.url()), "").await;
+    let folder = tidegate.subscriptions();
+    fs::write(folder.join("bad.yaml"), "kind: Subscription\nspec: [\n").unwrap();
+    fs::write(folder.join("two.yaml"), subscription("two", "/s", "b.v1", &second.url())).unwrap();
+    tidegate.log_says("default/two").await;
+    tidegate.log_says("bad.yaml").await;
+    for (id, r#type) in [("1", "a.v1"), ("2", "b.v1")] {
+        let answer = tidegate.send("POST", "/events", &binary(id, "/s", r#type), b"{}").await;
+        assert_eq!(answer.status, 204);
+    }
+    assert_eq!(first.received(1).await[0].header("ce-id"), Some("1"));
+    assert_eq!(second.received(1).await[0].header("ce-id"), Some("2"));
+}
+
+/// SIGTERM finishes what a Function works on, and exits 0.
+#[tokio::test]
+async fn sigterm_finishes_attempts_under_way() {
+    let function = Function::slow(Duration::from_millis(700)).await;
+    let mut tidegate = Tidegate::up(&subscription("slow", "/s", "t.v1", &function.url()), "").await;
+    tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    function.begun(1).await;
+    let (code, took) = tidegate.terminate().await;
+    assert_eq!(code, Some(0), "{}", tidegate.log());
+    assert!(took < Duration::from_secs(20), "took {took:?}");
+    assert_eq!(function.count(), 1);
+    tidegate.start().await;
+    tidegate.send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}").await;
+    let received = function.received(2).await;
+    assert_eq!(received[1].header("ce-id"), Some("2"), "the first was delivered again");
+}
+
+/// A slow Function is not called twice: what is held is kept alive beyond the ack wait.
+#[tokio::test]
+async fn a_slow_function_is_called_once() {
+    let function = Function::slow(Duration::from_secs(4)).await;
+    let tidegate = Tidegate::up(
+        &subscription("slow", "/s", "t.v1", &function.url()),
+        "consume: { ack_wait: 1s }\n",
+    )
+    .await;
+    tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    function.finished(1).await;
+    tidegate.send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}").await;
+    function.finished(2).await;
+    assert_eq!(function.count(), 2);
+}
+
+/// A full log refuses and evicts nothing.
+#[tokio::test]
+async fn a_full_log_answers_507() {
+    let tidegate = Tidegate::up(
+        // Never settled, so nothing may be purged to make room.
+        &subscription("stuck", "/s", "t.v1", "http://127.0.0.1:9/"),
+        "backbone: { events: { size_max: 256KiB } }\n",
+    )
+    .await;
+    let body = vec![b'x'; 32 << 10];
+    let mut stored = 0;
+    let refused = loop {
+        let id = stored.to_string();
+        let mut headers = binary(&id, "/s", "t.v1");
+        headers.pop();
+        headers.push(("content-type", "text/plain"));
+        let answer = tidegate.send("POST", "/events", &headers, &body).await;
+        if answer.status != 204 {
+            break answer;
+        }
+        stored += 1;
+        assert!(stored < 20, "the log takes more than its size");
+    };
+    assert_eq!(refused.status, 507, "{}", refused.text());
+    let problem: Value = serde_json::from_str(&refused.text()).unwrap();
+    assert_eq!(problem["code"], "publish/storage-full");
+    assert!(stored > 3);
+}
+
+/// When the log is away for longer than a request waits, the sender is told when to come again,
+/// and readiness says so.
+#[tokio::test]
+async fn an_unreachable_log_answers_503_with_retry_after() {
+    let tidegate = Tidegate::up("", "publish: { deadline: 500ms }\n").await;
+    signal(tidegate.nats_pid, "STOP");
+    let answer = tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    let ready = tidegate.send("GET", "/readyz", &[], b"").await;
+    signal(tidegate.nats_pid, "CONT");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(ready.status, 503);
+}
+
+/// What no attempt delivers becomes a dead letter, and the Subscription goes on.
+#[tokio::test]
+async fn what_cannot_be_delivered_becomes_a_dead_letter() {
+    let function = Function::start(|request| {
+        if request.header("ce-id") == Some("poison") { 400 } else { 200 }
+    })
+    .await;
+    let tidegate = Tidegate::up(&subscription("all", "/s", "t.v1", &function.url()), "").await;
+    for id in ["poison", "2"] {
+        tidegate.send("POST", "/events", &binary(id, "/s", "t.v1"), b"{}").await;
+    }
+    function.received(2).await;
+    tidegate.metric_reaches("tidegate_consume_dead_letters_total", 1.0).await;
+    assert_eq!(function.count(), 2, "a final refusal was tried again");
+}

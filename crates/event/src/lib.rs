@@ -3,7 +3,21 @@
 //! Data is bytes with a content type and is never re-serialised. Nothing here does I/O.
 
 mod attribute;
+mod draft;
+mod error;
 mod event;
+mod headers;
+mod percent;
+#[cfg(feature = "cloudevents-sdk")]
+mod sdk;
+mod validate;
+
+pub mod http;
+pub mod json;
+pub mod nats;
 
 pub use attribute::{Name, Value};
+pub use draft::{Leniency, is_json};
+pub use error::{Error, Shown};
 pub use event::{Event, Extensions};
+pub use validate::{is_timestamp, validate};

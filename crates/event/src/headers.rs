@@ -1,0 +1,86 @@
+//! What the HTTP and the NATS binding share: attributes as headers, data as the body.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::{
+    Error, Event, Leniency, Value,
+    draft::{CoreError, Data, Draft},
+    error::Shown,
+    percent,
+};
+
+/// Room for the attributes of an ordinary event, so that its buffer is allocated once.
+const ATTRIBUTES_BYTES: usize = 384;
+
+/// Reads an event from attribute names (without `ce-`), their header values, and the body.
+pub(crate) fn decode<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
+    content_type: Option<&[u8]>,
+    body: Bytes,
+    leniency: Leniency,
+) -> Result<Event, Error> {
+    // All text goes into one buffer, which the event's attributes then share.
+    let mut buffer = Vec::with_capacity(ATTRIBUTES_BYTES);
+    let mut entries: Vec<(Cow<'a, str>, usize)> = Vec::with_capacity(12);
+    for (name, value) in attributes {
+        percent::decode_into(value, &mut buffer)
+            .ok_or_else(|| Error::invalid(name, "must be percent-encoded UTF-8", value))?;
+        entries.push((Cow::Borrowed(name), buffer.len()));
+    }
+    let values_end = buffer.len();
+    if let Some(content_type) = content_type {
+        buffer.extend_from_slice(content_type);
+    }
+    let buffer = ByteString::try_from(Bytes::from(buffer)).map_err(|_| Error::Invalid {
+        attribute: "datacontenttype".to_owned(),
+        reason: "must be ASCII",
+        value: Shown::new(content_type.unwrap_or_default()),
+    })?;
+    let text = |from: usize, to: usize| buffer.slice_ref(buffer.get(from..to).unwrap_or_default());
+
+    let mut draft = Draft::default();
+    let mut from = 0;
+    for (name, to) in entries {
+        let value = text(from, to);
+        from = to;
+        match draft.core(&name, value) {
+            Ok(()) => {}
+            Err(CoreError::Is(error)) => return Err(error),
+            Err(CoreError::Other(value)) => {
+                draft.extension(name.into_owned().into(), Value::String(value), leniency)?;
+            }
+        }
+    }
+    if content_type.is_some() && !draft.has_datacontenttype() {
+        let value = text(values_end, buffer.len());
+        if let Err(CoreError::Is(error)) = draft.core("datacontenttype", value) {
+            return Err(error);
+        }
+    }
+    draft.finish(if body.is_empty() { Data::Absent } else { Data::Bytes(body) })
+}
+
+/// Calls `header` with each attribute's name (without `ce-`) and header value; not with
+/// `datacontenttype`, which the bindings place differently.
+pub(crate) fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
+    header("specversion", "1.0");
+    header("id", &percent::encode(&event.id));
+    header("source", &percent::encode(&event.source));
+    header("type", &percent::encode(&event.r#type));
+    let optional = [
+        ("dataschema", &event.dataschema),
+        ("subject", &event.subject),
+        ("time", &event.time),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            header(name, &percent::encode(value));
+        }
+    }
+    for (name, value) in event.extensions.iter() {
+        header(name.as_str(), &percent::encode(&value.to_text()));
+    }
+}

@@ -1,0 +1,330 @@
+//! The JSON event format, single and batch.
+//!
+//! The envelope is borrowed from the buffer; data is taken as raw JSON text and put back the same
+//! way, so that numbers, key order and white space stay what they were.
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    Error, Event, Leniency, Value,
+    draft::{CoreError, Data, Draft, base64, is_json},
+};
+
+/// Most members of one event. Real ones have about ten; the bound keeps the search for repeated
+/// names cheap whatever comes in.
+const MEMBERS_MAX: usize = 128;
+
+/// Reads one event.
+pub fn decode(json: Bytes, leniency: Leniency) -> Result<Event, Error> {
+    let members: Members<'_> = serde_json::from_slice(&json).map_err(not_json)?;
+    event(&json, members, leniency)
+}
+
+/// Reads a batch of at most `events_max` events: all of them, or the first that is wrong.
+pub fn decode_batch(
+    json: Bytes,
+    events_max: usize,
+    leniency: Leniency,
+) -> Result<Vec<Event>, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(&json);
+    let batch = deserializer
+        .deserialize_seq(BatchVisitor { events_max })
+        .and_then(|batch| deserializer.end().map(|()| batch))
+        .map_err(not_json)?;
+    if batch.len() > events_max {
+        return Err(Error::BatchTooLarge { events_max });
+    }
+    batch
+        .into_iter()
+        .enumerate()
+        .map(|(index, members)| {
+            members
+                .ok_or_else(|| Error::Json { reason: "must be an object".to_owned() })
+                .and_then(|members| event(&json, members, leniency))
+                .map_err(|error| Error::InBatch { index, error: Box::new(error) })
+        })
+        .collect()
+}
+
+/// Whether this is a JSON object that says of itself that it is an event: some brokers label
+/// structured events `application/json`.
+pub fn is_event(json: &[u8]) -> bool {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return false;
+    }
+    serde_json::from_slice::<Members<'_>>(json).is_ok_and(|members| {
+        ["specversion", "id", "source", "type"]
+            .iter()
+            .all(|wanted| members.0.iter().any(|(name, _)| name == wanted))
+    })
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::Json { reason: error.to_string() }
+}
+
+fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event, Error> {
+    let mut draft = Draft::default();
+    let (mut data, mut data_base64) = (None, None);
+    for (at, (name, value)) in members.0.iter().enumerate() {
+        let earlier = members.0.get(..at).unwrap_or_default();
+        if earlier.iter().any(|(have, _)| have == name) {
+            return Err(Error::Duplicate { attribute: name.to_string() });
+        }
+        let raw = value.get();
+        match &**name {
+            "data" => data = Some(raw),
+            _ if raw == "null" => {}
+            "data_base64" => data_base64 = Some(raw),
+            name => attribute(&mut draft, json, name, raw, leniency)?,
+        }
+    }
+    let data = match (data, data_base64) {
+        (None, None) => Data::Absent,
+        (Some(data), None) => Data::Json(json.slice_ref(data.as_bytes())),
+        (None | Some("null"), Some(encoded)) => Data::Bytes(from_base64(encoded)?),
+        (Some(_), Some(_)) => {
+            return Err(Error::Data { reason: "data and data_base64 exclude each other" });
+        }
+    };
+    draft.finish(data)
+}
+
+fn from_base64(raw: &str) -> Result<Bytes, Error> {
+    let Ok(text) = serde_json::from_str::<Text<'_>>(raw) else {
+        return Err(Error::Data { reason: "data_base64: must be a string" });
+    };
+    base64(text.0.as_bytes())
+}
+
+fn attribute(
+    draft: &mut Draft,
+    json: &Bytes,
+    name: &str,
+    raw: &str,
+    leniency: Leniency,
+) -> Result<(), Error> {
+    let shared = |text: Cow<'_, str>| match text {
+        // What stands in the buffer is shared with it.
+        Cow::Borrowed(text) => ByteString::try_from(json.slice_ref(text.as_bytes()))
+            .unwrap_or_else(|_| ByteString::from(text)),
+        Cow::Owned(text) => ByteString::from(text),
+    };
+    let value = match raw.as_bytes().first() {
+        Some(b'"') => {
+            let text: Text<'_> = serde_json::from_str(raw).map_err(not_json)?;
+            match draft.core(name, shared(text.0)) {
+                Ok(()) => return Ok(()),
+                Err(CoreError::Is(error)) => return Err(error),
+                Err(CoreError::Other(text)) => Value::String(text),
+            }
+        }
+        Some(b't') => Value::Boolean(true),
+        Some(b'f') => Value::Boolean(false),
+        _ => raw.parse().map(Value::Integer).map_err(|_| {
+            Error::invalid(name, "must be a string, a boolean or a 32-bit integer", raw)
+        })?,
+    };
+    if is_core(name) && !matches!(value, Value::String(_)) {
+        return Err(Error::invalid(name, "must be a string", raw));
+    }
+    draft.extension(name.into(), value, leniency)
+}
+
+fn is_core(name: &str) -> bool {
+    matches!(
+        name,
+        "specversion" | "id" | "source" | "type" | "datacontenttype" | "dataschema" | "subject" | "time"
+    )
+}
+
+/// Writes one event.
+pub fn encode(event: &Event) -> Vec<u8> {
+    let mut json = Vec::with_capacity(256 + event.data_len());
+    write(event, &mut json);
+    json
+}
+
+/// Writes a batch.
+pub fn encode_batch(events: &[Event]) -> Vec<u8> {
+    let mut json = vec![b'['];
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
+        }
+        write(event, &mut json);
+    }
+    json.push(b']');
+    json
+}
+
+fn write(event: &Event, json: &mut Vec<u8>) {
+    json.extend_from_slice(br#"{"specversion":"1.0""#);
+    let core = [
+        ("id", Some(&event.id)),
+        ("source", Some(&event.source)),
+        ("type", Some(&event.r#type)),
+        ("datacontenttype", event.datacontenttype.as_ref()),
+        ("dataschema", event.dataschema.as_ref()),
+        ("subject", event.subject.as_ref()),
+        ("time", event.time.as_ref()),
+    ];
+    for (name, value) in core {
+        if let Some(value) = value {
+            write_name(name, json);
+            write_string(value, json);
+        }
+    }
+    for (name, value) in event.extensions.iter() {
+        write_name(name.as_str(), json);
+        match value {
+            Value::Boolean(_) | Value::Integer(_) => {
+                json.extend_from_slice(value.to_text().as_bytes());
+            }
+            Value::String(text) => write_string(text, json),
+        }
+    }
+    if let Some(data) = &event.data {
+        write_data(event.datacontenttype.as_deref(), data, json);
+    }
+    json.push(b'}');
+}
+
+fn write_data(content_type: Option<&str>, data: &[u8], json: &mut Vec<u8>) {
+    match content_type {
+        // Only what the reader takes for exactly these bytes: raw JSON text has no white space
+        // around it.
+        Some(content_type) if is_json(content_type) => {
+            if serde_json::from_slice::<&RawValue>(data).is_ok_and(|raw| raw.get().len() == data.len())
+            {
+                write_name("data", json);
+                json.extend_from_slice(data);
+                return;
+            }
+        }
+        Some(_) => {
+            if let Ok(text) = std::str::from_utf8(data) {
+                write_name("data", json);
+                write_string(text, json);
+                return;
+            }
+        }
+        None => {}
+    }
+    write_name("data_base64", json);
+    write_string(&STANDARD.encode(data), json);
+}
+
+fn write_name(name: &str, json: &mut Vec<u8>) {
+    json.extend_from_slice(b",\"");
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+}
+
+fn write_string(text: &str, json: &mut Vec<u8>) {
+    serde_json::to_writer(json, text).expect("text into memory cannot fail");
+}
+
+/// The members of an object, in order, borrowed where they hold no escapes.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(12);
+        while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
+            if members.len() == MEMBERS_MAX {
+                return Err(A::Error::custom(format_args!("more than {MEMBERS_MAX} members")));
+            }
+            members.push((name.0, value));
+        }
+        Ok(Members(members))
+    }
+}
+
+/// The events of a batch; `None` for an element that is no object. One more than the bound at
+/// most, which tells that there are too many.
+struct BatchVisitor {
+    events_max: usize,
+}
+
+impl<'de> Visitor<'de> for BatchVisitor {
+    type Value = Vec<Option<Members<'de>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut batch = Vec::new();
+        while let Some(element) = seq.next_element::<Element<'de>>()? {
+            batch.push(element.0);
+            if batch.len() > self.events_max {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                break;
+            }
+        }
+        Ok(batch)
+    }
+}
+
+struct Element<'a>(Option<Members<'a>>);
+
+impl<'de> Deserialize<'de> for Element<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        if !raw.get().starts_with('{') {
+            return Ok(Self(None));
+        }
+        serde_json::from_str(raw.get()).map(|members| Self(Some(members))).map_err(D::Error::custom)
+    }
+}
+
+/// Text, borrowed when it holds no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}

@@ -1,0 +1,28 @@
+//! The NATS protocol binding in binary mode: `ce-` headers, `ce-datacontenttype` among them, and
+//! the data as the payload.
+
+use bytes::Bytes;
+
+use crate::{Error, Event, Leniency, headers, percent};
+
+/// Calls `header` with the name (without `ce-`) and the value of each header. The payload is
+/// `event.data` as it is. Values are printable ASCII: no line break can get into a header.
+pub fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
+    headers::encode(event, &mut header);
+    if let Some(content_type) = &event.datacontenttype {
+        header("datacontenttype", &percent::encode(content_type));
+    }
+}
+
+/// Reads an event from a message's headers, names in any case, and its payload. Headers without
+/// `ce-` are none of the event's.
+pub fn decode<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    payload: Bytes,
+) -> Result<Event, Error> {
+    let attributes = headers.filter_map(|(name, value)| {
+        let (prefix, name) = name.split_at_checked(3)?;
+        prefix.eq_ignore_ascii_case("ce-").then_some((name, value.as_bytes()))
+    });
+    headers::decode(attributes, None, payload, Leniency::Lowercase)
+}

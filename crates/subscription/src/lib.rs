@@ -1,1 +1,65 @@
-//! Subscription documents: parsing, validation, matching. Pure.
+//! Subscriptions: who gets what, and where it goes.
+//!
+//! Documents are parsed and validated here, with the place of every mistake, and become one
+//! internal model that knows whether it wants an event. Reading files, and delivering, is not
+//! done here.
+
+mod document;
+mod kyma;
+mod matching;
+mod subscribed;
+
+use std::num::NonZeroU32;
+
+use sha2::{Digest, Sha256};
+use url::Url;
+
+pub use document::{Mistake, Parsed, parse};
+pub use matching::{Interest, Matched, Matching};
+pub use subscribed::subscribed_types;
+
+/// Who gets what, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name, unique in the namespace.
+    pub name: String,
+    /// Where events go.
+    pub sink: Url,
+    /// Which events it wants.
+    pub matching: Matching,
+    /// Most attempts at the sink at once.
+    pub max_in_flight: NonZeroU32,
+}
+
+impl Subscription {
+    /// `<namespace>/<name>`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The name of its durable consumer: legal in JetStream, and its own.
+    pub fn consumer_name(&self) -> String {
+        // 128 bits of the hash: two Subscriptions do not meet.
+        let hash = Sha256::digest(self.id());
+        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("sub-{hex}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A renamed consumer would lose its position at an upgrade.
+    #[test]
+    fn consumer_names_are_stable_and_legal() {
+        let text = "apiVersion: eventing.kyma-project.io/v1alpha2\nkind: Subscription\n\
+                    metadata: {name: a.b, namespace: c}\nspec: {sink: \"http://h/\", source: s, types: [a.b]}\n";
+        let parsed = parse(text);
+        assert_eq!(parsed.mistakes, []);
+        // printf 'c/a.b' | sha256sum | cut -c1-32
+        assert_eq!(parsed.subscriptions[0].1.consumer_name(), "sub-0707b09d3fcc9b3384653d41c4ac472a");
+    }
+}

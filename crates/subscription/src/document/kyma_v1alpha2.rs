@@ -1,0 +1,259 @@
+//! `eventing.kyma-project.io/v1alpha2` Subscription, with Kyma's validation and messages.
+//!
+//! One rule is wider: a sink may be any http or https address, not only a Service of the cluster.
+
+use std::{collections::HashMap, num::NonZeroU32};
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_saphyr::Spanned;
+use tidegate_event::{Event, validate};
+use url::Url;
+
+use super::{Mistake, line_of, of_yaml};
+use crate::{Matching, Subscription};
+
+pub(super) const API_VERSION: &str = "eventing.kyma-project.io/v1alpha2";
+pub(super) const KIND: &str = "Subscription";
+
+/// Kyma's default window.
+const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+
+/// More types than a landscape has; the bound keeps the search for duplicates short.
+const TYPES_MAX: usize = 1_000;
+
+/// Above this, attempts wait for sockets rather than for the sink.
+const MAX_IN_FLIGHT_MAX: u32 = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(rename = "apiVersion")]
+    _api_version: IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    metadata: Option<Metadata>,
+    spec: Option<Spec>,
+    #[serde(rename = "status")]
+    _status: Option<IgnoredAny>,
+}
+
+/// What matters of it; a document exported from a cluster holds much more.
+#[derive(Deserialize)]
+struct Metadata {
+    name: Option<Spanned<String>>,
+    namespace: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Spec {
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    sink: Option<Spanned<String>>,
+    source: Option<Spanned<String>>,
+    types: Option<Spanned<Vec<Spanned<String>>>>,
+    type_matching: Option<Spanned<String>>,
+    config: Option<HashMap<String, Spanned<String>>>,
+}
+
+/// Collects mistakes with their places.
+struct Mistakes {
+    first_line: usize,
+    subscription: Option<String>,
+    found: Vec<Mistake>,
+}
+
+impl Mistakes {
+    fn add(&mut self, line: Option<usize>, field: &str, message: impl Into<String>) {
+        self.found.push(Mistake {
+            line: line.map_or(self.first_line, |line| self.first_line + line - 1),
+            subscription: self.subscription.clone(),
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+}
+
+pub(super) fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
+    let document: Document =
+        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
+    let mut mistakes = Mistakes { first_line, subscription: None, found: Vec::new() };
+    let (namespace, name) = identity(document.metadata, &mut mistakes);
+    mistakes.subscription = Some(format!("{namespace}/{name}"));
+    let Some(spec) = document.spec else {
+        mistakes.add(None, "spec", "must be set");
+        return Err(mistakes.found);
+    };
+    let exact = is_exact(&spec, &mut mistakes);
+    let source = source(&spec, exact, &mut mistakes);
+    let types = types(&spec, exact, &mut mistakes);
+    let max_in_flight = config(&spec, &mut mistakes);
+    let sink = sink(&spec, &mut mistakes);
+    match sink {
+        Some(sink) if mistakes.found.is_empty() => Ok(Subscription {
+            namespace,
+            name,
+            sink,
+            matching: if exact {
+                Matching::Exact { types }
+            } else {
+                Matching::Standard { source, types }
+            },
+            max_in_flight,
+        }),
+        _ => Err(mistakes.found),
+    }
+}
+
+fn identity(metadata: Option<Metadata>, mistakes: &mut Mistakes) -> (String, String) {
+    let (name, namespace) =
+        metadata.map_or((None, None), |metadata| (metadata.name, metadata.namespace));
+    let mut legal = |field, value: Option<Spanned<String>>, default: Option<&str>| {
+        let line = value.as_ref().and_then(line_of);
+        let value = value.map(|value| value.value).or(default.map(str::to_owned));
+        match value {
+            Some(value) if is_dns_subdomain(&value) => value,
+            Some(value) => {
+                let rule = "must be lower-case letters, digits, '-' and '.', at most 253 characters";
+                mistakes.add(line, field, format!("{rule}, got {value:?}"));
+                value
+            }
+            None => {
+                mistakes.add(line, field, "must be set");
+                String::new()
+            }
+        }
+    };
+    let name = legal("metadata.name", name, None);
+    (legal("metadata.namespace", namespace, Some("default")), name)
+}
+
+fn is_dns_subdomain(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    !text.is_empty()
+        && text.len() <= 253
+        && text.split('.').all(|label| {
+            label.bytes().next().is_some_and(legal)
+                && label.bytes().last().is_some_and(legal)
+                && label.bytes().all(|byte| legal(byte) || byte == b'-')
+        })
+}
+
+fn is_exact(spec: &Spec, mistakes: &mut Mistakes) -> bool {
+    match spec.type_matching.as_ref().map(|matching| matching.value.as_str()) {
+        None | Some("standard") => false,
+        Some("exact") => true,
+        Some(_) => {
+            let line = spec.type_matching.as_ref().and_then(line_of);
+            let message = "must be a valid TypeMatching value exact or standard";
+            mistakes.add(line, "spec.typeMatching", message);
+            false
+        }
+    }
+}
+
+fn source(spec: &Spec, exact: bool, mistakes: &mut Mistakes) -> String {
+    let line = spec.source.as_ref().and_then(line_of);
+    let source = spec.source.as_ref().map_or("", |source| &source.value);
+    if !exact && source.is_empty() {
+        mistakes.add(line, "spec.source", "must not be empty");
+    } else if !exact && validate(&Event::new("1", source, "t")).is_err() {
+        mistakes.add(line, "spec.source", "must be valid as per RFC 3986");
+    }
+    source.to_owned()
+}
+
+fn types(spec: &Spec, exact: bool, mistakes: &mut Mistakes) -> Vec<String> {
+    let list = spec.types.as_ref();
+    let line = list.and_then(line_of);
+    let types = list.map(|types| types.value.as_slice()).unwrap_or_default();
+    if types.is_empty() {
+        mistakes.add(line, "spec.types", "must not be empty");
+    }
+    if types.len() > TYPES_MAX {
+        let message = format!("must not have more than {TYPES_MAX} types, got {}", types.len());
+        mistakes.add(line, "spec.types", message);
+        return Vec::new();
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, r#type) in types.iter().enumerate() {
+        let value = r#type.value.as_str();
+        let message = if seen.contains(&value) {
+            Some("must not have duplicate types")
+        } else if value.is_empty() {
+            Some("must not be of length zero")
+        } else if !value.contains('.') {
+            Some("must have minimum 2 segments")
+        } else if validate(&Event::new("1", "s", value)).is_err() {
+            Some("must be valid as per RFC 3986")
+        } else if !exact && value.starts_with("sap.kyma.custom") {
+            Some("must not have sap.kyma.custom as type prefix")
+        } else {
+            None
+        };
+        seen.push(value);
+        if let Some(message) = message {
+            mistakes.add(line_of(r#type).or(line), &format!("spec.types[{index}]"), message);
+            break; // one mistake a field, as Kyma reports them
+        }
+    }
+    types.iter().map(|r#type| r#type.value.clone()).collect()
+}
+
+fn config(spec: &Spec, mistakes: &mut Mistakes) -> NonZeroU32 {
+    let mut window = MAX_IN_FLIGHT_DEFAULT;
+    let mut keys: Vec<_> = spec.config.iter().flatten().collect();
+    keys.sort_by_key(|(key, _)| key.as_str());
+    for (key, value) in keys {
+        let one_of = |legal: &[&str]| legal.contains(&value.value.as_str());
+        let message = match key.as_str() {
+            "maxInFlightMessages" => match value.value.parse::<i64>() {
+                Err(_) => Some("maxInFlightMessages must be a stringified int value".to_owned()),
+                Ok(number) if number > i64::from(MAX_IN_FLIGHT_MAX) => {
+                    Some(format!("maxInFlightMessages must be at most {MAX_IN_FLIGHT_MAX}"))
+                }
+                Ok(number) => {
+                    // Kyma takes 0 and less; there is no window of that size.
+                    let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+                    window = number.unwrap_or(MAX_IN_FLIGHT_DEFAULT);
+                    None
+                }
+            },
+            "qos" if !one_of(&["AT_LEAST_ONCE", "AT_MOST_ONCE", "AT-LEAST-ONCE", "AT-MOST-ONCE"]) => {
+                Some("must be a valid QoS value AT_LEAST_ONCE or AT_MOST_ONCE".to_owned())
+            }
+            "type" if !one_of(&["oauth2"]) => {
+                Some("must be a valid Auth Type value oauth2".to_owned())
+            }
+            "grantType" if !one_of(&["client_credentials"]) => {
+                Some("must be a valid Grant Type value client_credentials".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(message) = message {
+            mistakes.add(line_of(value), &format!("spec.config.{key}"), message);
+        }
+    }
+    window
+}
+
+fn sink(spec: &Spec, mistakes: &mut Mistakes) -> Option<Url> {
+    let line = spec.sink.as_ref().and_then(line_of);
+    let sink = spec.sink.as_ref().map_or("", |sink| &sink.value);
+    let mistake = if sink.is_empty() {
+        "must not be empty".to_owned()
+    } else if !sink.starts_with("http://") && !sink.starts_with("https://") {
+        "must have URL scheme 'http' or 'https'".to_owned()
+    } else {
+        match Url::parse(sink) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "must not hold a user name or a password".to_owned()
+            }
+            Ok(url) if url.fragment().is_some() => "must not have a fragment".to_owned(),
+            Ok(url) => return Some(url),
+            Err(error) => format!("failed to parse subscription sink URL: {error}"),
+        }
+    };
+    mistakes.add(line, "spec.sink", mistake);
+    None
+}

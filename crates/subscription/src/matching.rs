@@ -1,0 +1,150 @@
+//! Which events a Subscription wants.
+
+use tidegate_event::Event;
+
+use crate::{Subscription, kyma};
+
+/// Which events a Subscription wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// Events of this source with one of these types.
+    Standard {
+        /// Equal to the event's source.
+        source: String,
+        /// One equal to the event's type.
+        types: Vec<String>,
+    },
+    /// Events whose type is one of these, by itself or after Kyma's cleaning; any source.
+    Exact {
+        /// The types, as the sink sees them.
+        types: Vec<String>,
+    },
+}
+
+/// What the log can filter by; `None` for any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest<'a> {
+    /// The source.
+    pub source: Option<&'a str>,
+    /// The type.
+    pub r#type: Option<&'a str>,
+}
+
+/// An event is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matched {
+    /// The type that the sink sees, when it is not the event's own.
+    pub r#type: Option<String>,
+}
+
+impl Subscription {
+    /// What the log can filter by. An `exact` type is compared after Kyma's cleaning, which no
+    /// filter can do, so such a Subscription reads every event.
+    pub fn interests(&self) -> Vec<Interest<'_>> {
+        match &self.matching {
+            Matching::Standard { source, types } => types
+                .iter()
+                .map(|r#type| Interest { source: Some(source), r#type: Some(r#type) })
+                .collect(),
+            Matching::Exact { .. } => vec![Interest { source: None, r#type: None }],
+        }
+    }
+
+    /// Whether it wants the event, and how the sink sees it.
+    pub fn matches(&self, event: &Event) -> Option<Matched> {
+        match &self.matching {
+            Matching::Standard { source, types } => {
+                let wanted = *source == *event.source && types.iter().any(|one| *one == *event.r#type);
+                wanted.then(Matched::default)
+            }
+            Matching::Exact { types } => exact(types, event),
+        }
+    }
+}
+
+fn exact(types: &[String], event: &Event) -> Option<Matched> {
+    if types.iter().any(|one| *one == *event.r#type) {
+        return Some(Matched::default());
+    }
+    let cleaned = [
+        kyma::cleaned_prefixed_type(&event.r#type),
+        kyma::legacy_type(event),
+        Some(kyma::source_and_type(&event.source, &event.r#type)),
+    ];
+    cleaned
+        .into_iter()
+        .flatten()
+        .find(|cleaned| types.contains(cleaned))
+        .map(|cleaned| Matched { r#type: Some(cleaned) })
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_event::Name;
+
+    use super::*;
+
+    fn subscription(matching: Matching) -> Subscription {
+        Subscription {
+            namespace: "default".to_owned(),
+            name: "s".to_owned(),
+            sink: "http://h/".parse().unwrap(),
+            matching,
+            max_in_flight: std::num::NonZeroU32::MIN,
+        }
+    }
+
+    fn exact_on(r#type: &str) -> Subscription {
+        subscription(Matching::Exact { types: vec![r#type.to_owned()] })
+    }
+
+    fn legacy(source: &'static str, r#type: &'static str, version: &str) -> Event {
+        let mut event = Event::new("1", source, r#type);
+        event.extensions.insert(Name::from_static("eventtypeversion"), version.into());
+        event
+    }
+
+    /// Sources that differ only in what Kyma cleans away are different ones.
+    #[test]
+    fn standard_compares_source_and_type_to_the_byte() {
+        let wants = subscription(Matching::Standard {
+            source: "system>prod".to_owned(),
+            types: vec!["order.created.v1".to_owned()],
+        });
+        let event = |source: &'static str, r#type: &'static str| Event::new("1", source, r#type);
+        assert!(wants.matches(&event("system>prod", "order.created.v1")).is_some());
+        assert!(wants.matches(&event("systemprod", "order.created.v1")).is_none());
+        assert!(wants.matches(&event("system>prod", "order.created.v10")).is_none());
+    }
+
+    /// Manifests written for Kyma's cleaned types go on working, and the sink sees that type.
+    #[test]
+    fn exact_recognises_what_kyma_would_have_renamed() {
+        let wanted = "sap.kyma.custom.testapp.order.created.v1";
+        let subscription = exact_on(wanted);
+        let prefixed = Event::new("1", "x", "sap.kyma.custom.test-app.order.created.v1");
+        for event in [&prefixed, &legacy("test-app", "order.created.v1", "v1")] {
+            let matched = subscription.matches(event).unwrap();
+            assert_eq!(matched.r#type.as_deref(), Some(wanted));
+        }
+        assert_eq!(subscription.matches(&Event::new("1", "x", wanted)), Some(Matched::default()));
+        assert_eq!(subscription.matches(&legacy("other", "order.created.v1", "v1")), None);
+        assert_eq!(subscription.matches(&Event::new("1", "test-app", "order.created.v1")), None);
+    }
+
+    /// A hand-built `<source>.<type>` is a subject of Kyma's.
+    #[test]
+    fn exact_recognises_source_and_type_together() {
+        let subscription = exact_on("commerce.order.created.v1");
+        assert!(subscription.matches(&Event::new("1", "commerce", "order.created.v1")).is_some());
+        assert!(subscription.matches(&Event::new("1", "com.merce", "order.created.v1")).is_some());
+        assert!(subscription.matches(&Event::new("1", "c4c", "order.created.v1")).is_none());
+    }
+
+    /// A legacy type of several objects is joined as Kyma joins it.
+    #[test]
+    fn legacy_objects_are_joined() {
+        let subscription = exact_on("sap.kyma.custom.app.toomanydotsobject.do.v1");
+        assert!(subscription.matches(&legacy("a-pp", "too.many.dots.object.do.v1", "v1")).is_some());
+    }
+}

@@ -1,0 +1,132 @@
+//! The client: pooled connections, one attempt.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as Pool, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tidegate_event::{Event, Name, http::encode_binary};
+use tidegate_telemetry::trace;
+use tokio::time::Instant;
+
+use crate::{
+    Config, Metrics, Outcome, Seen, Sink, answer, classify, outcome::without_answer, retry_after,
+};
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
+
+/// Longest text of a failure: enough for a message, not for a page.
+const DETAIL_CHARS_MAX: usize = 300;
+
+/// Makes attempts. Clones share the connections; make one for each runtime thread.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    response_bytes_max: usize,
+    metrics: Metrics,
+}
+
+impl Client {
+    /// A client with the machine's own certificate authorities.
+    pub fn new(config: &Config, metrics: Metrics) -> io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(config.connect_timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_idle_timeout(config.idle_timeout)
+            .pool_max_idle_per_host(config.idle_connections_max)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector);
+        let response_bytes_max =
+            usize::try_from(config.response_bytes_max.as_u64()).unwrap_or(usize::MAX);
+        Ok(Self { pool, response_bytes_max, metrics })
+    }
+
+    /// One attempt: the event to the sink, in binary mode, within `timeout`.
+    pub async fn attempt(
+        &self,
+        sink: &Sink,
+        event: &Event,
+        seen: Seen<'_>,
+        timeout: Duration,
+    ) -> Outcome {
+        let began = Instant::now();
+        let outcome = match tokio::time::timeout(timeout, self.send(sink, event, seen)).await {
+            Ok(outcome) => outcome,
+            Err(_) => without_answer("deliver/timeout", format!("no answer within {timeout:?}")),
+        };
+        self.metrics.attempted(&outcome, began.elapsed());
+        outcome
+    }
+
+    async fn send(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Outcome {
+        let mut request = Request::new(Full::new(event.data.clone().unwrap_or_default()));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_11;
+        request.uri_mut().clone_from(&sink.uri);
+        *request.headers_mut() = headers_of(event, seen);
+        match self.pool.request(request).await {
+            Ok(response) => {
+                let after = retry_after::of(response.headers(), SystemTime::now());
+                let outcome = classify(response.status(), after);
+                answer::drain(response.into_body(), self.response_bytes_max).await;
+                outcome
+            }
+            Err(error) if error.is_connect() => without_answer("deliver/connect", told(&error)),
+            Err(error) => without_answer("deliver/transport", told(&error)),
+        }
+    }
+}
+
+fn headers_of(event: &Event, seen: Seen<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    match seen.r#type {
+        Some(r#type) => {
+            let mut renamed = event.clone();
+            renamed.r#type = r#type.into();
+            encode_binary(&renamed, &mut headers);
+        }
+        None if seen.original_type => {
+            let mut told = event.clone();
+            told.extensions.insert(Name::from_static("originaltype"), told.r#type.clone().into());
+            encode_binary(&told, &mut headers);
+        }
+        None => encode_binary(event, &mut headers),
+    }
+    for (name, value) in trace::headers_of(event) {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.insert(header::CONTENT_LENGTH, event.data_len().into());
+    headers
+}
+
+/// An error with its causes, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.chars().take(DETAIL_CHARS_MAX).collect()
+}

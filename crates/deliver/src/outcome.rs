@@ -1,0 +1,91 @@
+//! What an answer means (Knative data plane §"Retries"; CloudEvents web hook §2.2).
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The sink has it.
+    Delivered {
+        /// Its status.
+        status: StatusCode,
+    },
+    /// The sink may take it later.
+    Retry {
+        /// Why it did not.
+        failure: Failure,
+        /// How long it asks to be left alone.
+        after: Option<Duration>,
+    },
+    /// The sink will never take it.
+    Rejected {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+}
+
+/// Every code of a [`Failure`].
+pub(crate) const CODES: [&str; 7] = [
+    "deliver/status-retryable",
+    "deliver/status-rejected",
+    "deliver/redirect",
+    "deliver/timeout",
+    "deliver/connect",
+    "deliver/transport",
+    "deliver/gone",
+];
+
+/// What a status means: 2xx delivered; 404, 408, 409, 425, 429 and 5xx may pass; everything else
+/// does not. A redirect is not followed: it could turn the request into a GET without the event.
+pub fn classify(status: StatusCode, after: Option<Duration>) -> Outcome {
+    let failure = |code| Failure { code, detail: format!("the sink answered {status}") };
+    match status.as_u16() {
+        200..=299 => Outcome::Delivered { status },
+        404 | 408 | 409 | 425 | 429 | 500..=599 => {
+            Outcome::Retry { failure: failure("deliver/status-retryable"), after }
+        }
+        300..=399 => Outcome::Rejected { failure: failure("deliver/redirect") },
+        410 => Outcome::Rejected { failure: failure("deliver/gone") },
+        _ => Outcome::Rejected { failure: failure("deliver/status-rejected") },
+    }
+}
+
+/// A failure without an answer: it may pass.
+pub(crate) fn without_answer(code: &'static str, detail: String) -> Outcome {
+    Outcome::Retry { failure: Failure { code, detail }, after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16) -> Outcome {
+        classify(StatusCode::from_u16(status).unwrap(), None)
+    }
+
+    /// The table of the Knative data plane; an event must be neither dropped early nor tried
+    /// for ever.
+    #[test]
+    fn statuses_mean_what_the_specifications_say() {
+        for status in [200, 202, 204, 299] {
+            assert!(matches!(of(status), Outcome::Delivered { .. }), "{status}");
+        }
+        for status in [404, 408, 409, 425, 429, 500, 503, 599] {
+            assert!(matches!(of(status), Outcome::Retry { .. }), "{status}");
+        }
+        for status in [301, 302, 304, 307, 400, 401, 403, 405, 410, 413, 415, 422] {
+            assert!(matches!(of(status), Outcome::Rejected { .. }), "{status}");
+        }
+    }
+}

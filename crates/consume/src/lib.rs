@@ -1,1 +1,16 @@
-//! One subscription's loop: flow control, retry schedule, settle, dead letter.
+//! One Subscription's loop: room, attempts, retries, dead letters, settling.
+//!
+//! It takes its events from a source and does not know what feeds it; it asks for attempts and
+//! does not know how they are made.
+
+mod attempt;
+mod backoff;
+mod config;
+mod held;
+mod metrics;
+mod service;
+
+pub use attempt::{Attempt, Verdict};
+pub use config::{Config, Retry};
+pub use metrics::Metrics;
+pub use service::Service;

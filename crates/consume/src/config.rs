@@ -1,0 +1,86 @@
+//! The section `consume`.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+/// How every Subscription's loop works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// After which time without a sign of life an event of a dead process comes again. A living
+    /// one gives signs, however long a Function takes.
+    #[serde(with = "humantime_serde")]
+    pub ack_wait: Duration,
+    /// Most events of a Subscription that are delivered and not settled, waiting retries
+    /// included; beyond, it takes no new ones. About 100 bytes of server memory for each.
+    pub unsettled_max: u32,
+    /// Most events of a Subscription that are held in memory at once.
+    pub held_max: usize,
+    /// Most bytes of data of a Subscription that are held in memory at once.
+    pub held_bytes_max: ByteSize,
+    /// What follows a failed attempt.
+    pub retry: Retry,
+}
+
+/// The retry schedule: exponential, with full jitter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts before an event becomes a dead letter. 20 with the default delays are about an
+    /// hour.
+    pub attempts_max: u32,
+    /// The longest delay after the first attempt; doubled after each further one.
+    #[serde(with = "humantime_serde")]
+    pub backoff_delay: Duration,
+    /// The longest delay of all.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ack_wait: Duration::from_secs(30),
+            unsettled_max: 100_000,
+            held_max: 2_048,
+            held_bytes_max: ByteSize::mib(64),
+            retry: Retry::default(),
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts_max: 20,
+            backoff_delay: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Config {
+    /// Every mistake, as `key: reason`.
+    pub fn validate(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut check = |fine: bool, mistake: &str| {
+            if !fine {
+                mistakes.push(mistake.to_owned());
+            }
+        };
+        let retry = &self.retry;
+        check(self.ack_wait >= Duration::from_millis(500), "ack_wait: must be at least 500ms");
+        check(self.unsettled_max > 0, "unsettled_max: must be at least 1");
+        check(self.held_max > 0, "held_max: must be at least 1");
+        check(self.held_bytes_max.as_u64() > 0, "held_bytes_max: must be at least 1 B");
+        check(retry.attempts_max > 0, "retry.attempts_max: must be at least 1");
+        check(!retry.backoff_delay.is_zero(), "retry.backoff_delay: must be longer than 0s");
+        check(
+            retry.backoff_max >= retry.backoff_delay,
+            "retry.backoff_max: must be at least retry.backoff_delay",
+        );
+        mistakes
+    }
+}

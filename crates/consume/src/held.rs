@@ -1,0 +1,109 @@
+//! What a loop has in its hands: how much more it may take.
+
+use std::{
+    sync::Arc,
+    time::SystemTime,
+};
+
+use tidegate_backbone::{Delivery, Unreadable};
+use tidegate_event::Event;
+use tidegate_subscription::Subscription;
+
+use crate::Config;
+
+/// The least prefetch: below it, a small window would pull for almost every event.
+const PREFETCH_MIN: usize = 16;
+
+/// What an event is taken for until some were seen.
+const BYTES_FIRST_GUESS: usize = 16 << 10;
+
+/// A delivery that is not settled yet. Clones share it.
+#[derive(Debug)]
+pub(crate) struct Held<R> {
+    pub(crate) event: Arc<Result<Event, Unreadable>>,
+    pub(crate) sequence: u64,
+    pub(crate) attempt: u32,
+    pub(crate) stored_at: SystemTime,
+    pub(crate) receipt: Arc<R>,
+}
+
+impl<R> Clone for Held<R> {
+    fn clone(&self) -> Self {
+        Self {
+            event: Arc::clone(&self.event),
+            sequence: self.sequence,
+            attempt: self.attempt,
+            stored_at: self.stored_at,
+            receipt: Arc::clone(&self.receipt),
+        }
+    }
+}
+
+impl<R> From<Delivery<R>> for Held<R> {
+    fn from(delivery: Delivery<R>) -> Self {
+        Self {
+            event: Arc::new(delivery.event),
+            sequence: delivery.sequence,
+            attempt: delivery.attempt,
+            stored_at: delivery.stored_at,
+            receipt: Arc::new(delivery.receipt),
+        }
+    }
+}
+
+impl<R> Held<R> {
+    pub(crate) fn bytes(&self) -> usize {
+        match &*self.event {
+            Ok(event) => event.data_len(),
+            Err(unreadable) => unreadable.payload.len(),
+        }
+    }
+}
+
+/// The room of one loop, in events and in bytes.
+#[derive(Debug)]
+pub(crate) struct Room {
+    events_max: usize,
+    bytes_max: usize,
+    events: usize,
+    bytes: usize,
+    /// Of an event, smoothed: how many will come is known, how large they are is not.
+    bytes_average: usize,
+}
+
+impl Room {
+    pub(crate) fn new(config: &Config, subscription: &Subscription) -> Self {
+        let window = usize::try_from(subscription.max_in_flight.get()).unwrap_or(usize::MAX);
+        let prefetch = window.saturating_mul(2).max(PREFETCH_MIN).min(config.held_max);
+        Self {
+            // The window itself must fit, or it would never fill.
+            events_max: prefetch.max(window),
+            bytes_max: usize::try_from(config.held_bytes_max.as_u64()).unwrap_or(usize::MAX),
+            events: 0,
+            bytes: 0,
+            bytes_average: BYTES_FIRST_GUESS,
+        }
+    }
+
+    /// How many more events may be taken; at least one when nothing is held.
+    pub(crate) fn left(&self) -> usize {
+        let by_bytes = self.bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
+        let least = usize::from(self.events == 0);
+        self.events_max.saturating_sub(self.events).min(by_bytes.max(least))
+    }
+
+    pub(crate) fn enter(&mut self, bytes: usize) {
+        self.events += 1;
+        self.bytes += bytes;
+        self.bytes_average = (self.bytes_average * 7 + bytes) / 8;
+    }
+
+    pub(crate) fn leave(&mut self, bytes: usize) {
+        self.events -= 1;
+        self.bytes -= bytes;
+    }
+
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+}

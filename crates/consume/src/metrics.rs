@@ -1,0 +1,97 @@
+//! What this stage counts, for each Subscription.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// The families.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    delivered: Family<Of, Counter>,
+    retries: Family<Of, Counter>,
+    dead_letters: Family<Reason, Counter>,
+    skipped: Family<Of, Counter>,
+    held: Family<Of, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    subscription: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    subscription: String,
+    reason: &'static str,
+}
+
+/// One Subscription's handles, resolved once.
+#[derive(Clone, Debug)]
+pub(crate) struct Handles {
+    pub(crate) delivered: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) skipped: Counter,
+    pub(crate) held: Gauge,
+    dead_letters: Family<Reason, Counter>,
+    subscription: String,
+}
+
+impl Metrics {
+    /// Registers what this stage counts.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            delivered: Family::default(),
+            retries: Family::default(),
+            dead_letters: Family::default(),
+            skipped: Family::default(),
+            held: Family::default(),
+        };
+        registry.register(
+            "tidegate_consume_events_delivered",
+            "Events that a Subscription's sink has taken",
+            metrics.delivered.clone(),
+        );
+        registry.register(
+            "tidegate_consume_retries",
+            "Events that were handed back to be tried again later",
+            metrics.retries.clone(),
+        );
+        registry.register(
+            "tidegate_consume_dead_letters",
+            "Events that could not be delivered and are kept as dead letters, by reason",
+            metrics.dead_letters.clone(),
+        );
+        registry.register(
+            "tidegate_consume_events_skipped",
+            "Events that were read and that the Subscription does not want",
+            metrics.skipped.clone(),
+        );
+        registry.register(
+            "tidegate_consume_events_held",
+            "Events in memory, waiting for an attempt or in one",
+            metrics.held.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn of(&self, subscription: &str) -> Handles {
+        let of = Of { subscription: subscription.to_owned() };
+        Handles {
+            delivered: self.delivered.get_or_create_owned(&of),
+            retries: self.retries.get_or_create_owned(&of),
+            skipped: self.skipped.get_or_create_owned(&of),
+            held: self.held.get_or_create_owned(&of),
+            dead_letters: self.dead_letters.clone(),
+            subscription: subscription.to_owned(),
+        }
+    }
+}
+
+impl Handles {
+    pub(crate) fn buried(&self, reason: &'static str) {
+        let reason = Reason { subscription: self.subscription.clone(), reason };
+        self.dead_letters.get_or_create(&reason).inc();
+    }
+}

@@ -1,0 +1,289 @@
+//! The loop.
+//!
+//! What is held is kept alive by progress acknowledgements, whether it waits or is in an attempt,
+//! so that nothing is delivered twice because a Function is slow. A failed event goes back to the
+//! log with its delay and leaves its place at once.
+
+mod outcome;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, SourceError, Start, subject};
+use tidegate_subscription::{Matched, Subscription};
+use tokio::{
+    task::{self, JoinSet},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
+};
+
+use self::outcome::Outcomes;
+use crate::{
+    Attempt, Config, Metrics,
+    held::{Held, Room},
+    metrics::Handles,
+};
+
+/// Pause before a log that is away is asked again.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Delivers one Subscription's events.
+#[derive(Debug)]
+pub struct Service<L, A> {
+    config: Config,
+    spec: ConsumerSpec,
+    subscription: Arc<Subscription>,
+    log: L,
+    attempt: A,
+    metrics: Handles,
+    rng: Rng,
+}
+
+type ReceiptOf<L> = <<L as Log>::Source as Source>::Receipt;
+
+impl<L: Log, A: Attempt> Service<L, A> {
+    /// A loop for `subscription` over the events below `events_root`. `seed` is all of its
+    /// randomness; its time is tokio's.
+    pub fn new(
+        config: Config,
+        events_root: &str,
+        subscription: Arc<Subscription>,
+        log: L,
+        attempt: A,
+        metrics: &Metrics,
+        seed: u64,
+    ) -> Self {
+        Self {
+            spec: spec(&config, events_root, &subscription),
+            metrics: metrics.of(&subscription.id()),
+            config,
+            subscription,
+            log,
+            attempt,
+            rng: Rng::with_seed(seed),
+        }
+    }
+
+    /// Delivers until `stop` is ready. Then it takes nothing more, hands back what waits, and
+    /// gives attempts under way up to `grace`.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send, grace: Duration) {
+        let mut stop = pin!(stop);
+        let Some(source) = self.open(stop.as_mut()).await else { return };
+        let mut running = Running::new(self);
+        let source = running.until(stop, source).await;
+        running.finish(source, grace).await;
+    }
+
+    /// Opens the consumer, however long the log is away; `None` when stopped meanwhile.
+    async fn open(&self, mut stop: impl Future<Output = ()> + Unpin) -> Option<L::Source> {
+        loop {
+            match self.log.open(self.spec.clone()).await {
+                Ok(source) => return Some(source),
+                Err(error) => {
+                    tracing::warn!(subscription = self.subscription.id(), %error, "not opened yet");
+                }
+            }
+            tokio::select! {
+                () = &mut stop => return None,
+                () = tokio::time::sleep(UNREACHABLE_PAUSE) => {}
+            }
+        }
+    }
+}
+
+/// The consumer that a Subscription wants.
+fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> ConsumerSpec {
+    let mut filters: Vec<String> = subscription
+        .interests()
+        .into_iter()
+        .map(|interest| match (interest.source, interest.r#type) {
+            (Some(source), Some(r#type)) => subject::of(events_root, source, r#type),
+            (None, Some(r#type)) => subject::any_source(events_root, r#type),
+            (_, None) => Ok(subject::all(events_root)),
+        })
+        // A subject that is too long is one that no event can have.
+        .filter_map(Result::ok)
+        .collect();
+    filters.sort();
+    filters.dedup();
+    if filters.is_empty() {
+        filters.push(subject::all(events_root));
+    }
+    ConsumerSpec {
+        name: subscription.consumer_name(),
+        description: format!("Subscription {}", subscription.id()),
+        filters,
+        start: Start::New,
+        ack_wait: config.ack_wait,
+        unsettled_max: config.unsettled_max,
+    }
+}
+
+/// A loop with what it has in its hands.
+struct Running<L: Log, A> {
+    service: Service<L, A>,
+    window: usize,
+    room: Room,
+    waiting: VecDeque<(Held<ReceiptOf<L>>, Matched)>,
+    attempts: JoinSet<()>,
+    under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
+}
+
+impl<L: Log, A: Attempt> Running<L, A> {
+    fn new(service: Service<L, A>) -> Self {
+        Self {
+            window: usize::try_from(service.subscription.max_in_flight.get()).unwrap_or(usize::MAX),
+            room: Room::new(&service.config, &service.subscription),
+            service,
+            waiting: VecDeque::new(),
+            attempts: JoinSet::new(),
+            under_way: HashMap::new(),
+        }
+    }
+
+    async fn until(
+        &mut self,
+        mut stop: impl Future<Output = ()> + Unpin,
+        mut source: L::Source,
+    ) -> Option<L::Source> {
+        let mut progress = self.progress_ticks();
+        let mut pause_until = None;
+        loop {
+            self.begin_attempts();
+            let room = self.room.left();
+            let paused = pause_until.is_some_and(|until| Instant::now() < until);
+            tokio::select! {
+                () = &mut stop => return Some(source),
+                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
+                pulled = source.pull(room), if room > 0 && !paused => match pulled {
+                    Ok(deliveries) => {
+                        for delivery in deliveries {
+                            self.take(delivery.into()).await;
+                        }
+                    }
+                    Err(error @ SourceError::Gone { .. }) => {
+                        tracing::warn!(%error, "the consumer is made anew");
+                        source = self.service.open(&mut stop).await?;
+                    }
+                    Err(error @ SourceError::Unreachable { .. }) => {
+                        tracing::debug!(%error, "pulling pauses");
+                        pause_until = Some(Instant::now() + UNREACHABLE_PAUSE);
+                    }
+                },
+                () = sleep_until_some(pause_until), if paused => pause_until = None,
+                _ = progress.tick() => self.progress().await,
+            }
+        }
+    }
+
+    fn progress_ticks(&self) -> tokio::time::Interval {
+        let every = self.service.config.ack_wait / 3;
+        let mut ticks = interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
+    /// A delivery: wanted, not wanted, or no event at all.
+    async fn take(&mut self, held: Held<ReceiptOf<L>>) {
+        let matched = match &*held.event {
+            Ok(event) => self.service.subscription.matches(event),
+            // Nothing to match: it becomes a dead letter in the place of an attempt.
+            Err(_) => Some(Matched::default()),
+        };
+        match matched {
+            Some(matched) => {
+                self.room.enter(held.bytes());
+                self.waiting.push_back((held, matched));
+            }
+            None => {
+                self.service.metrics.skipped.inc();
+                settle(&*held.receipt, Settle::Ack).await;
+            }
+        }
+        self.count_held();
+    }
+
+    fn begin_attempts(&mut self) {
+        while self.under_way.len() < self.window {
+            let Some((held, matched)) = self.waiting.pop_front() else { return };
+            let outcomes = Outcomes {
+                retry: self.service.config.retry.clone(),
+                subscription: Arc::clone(&self.service.subscription),
+                log: self.service.log.clone(),
+                metrics: self.service.metrics.clone(),
+                rng: self.service.rng.fork(),
+            };
+            let attempt = self.service.attempt.clone();
+            let task = self.attempts.spawn(outcomes.see_through(attempt, held.clone(), matched));
+            self.under_way.insert(task.id(), held);
+        }
+    }
+
+    /// An attempt has ended; if it panicked, its event is handed back.
+    async fn ended(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(held) = self.under_way.remove(&id) else { return };
+        self.room.leave(held.bytes());
+        self.count_held();
+        if let Err(error) = ended {
+            tracing::error!(subscription = self.service.subscription.id(), %error, "an attempt failed");
+            let delay = self.service.config.retry.backoff_max;
+            settle(&*held.receipt, Settle::Retry { delay }).await;
+        }
+    }
+
+    async fn progress(&self) {
+        let waiting = self.waiting.iter().map(|(held, _)| held);
+        for held in waiting.chain(self.under_way.values()) {
+            settle(&*held.receipt, Settle::Progress).await;
+        }
+    }
+
+    fn count_held(&self) {
+        self.service.metrics.held.set(i64::try_from(self.room.events()).unwrap_or(i64::MAX));
+    }
+
+    /// Takes nothing more, hands back what waits, finishes what is under way.
+    async fn finish(mut self, source: Option<L::Source>, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        for (held, _) in std::mem::take(&mut self.waiting) {
+            self.room.leave(held.bytes());
+            settle(&*held.receipt, Settle::Retry { delay: Duration::ZERO }).await;
+        }
+        if let Some(source) = source {
+            let _ = timeout_at(deadline, source.close()).await;
+        }
+        let mut progress = self.progress_ticks();
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
+                _ = progress.tick() => self.progress().await,
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        self.attempts.shutdown().await;
+        for held in self.under_way.values() {
+            settle(&*held.receipt, Settle::Retry { delay: Duration::ZERO }).await;
+        }
+        self.service.metrics.held.set(0);
+    }
+}
+
+async fn sleep_until_some(until: Option<Instant>) {
+    tokio::time::sleep_until(until.unwrap_or_else(Instant::now)).await;
+}
+
+/// A settlement that cannot be sent is a second delivery, not a loss.
+async fn settle(receipt: &impl Receipt, settle: Settle) {
+    if let Err(error) = receipt.settle(settle).await {
+        tracing::debug!(%error, "a settlement was not sent");
+    }
+}

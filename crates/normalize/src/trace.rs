@@ -1,0 +1,35 @@
+//! Trace context: headers of a request to extensions of its events (CloudEvents extension
+//! "Distributed Tracing"; B3 as Kyma takes it).
+
+use http::HeaderMap;
+use tidegate_event::{Event, Name, Value, validate};
+
+const HEADERS: [(&str, &str); 7] = [
+    ("traceparent", "traceparent"),
+    ("tracestate", "tracestate"),
+    ("x-b3-traceid", "b3traceid"),
+    ("x-b3-parentspanid", "b3parentspanid"),
+    ("x-b3-spanid", "b3spanid"),
+    ("x-b3-sampled", "b3sampled"),
+    ("x-b3-flags", "b3flags"),
+];
+
+/// Whether a request carries any; most do not.
+pub(crate) fn is_present(headers: &HeaderMap) -> bool {
+    HEADERS.iter().any(|(header, _)| headers.contains_key(*header))
+}
+
+/// Gives the event what it does not say itself. A value that is no legal attribute is left out:
+/// a broken trace must not cost the event.
+pub(crate) fn take(headers: &HeaderMap, event: &mut Event) {
+    for (header, extension) in HEADERS {
+        let Some(value) = headers.get(header).and_then(|value| value.to_str().ok()) else {
+            continue;
+        };
+        let free = event.extensions.get(extension).is_none();
+        let legal = !value.is_empty() && validate(&Event::new("1", "s", value)).is_ok();
+        if free && legal {
+            event.extensions.insert(Name::from_static(extension), Value::from(value));
+        }
+    }
+}

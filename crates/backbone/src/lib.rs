@@ -4,14 +4,14 @@
 //! every running system, [`memory`] for tests and simulation only. What the events mean, and who
 //! wants them, is not known here.
 
-mod config;
-mod port;
-
 pub mod jetstream;
 pub mod memory;
 pub mod subject;
 
-pub use config::{Config, Storage, StreamConfig};
+mod config;
+mod port;
+
+pub use config::{Config, DeadLetters, Events, Storage};
 pub use port::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Log, MessageId, Pending,
     Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,

@@ -1,170 +1,168 @@
-//! The log in memory: the same promises on tokio's clock, for tests and simulation only.
+//! The log in memory, for tests and simulation: the same promises without a server.
 //!
-//! Not for running systems: it is gone with the process, and everything in it is scanned.
+//! Time is tokio's, so that paused time drives it. Nothing survives the process; there are no
+//! faults of its own.
 
-mod filter;
+mod consumer;
 mod source;
+mod state;
 
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use tidegate_event::Event;
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
 pub use self::source::{MemoryReceipt, MemorySource};
-use self::source::Consumer;
+use self::state::State;
 use crate::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Log, MessageId, Pending, Start,
-    Stored,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Log, Pending, Stored, Unreadable,
 };
 
-/// How long a repeated message id is recognised, as the default of JetStream is.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// What a log in memory takes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most events.
+    pub events_max: usize,
+    /// Most dead letters.
+    pub dead_letters_max: usize,
+    /// Largest event, with its attributes.
+    pub event_bytes_max: usize,
+    /// How long a message id is remembered.
+    pub duplicate_window: Duration,
+    /// What the wall clock says at the beginning. Fixed, so that a run can be repeated.
+    pub started_at: SystemTime,
+}
 
-/// The log. Clones share it.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            events_max: 1_000_000,
+            dead_letters_max: 100_000,
+            event_bytes_max: 8 << 20,
+            duplicate_window: Duration::from_mins(2),
+            started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        }
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its place.
+    pub sequence: u64,
+    /// Where it was appended.
+    pub subject: String,
+    /// The event, or what was put in its place.
+    pub event: Result<Event, Unreadable>,
+    /// When it was stored.
+    pub stored_at: SystemTime,
+}
+
+/// A log in memory; clones are the same log.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    state: Arc<Mutex<State>>,
-    changed: Arc<Notify>,
-    events_max: usize,
+    shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    events: BTreeMap<u64, Entry>,
-    ids: HashMap<MessageId, (u64, Instant)>,
-    letters: Vec<DeadLetter>,
-    consumers: HashMap<String, Consumer>,
-    refusing: Option<AppendError>,
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told whenever a waiting source may have something to get.
+    changed: Notify,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    subject: String,
-    event: Event,
-    stored_at: SystemTime,
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::with_room_for(usize::MAX)
+        Self::new(Limits::default())
     }
 }
 
 impl Memory {
-    /// A log that is full with so many events.
-    pub fn with_room_for(events_max: usize) -> Self {
-        Self { state: Arc::default(), changed: Arc::default(), events_max }
+    /// An empty log.
+    pub fn new(limits: Limits) -> Self {
+        let state = Mutex::new(State::new(limits));
+        Self {
+            shared: Arc::new(Shared {
+                state,
+                changed: Notify::new(),
+            }),
+        }
     }
 
-    /// What is stored, in order.
-    pub fn events(&self) -> Vec<(String, Event)> {
-        let state = self.lock();
-        state.events.values().map(|entry| (entry.subject.clone(), entry.event.clone())).collect()
+    /// All that is stored, oldest first.
+    pub fn events(&self) -> Vec<Kept> {
+        self.shared.lock().events()
     }
 
-    /// The dead letters, in order.
+    /// All dead letters, oldest first.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.lock().letters.clone()
+        self.shared.lock().dead_letters()
     }
 
-    /// Appends and burials fail so from now on; `None` lets them succeed again.
-    pub fn refuse(&self, error: Option<AppendError>) {
-        self.lock().refusing = error;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock can panic halfway through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Stores what is no CloudEvent, as somebody might who writes to the stream directly.
+    pub fn append_unreadable(
+        &self,
+        subject: &str,
+        unreadable: Unreadable,
+    ) -> Result<Stored, AppendError> {
+        let stored = self.shared.lock().append(subject, None, Err(unreadable));
+        self.shared.changed.notify_waiters();
+        stored
     }
 }
+
+// === impl Log ===
 
 impl Log for Memory {
     type Source = MemorySource;
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
-        let mut state = self.lock();
-        if let Some(error) = &state.refusing {
-            return Err(error.clone());
-        }
-        let now = Instant::now();
-        state.ids.retain(|_, (_, since)| now.duration_since(*since) < DUPLICATE_WINDOW);
-        if let Some(id) = &append.message_id {
-            if let Some((sequence, _)) = state.ids.get(id) {
-                return Ok(Stored { sequence: *sequence, duplicate: true });
-            }
-        }
-        if state.events.len() >= self.events_max {
-            let detail = format!("maximum of {} events", self.events_max);
-            return Err(AppendError::Full { detail });
-        }
-        let sequence = state.last_sequence() + 1;
-        if let Some(id) = &append.message_id {
-            state.ids.insert(id.clone(), (sequence, now));
-        }
-        let entry = Entry {
-            subject: append.subject.clone(),
-            event: append.event.clone(),
-            stored_at: SystemTime::now(),
-        };
-        state.events.insert(sequence, entry);
-        drop(state);
-        self.changed.notify_waiters();
-        Ok(Stored { sequence, duplicate: false })
+        let id = append.message_id.clone();
+        let stored = self
+            .shared
+            .lock()
+            .append(&append.subject, id, Ok(append.event.clone()));
+        self.shared.changed.notify_waiters();
+        stored
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {
-        let mut state = self.lock();
-        if let Some(error) = &state.refusing {
-            return Err(error.clone());
-        }
-        let same = |have: &DeadLetter| {
-            have.consumer == letter.consumer && have.sequence == letter.sequence
-        };
-        let duplicate = state.letters.iter().any(same);
-        if !duplicate {
-            state.letters.push(letter.clone());
-        }
-        let sequence = u64::try_from(state.letters.len()).unwrap_or(u64::MAX);
-        Ok(Stored { sequence, duplicate })
+        self.shared.lock().bury(letter)
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<MemorySource, ControlError> {
         let name = spec.name.clone();
-        let mut state = self.lock();
-        let last = state.last_sequence();
-        match state.consumers.get_mut(&name) {
-            Some(consumer) => consumer.spec = spec,
-            None => {
-                let from = if spec.start == Start::All { 0 } else { last };
-                state.consumers.insert(name.clone(), Consumer::new(spec, from));
-            }
-        }
-        drop(state);
-        Ok(MemorySource::new(self.clone(), name))
+        let incarnation = self.shared.lock().open(spec);
+        // New filters may match what waits already.
+        self.shared.changed.notify_waiters();
+        Ok(MemorySource::new(
+            Arc::clone(&self.shared),
+            name,
+            incarnation,
+        ))
     }
 
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
-        self.lock().consumers.remove(consumer);
-        self.changed.notify_waiters();
+        self.shared.lock().remove(consumer);
+        self.shared.changed.notify_waiters();
         Ok(())
     }
 
     async fn consumers(&self) -> Result<Vec<Pending>, ControlError> {
-        let state = self.lock();
-        Ok(state.consumers.values().map(|consumer| consumer.pending(&state.events)).collect())
+        Ok(self.shared.lock().pending())
     }
 
     async fn ready(&self) -> Result<(), ControlError> {
-        Ok(())
-    }
-}
-
-impl State {
-    fn last_sequence(&self) -> u64 {
-        self.events.keys().next_back().copied().unwrap_or_default()
+        self.shared.lock().ready()
     }
 }

@@ -5,12 +5,21 @@ use bytes::Bytes;
 
 use crate::{Error, Event, Leniency, headers, percent};
 
-/// Calls `header` with the name (without `ce-`) and the value of each header. The payload is
-/// `event.data` as it is. Values are printable ASCII: no line break can get into a header.
+/// Calls `header` with the name and the value of each header. The payload is `event.data` as it
+/// is. Values are printable ASCII: no line break can get into a header.
 pub fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
-    headers::encode(event, &mut header);
+    headers::encode(event, |name, value| match name {
+        "specversion" => header("ce-specversion", value),
+        "id" => header("ce-id", value),
+        "source" => header("ce-source", value),
+        "type" => header("ce-type", value),
+        "dataschema" => header("ce-dataschema", value),
+        "subject" => header("ce-subject", value),
+        "time" => header("ce-time", value),
+        extension => header(&format!("ce-{extension}"), value),
+    });
     if let Some(content_type) = &event.datacontenttype {
-        header("datacontenttype", &percent::encode(content_type));
+        header("ce-datacontenttype", &percent::encode(content_type));
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod client;
 mod nats;
+mod sink;
 
 pub use client::{Answer, Client};
 pub use nats::{NatsServer, nats_server_binary};
+pub use sink::{Manner, Received, Reply, Sink};

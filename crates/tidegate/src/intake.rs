@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use tidegate_backbone::Log;
 use tidegate_event::{Event, Leniency};
-use tidegate_normalize::{Format, Input, normalize};
+use tidegate_normalize::{Format, Input, Normalized, normalize};
 use tidegate_publish::Publisher;
 use tidegate_receive::{Accepted, Arrival, Door, Refusal, SubscribedType};
 use tidegate_subscription::{Subscription, subscribed_types};
@@ -61,20 +61,15 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
         })
         .map_err(|error| refusal::of_input(door, &error))?;
         let application = application.unwrap_or_default();
-        let mut events = normalized.events;
-        match events.pop() {
-            Some(event) if events.is_empty() => {
+        match normalized {
+            Normalized::One(event) => {
                 let first_id = event.id.clone();
                 match self.publisher.publish(application, event).await {
                     Ok(_stored) => Ok(Accepted { first_id }),
                     Err(error) => Err(refusal::of_publish(door, &error)),
                 }
             }
-            Some(last) => {
-                events.push(last);
-                self.publish_batch(door, application, events).await
-            }
-            None => Ok(Accepted { first_id: ByteString::new() }),
+            Normalized::Batch(events) => self.publish_batch(door, application, events).await,
         }
     }
 

@@ -15,7 +15,7 @@ mod attempt;
 mod control;
 mod worker;
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
@@ -28,7 +28,7 @@ use self::{control::Control, worker::Worker};
 use crate::{config::Config, subscriptions::Folder};
 
 /// All stages of one process, running.
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     receive_addr: SocketAddr,
     log: Jetstream,
     control: Control,
@@ -38,7 +38,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Brings the streams to their configuration, opens the doors and starts every Subscription.
-    pub async fn start(
+    pub(crate) async fn start(
         config: &Config,
         nats_url: &str,
         registry: &mut Registry,
@@ -72,17 +72,27 @@ impl Pipeline {
     }
 
     /// Where the doors are.
-    pub fn receive_addr(&self) -> SocketAddr {
+    pub(crate) fn receive_addr(&self) -> SocketAddr {
         self.receive_addr
     }
 
+    /// The log, for those who ask it.
+    pub(crate) fn log(&self) -> Jetstream {
+        self.log.clone()
+    }
+
+    /// Whether the pipeline is shutting down.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
     /// `Ok` when an event would be stored now; otherwise why not.
-    pub async fn ready(&self) -> Result<(), String> {
+    pub(crate) async fn ready(&self) -> Result<(), String> {
         self.log.ready().await.map_err(|error| error.to_string())
     }
 
     /// Closes the doors, stops pulling, and waits up to `grace` for what is under way.
-    pub async fn shutdown(self, grace: Duration) {
+    pub(crate) async fn shutdown(self, grace: Duration) {
         self.control.stop().await;
         // Nobody listens when every worker has ended already.
         let _ = self.draining.send(true);
@@ -94,13 +104,5 @@ impl Pipeline {
         if tokio::time::timeout(grace, ended).await.is_err() {
             tracing::warn!(?grace, "not everything ended within the grace; it is delivered again");
         }
-    }
-}
-
-/// How many workers the configuration asks for.
-pub fn workers(threads: usize) -> usize {
-    match threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        threads => threads,
     }
 }

@@ -1,285 +1,349 @@
-//! Appends that wait for their acknowledgement.
+//! Who waits for which acknowledgement: a bounded table of slots, one inbox for all of them.
 //!
-//! One inbox for all of them; the slot number stands in the reply subject. One sweep looks at
-//! all deadlines, so that an append costs no timer; a lost connection fails all of them at once.
+//! No timer, no channel and no map entry per append: a slot, and one sweep for all deadlines. What
+//! an acknowledgement says is [`super::answer`]'s.
 
 use std::{
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use async_nats::{Client, HeaderMap, Message, StatusCode, SubscribeError};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use serde::Deserialize;
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::time::Instant;
 
-use super::Jetstream;
-use crate::{AppendError, Stored};
+use super::answer::Answer;
+use crate::AppendError;
 
-/// How late a deadline may be noticed.
-const SWEEP_EVERY: Duration = Duration::from_millis(50);
+/// Characters of a key in a reply subject.
+pub(super) const TOKEN_BYTES: usize = 12;
 
-/// JetStream's error codes that mean: no room. 10002 account limits, 10023 and 10047 server
-/// resources, 10077 the stream's own limits and a full disk.
-const FULL: [u64; 4] = [10_002, 10_023, 10_047, 10_077];
+/// Which slot, and which of its uses: an answer that comes late meets no later append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    slot: u16,
+    generation: u32,
+}
 
-/// JetStream's error codes that pass by themselves: 10008 and 10009 no leader or a cluster that
-/// is not ready, 10039 not enabled for the account yet, 10076 not enabled.
-const PASSING: [u64; 4] = [10_008, 10_009, 10_039, 10_076];
+impl Key {
+    /// Its place at the end of a reply subject.
+    pub(super) fn push_to(self, reply: &mut String) {
+        use std::fmt::Write as _;
+        write!(reply, "{:04x}{:08x}", self.slot, self.generation)
+            .expect("a String takes all that is written");
+    }
 
-/// The message is above the stream's limit.
-const TOO_LARGE: u64 = 10_054;
+    /// The key of the last token of a reply subject.
+    pub(super) fn parse(token: &str) -> Option<Self> {
+        let (slot, generation) = token.split_at_checked(4)?;
+        Some(Self {
+            slot: u16::from_str_radix(slot, 16).ok()?,
+            generation: u32::from_str_radix(generation, 16).ok()?,
+        })
+    }
+}
 
-/// What nats-server adds to a message on the wire beside headers and payload.
-const FRAMING_BYTES: usize = 512;
-
-type Answer = Result<Stored, AppendError>;
-
-/// The table of waiting appends. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Acks {
-    table: Arc<Mutex<Table>>,
+    slots: Mutex<Slots>,
+    in_flight_max: usize,
     timeout: Duration,
 }
 
-#[derive(Debug)]
-struct Table {
-    inbox: String,
-    slots: Vec<Slot>,
-    free: Vec<usize>,
-}
-
 #[derive(Debug, Default)]
-struct Slot {
-    /// Tells a late acknowledgement from one for the slot's present append.
-    generation: u32,
-    waiting: Option<Waiting>,
+struct Slots {
+    all: Vec<Slot>,
+    free: Vec<u16>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Answer>,
-    deadline: Instant,
-}
-
-/// The place of one append; given back when dropped.
-struct Ticket<'a> {
-    acks: &'a Acks,
-    slot: usize,
+struct Slot {
     generation: u32,
-    reply: String,
-    answer: oneshot::Receiver<Answer>,
+    deadline: Instant,
+    state: State,
 }
 
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        self.acks.lock().release(self.slot, self.generation);
-    }
+#[derive(Debug)]
+enum State {
+    Free,
+    Waiting(Option<Waker>),
+    Answered(Answer),
 }
 
 impl Acks {
     pub(super) fn new(in_flight_max: usize, timeout: Duration) -> Self {
-        let slots = std::iter::repeat_with(Slot::default).take(in_flight_max).collect();
-        let table = Table { inbox: String::new(), slots, free: (0..in_flight_max).rev().collect() };
-        Self { table: Arc::new(Mutex::new(table)), timeout }
+        Self {
+            slots: Mutex::default(),
+            in_flight_max,
+            timeout,
+        }
     }
 
-    /// Begins to listen for acknowledgements.
-    pub(super) async fn start(
-        &self,
-        client: &Client,
-    ) -> Result<Vec<JoinHandle<()>>, SubscribeError> {
-        let inbox = client.new_inbox();
-        let mut answers = client.subscribe(format!("{inbox}.*")).await?;
-        self.lock().inbox = inbox;
-        let listen = {
-            let acks = self.clone();
-            async move {
-                while let Some(message) = answers.next().await {
-                    acks.answered(&message);
-                }
-                acks.fail_all("the connection was closed");
-            }
+    /// Takes a slot, if one is free.
+    pub(super) fn wait(self: &Arc<Self>) -> Result<Waiting, AppendError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut slots = self.lock();
+        let slot = match slots.free.pop() {
+            Some(slot) => slot,
+            None => self.grow(&mut slots, deadline)?,
         };
-        let sweep = {
-            let acks = self.clone();
-            async move {
-                let mut ticks = interval(SWEEP_EVERY);
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                loop {
-                    ticks.tick().await;
-                    acks.sweep();
-                }
-            }
+        let entry = slots.get(slot);
+        entry.deadline = deadline;
+        entry.state = State::Waiting(None);
+        let key = Key {
+            slot,
+            generation: entry.generation,
         };
-        Ok(vec![tokio::spawn(listen), tokio::spawn(sweep)])
+        drop(slots);
+        Ok(Waiting {
+            acks: Arc::clone(self),
+            key,
+        })
     }
 
-    /// Fails every waiting append: its message may be stored or not.
-    pub(super) fn fail_all(&self, detail: &str) {
-        self.end(|_| true, || AppendError::Unreachable { detail: detail.to_owned() });
+    fn grow(&self, slots: &mut Slots, deadline: Instant) -> Result<u16, AppendError> {
+        let busy = AppendError::Busy {
+            in_flight_max: self.in_flight_max,
+        };
+        if slots.all.len() >= self.in_flight_max {
+            return Err(busy);
+        }
+        let slot = u16::try_from(slots.all.len()).map_err(|_| busy)?;
+        slots.all.push(Slot {
+            generation: 0,
+            deadline,
+            state: State::Free,
+        });
+        Ok(slot)
     }
 
-    fn sweep(&self) {
+    /// Answers whoever waits under this key, if somebody still does.
+    pub(super) fn answer(&self, key: Key, answer: Answer) {
+        let mut slots = self.lock();
+        let Some(slot) = slots.all.get_mut(usize::from(key.slot)) else {
+            return;
+        };
+        let waker = if slot.generation == key.generation {
+            slot.state.answer(answer)
+        } else {
+            None
+        };
+        drop(slots);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Answers everybody who waits.
+    pub(super) fn fail_all(&self, error: &AppendError) {
+        self.fail(|_| Some(error.clone()));
+    }
+
+    /// Answers everybody whose time is over.
+    pub(super) fn sweep(&self) {
         let now = Instant::now();
         let waited = self.timeout;
-        self.end(|waiting| waiting.deadline <= now, || AppendError::TimedOut { waited });
+        self.fail(|deadline| (deadline <= now).then_some(AppendError::TimedOut { waited }));
     }
 
-    fn end(&self, which: impl Fn(&Waiting) -> bool, error: impl Fn() -> AppendError) {
-        let mut table = self.lock();
-        if table.free.len() == table.slots.len() {
-            return;
-        }
-        for slot in &mut table.slots {
-            if let Some(waiting) = slot.waiting.take_if(|waiting| which(waiting)) {
-                // Nobody waits any longer: the ticket's drop gives the slot back.
-                let _ = waiting.answer.send(Err(error()));
+    fn fail(&self, error: impl Fn(Instant) -> Option<AppendError>) {
+        let mut wakers = Vec::new();
+        for slot in &mut self.lock().all {
+            if let (State::Waiting(_), Some(error)) = (&slot.state, error(slot.deadline)) {
+                wakers.extend(slot.state.answer(Answer::Failed(error)));
             }
         }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn answered(&self, message: &Message) {
-        let Some((slot, generation)) = message.subject.rsplit('.').next().and_then(place) else {
-            return;
-        };
-        let mut table = self.lock();
-        let Some(slot) = table.slots.get_mut(slot).filter(|slot| slot.generation == generation)
-        else {
-            return;
-        };
-        if let Some(waiting) = slot.waiting.take() {
-            let _ = waiting.answer.send(answer(message));
-        }
-    }
-
-    fn enter(&self) -> Result<Ticket<'_>, AppendError> {
-        let mut table = self.lock();
-        let in_flight_max = table.slots.len();
-        let slot = table.free.pop().ok_or(AppendError::Busy { in_flight_max })?;
-        let (sender, answer) = oneshot::channel();
-        let deadline = Instant::now() + self.timeout;
-        let entry = table.slots.get_mut(slot).expect("free holds numbers of slots");
+    fn release(&self, key: Key) {
+        let mut slots = self.lock();
+        let entry = slots.get(key.slot);
         entry.generation = entry.generation.wrapping_add(1);
-        entry.waiting = Some(Waiting { answer: sender, deadline });
-        let generation = entry.generation;
-        let reply = format!("{}.{slot:x}_{generation:x}", table.inbox);
-        drop(table);
-        Ok(Ticket { acks: self, slot, generation, reply, answer })
+        entry.state = State::Free;
+        slots.free.push(key.slot);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // No code that holds the lock can panic halfway through a change.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        // Every change is complete before anything in it can panic.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Table {
-    fn release(&mut self, slot: usize, generation: u32) {
-        if let Some(entry) = self.slots.get_mut(slot).filter(|slot| slot.generation == generation) {
-            entry.waiting = None;
-            self.free.push(slot);
-        }
+    #[cfg(test)]
+    fn taken(&self) -> usize {
+        let slots = self.lock();
+        slots.all.len() - slots.free.len()
     }
 }
 
-/// The slot and its generation in the last token of a reply subject.
-fn place(token: &str) -> Option<(usize, u32)> {
-    let (slot, generation) = token.split_once('_')?;
-    Some((usize::from_str_radix(slot, 16).ok()?, u32::from_str_radix(generation, 16).ok()?))
-}
-
-#[derive(Deserialize)]
-struct PubAck<'a> {
-    #[serde(default)]
-    seq: u64,
-    #[serde(default)]
-    duplicate: bool,
-    #[serde(borrow)]
-    error: Option<ApiError<'a>>,
-}
-
-#[derive(Deserialize)]
-struct ApiError<'a> {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default, borrow)]
-    description: std::borrow::Cow<'a, str>,
-}
-
-fn answer(message: &Message) -> Answer {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
-        let detail = "no stream takes this subject".to_owned();
-        return Err(AppendError::Unreachable { detail });
-    }
-    match serde_json::from_slice::<PubAck<'_>>(&message.payload) {
-        Ok(PubAck { error: None, seq: 0, .. }) | Err(_) => {
-            let detail = "an answer that is no acknowledgement".to_owned();
-            Err(AppendError::Refused { code: 0, detail })
-        }
-        Ok(PubAck { error: None, seq, duplicate }) => Ok(Stored { sequence: seq, duplicate }),
-        Ok(PubAck { error: Some(error), .. }) => {
-            let detail = error.description.into_owned();
-            Err(match error.err_code {
-                code if FULL.contains(&code) => AppendError::Full { detail },
-                code if PASSING.contains(&code) => AppendError::Unreachable { detail },
-                TOO_LARGE => AppendError::TooLarge { bytes: 0, bytes_max: 0 },
-                code => AppendError::Refused { code, detail },
-            })
-        }
+impl Slots {
+    fn get(&mut self, slot: u16) -> &mut Slot {
+        self.all
+            .get_mut(usize::from(slot))
+            .expect("slots are never taken away")
     }
 }
 
-impl Jetstream {
-    /// Publishes one message and waits for its durable acknowledgement.
-    pub(super) async fn publish(
-        &self,
-        subject: String,
-        headers: HeaderMap,
-        payload: Bytes,
-    ) -> Answer {
-        let client = &self.0.client;
-        if !self.connected() {
-            // Never into the client's buffer: nobody would know when, or whether, it goes out.
-            let detail = "not connected to nats-server".to_owned();
-            return Err(AppendError::Unreachable { detail });
-        }
-        let bytes = payload.len() + header_bytes(&headers) + FRAMING_BYTES;
-        let bytes_max = client.max_payload();
-        if bytes > bytes_max {
-            // nats-server would close the connection, and with it everybody else's appends.
-            return Err(AppendError::TooLarge { bytes, bytes_max });
-        }
-        let mut ticket = self.0.acks.enter()?;
-        let reply = std::mem::take(&mut ticket.reply);
-        let sent = client.publish_with_reply_and_headers(subject, reply, headers, payload);
-        let answered = async {
-            if let Err(error) = sent.await {
-                return Err(AppendError::Unreachable { detail: error.to_string() });
+impl State {
+    fn answer(&mut self, answer: Answer) -> Option<Waker> {
+        match self {
+            Self::Waiting(waker) => {
+                let waker = waker.take();
+                *self = Self::Answered(answer);
+                waker
             }
-            (&mut ticket.answer).await.unwrap_or_else(|_| {
-                Err(AppendError::Unreachable { detail: "the connection was closed".to_owned() })
-            })
-        };
-        let answer = answered.await;
-        match answer {
-            Err(AppendError::TooLarge { .. }) => Err(AppendError::TooLarge { bytes, bytes_max }),
-            answer => answer,
+            Self::Free | Self::Answered(_) => None,
         }
     }
 }
 
-fn header_bytes(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .flat_map(|(name, values)| {
-            let name: &str = name.as_ref();
-            values.iter().map(|value| name.len() + value.as_str().len() + 4)
-        })
-        .sum()
+/// One append that waits; dropping it gives its slot back.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    acks: Arc<Acks>,
+    key: Key,
+}
+
+impl Waiting {
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+}
+
+// === impl Future for Waiting ===
+
+impl Future for Waiting {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let mut slots = self.acks.lock();
+        let state = &mut slots.get(self.key.slot).state;
+        if let State::Answered(answer) = state {
+            return Poll::Ready(answer.clone());
+        }
+        *state = State::Waiting(Some(context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.acks.release(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::Stored;
+
+    const STORED: Answer = Answer::Stored(Stored {
+        sequence: 7,
+        duplicate: false,
+    });
+
+    fn acks(in_flight_max: usize) -> Arc<Acks> {
+        Arc::new(Acks::new(in_flight_max, Duration::from_secs(5)))
+    }
+
+    /// Every append gets its own answer.
+    #[tokio::test]
+    async fn an_answer_reaches_its_append() {
+        let acks = acks(4);
+        let mut one = acks.wait().unwrap();
+        let mut other = acks.wait().unwrap();
+        acks.answer(other.key(), STORED);
+        assert!((&mut one).now_or_never().is_none());
+        assert!(matches!(
+            (&mut other).now_or_never(),
+            Some(Answer::Stored(_))
+        ));
+    }
+
+    /// A full table refuses, and a dropped append makes room again.
+    #[tokio::test]
+    async fn slots_are_bounded_and_come_back() {
+        let acks = acks(2);
+        let one = acks.wait().unwrap();
+        let _other = acks.wait().unwrap();
+        assert!(matches!(
+            acks.wait().unwrap_err(),
+            AppendError::Busy { in_flight_max: 2 }
+        ));
+        drop(one);
+        let _again = acks.wait().unwrap();
+        assert!(acks.wait().is_err());
+        assert_eq!(acks.taken(), 2);
+    }
+
+    /// A late acknowledgement does not make a later append look stored.
+    #[tokio::test]
+    async fn a_late_answer_meets_no_other_append() {
+        let acks = acks(1);
+        let late = acks.wait().unwrap().key();
+        let mut now = acks.wait().unwrap();
+        assert_eq!(now.key().slot, late.slot);
+        acks.answer(late, STORED);
+        assert!((&mut now).now_or_never().is_none());
+    }
+
+    /// No append waits longer than its timeout.
+    #[tokio::test(start_paused = true)]
+    async fn appends_time_out() {
+        let acks = acks(2);
+        let mut early = acks.wait().unwrap();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let mut late = acks.wait().unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        acks.sweep();
+        let answer = (&mut early).now_or_never();
+        assert!(
+            matches!(answer, Some(Answer::Failed(AppendError::TimedOut { .. }))),
+            "{answer:?}"
+        );
+        assert!((&mut late).now_or_never().is_none());
+    }
+
+    /// A lost connection answers all at once, and wakes who waits.
+    #[tokio::test]
+    async fn a_lost_connection_fails_all() {
+        let acks = acks(100);
+        let waiting: Vec<_> = (0..100)
+            .map(|_| tokio::spawn(acks.wait().unwrap()))
+            .collect();
+        tokio::task::yield_now().await;
+        acks.fail_all(&AppendError::Unreachable {
+            detail: "gone".to_owned(),
+        });
+        for task in waiting {
+            let answer = task.await.unwrap();
+            assert!(matches!(
+                answer,
+                Answer::Failed(AppendError::Unreachable { .. })
+            ));
+        }
+        assert_eq!(acks.taken(), 0);
+    }
+
+    /// Keys come back from reply subjects, and nothing else is one.
+    #[test]
+    fn keys_are_one_token() {
+        let key = Key {
+            slot: 0xfff0,
+            generation: 0xdead_beef,
+        };
+        let mut token = String::new();
+        key.push_to(&mut token);
+        assert_eq!(token.len(), TOKEN_BYTES);
+        assert_eq!(Key::parse(&token), Some(key));
+        for token in ["", "0", "zzzz00000000", "00001", "0000100000000", "ä000"] {
+            assert!(
+                Key::parse(token).is_none_or(|key| key.generation != 0),
+                "{token}"
+            );
+        }
+    }
 }

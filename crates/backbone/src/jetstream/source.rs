@@ -1,288 +1,398 @@
-//! Pulling: JetStream's pull protocol, with exactly as many events under way as there is room
-//! for.
+//! Pulling from a durable consumer, and settling.
 //!
-//! A request asks for a number of events and stays at the server until they came, or it expired.
-//! `requests` is what is still expected; it is forgotten when the connection was lost or the
-//! server has gone silent, and asked for anew.
+//! JetStream's pull protocol by hand: requests for so many events, answered by events and, when a
+//! request ends early, by a status. What is asked for and not yet here is counted, so that never
+//! more is under way than the caller has room for, and so that one request is for many events.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, SystemTime},
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_nats::{HeaderMap, Message, StatusCode, Subject, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
 };
 
-use async_nats::{Client, Message, StatusCode, SubscribeError, Subscriber};
-use futures_util::{FutureExt, StreamExt};
-use tokio::{sync::watch, time::Instant};
+use super::{
+    consumers,
+    link::{Link, NOT_CONNECTED},
+    message, reply,
+};
+use crate::{ControlError, Delivery, Receipt, Settle, SettleError, Source, SourceError};
 
-use super::{Jetstream, messages};
-use crate::{Delivery, Receipt, Settle, SettleError, Source, SourceError};
-
-/// How long a request stays at the server.
+/// How long the server keeps a request that it cannot answer. Long, since a consumer without
+/// events then costs two messages a minute; short enough that a lost request is no matter.
 const REQUEST_EXPIRES: Duration = Duration::from_secs(30);
 
-/// How often the server tells of an idle request that it still has it.
+/// How often the server says that a waiting request is still known.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// After this silence the server has forgotten our requests.
-const SILENCE_MAX: Duration = Duration::from_secs(11);
+/// After this silence a request is not known any more: two heartbeats are missing.
+const SILENCE_MAX: Duration = Duration::from_millis(12_500);
 
-/// Pause after a request that the server could not serve, so that it is not asked in a spin.
+/// How long is waited after a request was refused, so that refusals do not spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
-/// The events of one durable consumer.
+/// How long a settlement may wait for the connection's buffer.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long closing waits for what is still on its way.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One opening of a durable consumer.
 #[derive(Debug)]
 pub struct JetstreamSource {
-    log: Jetstream,
-    consumer: String,
-    next_subject: String,
-    inbox: String,
-    answers: Subscriber,
-    requests: VecDeque<Request>,
-    next_request: u64,
+    link: Arc<Link>,
+    stream: String,
+    name: String,
+    next: Subject,
+    inbox: Subject,
+    subscriber: Subscriber,
+    losses: watch::Receiver<u64>,
+    /// Events that were asked for and have not come.
+    outstanding: usize,
+    /// Events that have come and were not returned.
     arrived: VecDeque<Message>,
-    connections: watch::Receiver<u64>,
+    /// When the server was last heard, or asked.
     heard: Instant,
-    /// Not before then is asked again.
-    pause_until: Option<Instant>,
+    /// Until when nothing is asked for.
+    pause: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    expected: usize,
-}
-
-/// How one delivery is settled: by a message to its reply subject.
-#[derive(Debug)]
-pub struct JetstreamReceipt {
-    client: Client,
-    reply: async_nats::Subject,
+/// What a message other than an event leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    /// Nobody answers for the consumer.
+    LookForConsumer,
+    Gone,
 }
 
 impl JetstreamSource {
     pub(super) async fn open(
-        log: Jetstream,
+        link: Arc<Link>,
         stream: &str,
-        consumer: String,
-    ) -> Result<Self, SubscribeError> {
-        let inbox = log.0.client.new_inbox();
-        let answers = log.0.client.subscribe(format!("{inbox}.*")).await?;
-        let mut connections = log.0.connections.clone();
-        connections.mark_unchanged();
+        name: String,
+    ) -> Result<Self, ControlError> {
+        let inbox = Subject::from(link.client().new_inbox());
+        let losses = link.losses();
+        let subscriber = link
+            .client()
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| ControlError {
+                action: format!("opening consumer {name}"),
+                detail: error.to_string(),
+            })?;
         Ok(Self {
-            next_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
-            log,
-            consumer,
+            next: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}").into(),
+            link,
+            stream: stream.to_owned(),
+            name,
             inbox,
-            answers,
-            requests: VecDeque::new(),
-            next_request: 0,
+            subscriber,
+            losses,
+            outstanding: 0,
             arrived: VecDeque::new(),
-            connections,
             heard: Instant::now(),
-            pause_until: None,
+            pause: None,
         })
     }
 
-    fn expected(&self) -> usize {
-        self.requests.iter().map(|request| request.expected).sum()
+    /// Takes in what is here already, without waiting.
+    async fn take_in(&mut self, max: usize) -> Result<(), SourceError> {
+        while self.arrived.len() < max {
+            match self.subscriber.next().now_or_never() {
+                Some(Some(message)) => self.handle(message).await?,
+                Some(None) => return Err(self.unreachable("the subscription ended")),
+                None => break,
+            }
+        }
+        Ok(())
     }
 
-    /// Asks for more when less than half of the room is under way: not a request an event.
-    async fn ask(&mut self, room: usize) -> Result<(), SourceError> {
-        let expected = self.expected();
-        let paused = self.pause_until.is_some_and(|until| Instant::now() < until);
-        if paused || room == 0 || expected.saturating_mul(2) > room || expected >= room {
+    async fn handle(&mut self, message: Message) -> Result<(), SourceError> {
+        self.heard = Instant::now();
+        let Some(status) = message.status else {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            self.arrived.push_back(message);
+            return Ok(());
+        };
+        if status == StatusCode::IDLE_HEARTBEAT {
             return Ok(());
         }
-        let batch = room - expected;
-        let number = self.next_request;
-        let body = format!(
-            "{{\"batch\":{batch},\"expires\":{},\"idle_heartbeat\":{}}}",
-            REQUEST_EXPIRES.as_nanos(),
-            HEARTBEAT.as_nanos()
-        );
-        let reply = format!("{}.{number}", self.inbox);
-        self.log
-            .0
-            .client
-            .publish_with_reply(self.next_subject.clone(), reply, body.into())
-            .await
-            .map_err(|error| SourceError::Unreachable { detail: error.to_string() })?;
-        self.next_request += 1;
-        self.requests.push_back(Request { number, expected: batch });
-        self.heard = Instant::now();
-        Ok(())
-    }
-
-    /// Takes an answer to a request: an event, or a status.
-    fn take(&mut self, message: Message) -> Result<(), SourceError> {
-        self.heard = Instant::now();
-        let number = message.subject.rsplit('.').next().and_then(|token| token.parse::<u64>().ok());
-        let request = self.requests.iter().position(|request| Some(request.number) == number);
-        match message.status {
-            None => {
-                if let Some(request) = request.and_then(|at| self.requests.get_mut(at)) {
-                    request.expected = request.expected.saturating_sub(1);
-                }
-                self.requests.retain(|request| request.expected > 0);
-                self.arrived.push_back(message);
-                return Ok(());
+        let description = message.description.as_deref().unwrap_or_default();
+        match pending(message.headers.as_ref()) {
+            Some(pending) => self.outstanding = self.outstanding.saturating_sub(pending),
+            // It does not say which request it ends: all are asked for anew.
+            None => self.outstanding = 0,
+        }
+        match after(status, description) {
+            Next::GoOn => {}
+            Next::Gone => return Err(self.gone()),
+            Next::LookForConsumer => {
+                tracing::debug!(consumer = self.name, %status, description, "pull refused");
+                self.pause = Some(Instant::now() + REFUSED_PAUSE);
+                self.look_for_consumer(status).await?;
             }
-            Some(StatusCode::IDLE_HEARTBEAT) => return Ok(()),
-            Some(_) => {}
-        }
-        // Every other status ends its request.
-        if let Some(request) = request {
-            self.requests.remove(request);
-        }
-        let description = message.description.unwrap_or_default().to_ascii_lowercase();
-        if description.contains("consumer deleted") || description.contains("push based") {
-            return Err(SourceError::Gone { name: self.consumer.clone() });
-        }
-        if message.status == Some(StatusCode::NO_RESPONDERS) {
-            // The consumer's server is not there, or the consumer is not: asking again tells.
-            self.pause_until = Some(Instant::now() + REFUSED_PAUSE);
-            return Err(SourceError::Unreachable { detail: "nobody serves the consumer".to_owned() });
-        }
-        if message.status != Some(StatusCode::TIMEOUT) {
-            tracing::debug!(consumer = self.consumer, description, "a pull request ended early");
-            self.pause_until = Some(Instant::now() + REFUSED_PAUSE);
         }
         Ok(())
     }
 
-    fn forget_requests(&mut self) {
-        self.requests.clear();
-        self.heard = Instant::now();
+    /// After a refusal: an error if the consumer is gone, or if nobody knows.
+    async fn look_for_consumer(&self, status: StatusCode) -> Result<(), SourceError> {
+        if status != StatusCode::NO_RESPONDERS {
+            return Ok(());
+        }
+        match consumers::is_gone(&self.link, &self.stream, &self.name).await {
+            Ok(true) => Err(self.gone()),
+            Ok(false) => Ok(()),
+            Err(error) => Err(self.unreachable(error.to_string())),
+        }
     }
 
-    fn deliveries(&mut self, max: usize) -> Vec<Delivery<JetstreamReceipt>> {
-        let count = self.arrived.len().min(max);
-        let client = &self.log.0.client;
-        self.arrived
-            .drain(..count)
-            .filter_map(|message| {
-                let delivery = delivery(client, &message);
-                if delivery.is_none() {
-                    tracing::warn!("a message without a JetStream reply subject was ignored");
+    /// What was asked for over a lost connection is not known over the next one. Looked at before
+    /// anything is asked for, so that it is not asked for twice.
+    fn forget_lost(&mut self) {
+        if self.losses.has_changed().unwrap_or(true) || !self.link.is_connected() {
+            self.losses.mark_unchanged();
+            self.outstanding = 0;
+        }
+    }
+
+    /// Asks for events when less than half of the room is under way, so that requests are few.
+    async fn request(&mut self, max: usize) -> Result<(), SourceError> {
+        if self.pause.is_some_and(|until| until > Instant::now()) {
+            return Ok(());
+        }
+        self.pause = None;
+        let batch = wanted(max, self.outstanding + self.arrived.len());
+        if batch == 0 {
+            return Ok(());
+        }
+        let body = json!({
+            "batch": batch,
+            "expires": nanoseconds(REQUEST_EXPIRES),
+            "idle_heartbeat": nanoseconds(HEARTBEAT),
+        });
+        self.link
+            .client()
+            .publish_with_reply(
+                self.next.clone(),
+                self.inbox.clone(),
+                body.to_string().into(),
+            )
+            .await
+            .map_err(|error| self.unreachable(error.to_string()))?;
+        if self.outstanding == 0 {
+            self.heard = Instant::now();
+        }
+        self.outstanding += batch;
+        Ok(())
+    }
+
+    /// Waits for a message, the loss of the connection, or the end of patience.
+    async fn wait(&mut self) -> Result<(), SourceError> {
+        let patience = self.heard + SILENCE_MAX;
+        let until = self.pause.map_or(patience, |pause| pause.min(patience));
+        tokio::select! {
+            biased;
+            message = self.subscriber.next() => match message {
+                Some(message) => return self.handle(message).await,
+                None => return Err(self.unreachable("the subscription ended")),
+            },
+            _ = self.losses.changed() => self.outstanding = 0,
+            () = sleep_until(until) => {
+                if Instant::now() >= patience {
+                    tracing::debug!(consumer = self.name, "no heartbeat, pulling anew");
+                    self.outstanding = 0;
+                    self.heard = Instant::now();
                 }
-                delivery
-            })
-            .collect()
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, message: Message) -> Option<Delivery<JetstreamReceipt>> {
+        let Message {
+            reply,
+            payload,
+            headers,
+            ..
+        } = message;
+        let place = reply.as_deref().and_then(reply::parse);
+        let (Some(reply), Some(place)) = (reply, place) else {
+            tracing::warn!(consumer = self.name, "a message came that is no delivery");
+            return None;
+        };
+        Some(Delivery {
+            event: message::read(headers.as_ref(), payload),
+            sequence: place.sequence,
+            attempt: place.attempt,
+            stored_at: place.stored_at,
+            receipt: JetstreamReceipt {
+                link: Arc::clone(&self.link),
+                reply,
+            },
+        })
+    }
+
+    fn gone(&self) -> SourceError {
+        SourceError::Gone {
+            name: self.name.clone(),
+        }
+    }
+
+    fn unreachable(&self, detail: impl Into<String>) -> SourceError {
+        SourceError::Unreachable {
+            detail: detail.into(),
+        }
     }
 }
+
+/// How many events to ask for, with room for `max` and so many under way.
+fn wanted(max: usize, under_way: usize) -> usize {
+    if under_way.saturating_mul(2) < max {
+        max - under_way
+    } else {
+        0
+    }
+}
+
+/// How many events of a request will not come, if the server says so.
+fn pending(headers: Option<&HeaderMap>) -> Option<usize> {
+    headers?.get("Nats-Pending-Messages")?.as_str().parse().ok()
+}
+
+fn after(status: StatusCode, description: &str) -> Next {
+    let says = |words: &str| description.to_ascii_lowercase().contains(words);
+    if status == StatusCode::REQUEST_TERMINATED {
+        return match () {
+            () if says("consumer deleted") || says("push based") => Next::Gone,
+            () if says("batch completed") => Next::GoOn,
+            () => Next::LookForConsumer,
+        };
+    }
+    if status == StatusCode::TIMEOUT || status == StatusCode::NOT_FOUND {
+        // It expired; the request is simply repeated.
+        return Next::GoOn;
+    }
+    Next::LookForConsumer
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+// === impl Source ===
 
 impl Source for JetstreamSource {
     type Receipt = JetstreamReceipt;
 
     async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<JetstreamReceipt>>, SourceError> {
+        let max = max.max(1);
         loop {
-            // What is here already, without waiting.
-            while let Some(Some(message)) = self.answers.next().now_or_never() {
-                self.take(message)?;
-            }
-            self.ask(max.saturating_sub(self.arrived.len())).await?;
+            // No await lies between taking events out and returning them.
+            self.take_in(max).await?;
             if !self.arrived.is_empty() {
-                return Ok(self.deliveries(max));
-            }
-            let wake = self.pause_until.take_if(|until| *until > Instant::now());
-            let wake = wake.unwrap_or(self.heard + SILENCE_MAX);
-            tokio::select! {
-                message = self.answers.next() => match message {
-                    Some(message) => self.take(message)?,
-                    None => return Err(SourceError::Unreachable {
-                        detail: "the connection was closed".to_owned(),
-                    }),
-                },
-                changed = self.connections.changed() => match changed {
-                    // The server forgot what a lost connection had asked for.
-                    Ok(()) => self.forget_requests(),
-                    Err(_) => return Err(SourceError::Unreachable {
-                        detail: "the connection was closed".to_owned(),
-                    }),
-                },
-                () = tokio::time::sleep_until(wake) => {
-                    if self.heard.elapsed() >= SILENCE_MAX {
-                        tracing::debug!(consumer = self.consumer, "no heartbeat, asking anew");
-                        self.forget_requests();
-                    }
+                let returned = self.arrived.len().min(max);
+                let messages: Vec<Message> = self.arrived.drain(..returned).collect();
+                let deliveries: Vec<_> = messages
+                    .into_iter()
+                    .filter_map(|message| self.deliver(message))
+                    .collect();
+                if !deliveries.is_empty() {
+                    return Ok(deliveries);
                 }
+                continue;
             }
+            self.forget_lost();
+            if !self.link.is_connected() {
+                return Err(self.unreachable(NOT_CONNECTED));
+            }
+            self.request(max).await?;
+            self.wait().await?;
         }
     }
 
     async fn close(mut self) {
-        // Unsubscribing ends the requests; what came until then is handed back.
-        if self.answers.unsubscribe().await.is_err() {
+        if !self.link.is_connected() || self.subscriber.drain().await.is_err() {
             return;
         }
-        while let Some(message) = self.answers.next().await {
-            if message.status.is_none() {
-                self.arrived.push_back(message);
+        let rest = async {
+            while let Some(message) = self.subscriber.next().await {
+                if message.status.is_none() {
+                    self.arrived.push_back(message);
+                }
             }
+        };
+        if timeout(CLOSE_TIMEOUT, rest).await.is_err() {
+            tracing::debug!(
+                consumer = self.name,
+                "what is on its way comes after the ack wait"
+            );
         }
-        for delivery in self.deliveries(usize::MAX) {
-            if let Err(error) = delivery.receipt.settle(Settle::Retry { delay: Duration::ZERO }).await
+        for reply in self.arrived.drain(..).filter_map(|message| message.reply) {
+            let receipt = JetstreamReceipt {
+                link: Arc::clone(&self.link),
+                reply,
+            };
+            if receipt
+                .settle(Settle::Retry {
+                    delay: Duration::ZERO,
+                })
+                .await
+                .is_err()
             {
-                tracing::debug!(%error, "an event comes again after its ack wait");
+                return;
             }
         }
     }
+}
+
+/// How a delivery of JetStream is settled.
+#[derive(Debug)]
+pub struct JetstreamReceipt {
+    link: Arc<Link>,
+    reply: Subject,
 }
 
 impl Receipt for JetstreamReceipt {
     async fn settle(&self, settle: Settle) -> Result<(), SettleError> {
-        let payload = match settle {
-            Settle::Ack => "+ACK".into(),
-            Settle::Retry { delay } if delay.is_zero() => "-NAK".into(),
-            Settle::Retry { delay } => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()).into(),
-            Settle::Terminate => "+TERM".into(),
-            Settle::Progress => "+WPI".into(),
-        };
-        self.client
-            .publish(self.reply.clone(), payload)
-            .await
-            .map_err(|error| SettleError { detail: error.to_string() })
+        if !self.link.is_connected() {
+            return Err(SettleError {
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
+        let sent = self.link.client().publish(self.reply.clone(), word(settle));
+        match timeout(SETTLE_TIMEOUT, sent).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(SettleError {
+                detail: error.to_string(),
+            }),
+            Err(_) => Err(SettleError {
+                detail: format!("not sent within {SETTLE_TIMEOUT:?}"),
+            }),
+        }
     }
 }
 
-fn delivery(client: &Client, message: &Message) -> Option<Delivery<JetstreamReceipt>> {
-    let reply = message.reply.clone()?;
-    let place = Place::parse(&reply)?;
-    Some(Delivery {
-        event: messages::event_of(message),
-        sequence: place.sequence,
-        attempt: place.attempt,
-        stored_at: place.stored_at,
-        receipt: JetstreamReceipt { client: client.clone(), reply },
-    })
-}
-
-/// What the reply subject of a delivery says.
-#[derive(Debug, PartialEq, Eq)]
-struct Place {
-    attempt: u32,
-    sequence: u64,
-    stored_at: SystemTime,
-}
-
-impl Place {
-    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<…>.<nanoseconds>.<pending>`, or the
-    /// same with domain and account before the stream and, possibly, a token at the end.
-    fn parse(reply: &str) -> Option<Self> {
-        let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
-        let from = match tokens.len() {
-            7 => 2,
-            9.. => 4,
-            _ => return None,
-        };
-        let number = |at: usize| tokens.get(from + at)?.parse::<u64>().ok();
-        Some(Self {
-            attempt: u32::try_from(number(0)?).unwrap_or(u32::MAX),
-            sequence: number(1)?,
-            stored_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(number(3)?),
-        })
+/// A settlement in JetStream's words.
+fn word(settle: Settle) -> Bytes {
+    match settle {
+        Settle::Ack => Bytes::from_static(b"+ACK"),
+        Settle::Retry {
+            delay: Duration::ZERO,
+        } => Bytes::from_static(b"-NAK"),
+        Settle::Retry { delay } => format!(
+            "-NAK {{\"delay\":{}}}",
+            nanoseconds(delay).min(i64::MAX.unsigned_abs())
+        )
+        .into(),
+        Settle::Terminate => Bytes::from_static(b"+TERM"),
+        Settle::Progress => Bytes::from_static(b"+WPI"),
     }
 }
 
@@ -290,23 +400,65 @@ impl Place {
 mod tests {
     use super::*;
 
-    /// Both forms of the reply subject are in use, by server version and account setup.
+    /// One request is for many events, and never more is under way than there is room for.
     #[test]
-    fn reply_subjects_are_read_in_both_forms() {
-        let place = Place {
-            attempt: 3,
-            sequence: 42,
-            stored_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_000_000_000),
-        };
-        for reply in [
-            "$JS.ACK.S.C.3.42.7.1700000000000000000.5",
-            "$JS.ACK.hub.ACC.S.C.3.42.7.1700000000000000000.5",
-            "$JS.ACK._.ACC.S.C.3.42.7.1700000000000000000.5.token",
-        ] {
-            assert_eq!(Place::parse(reply).as_ref(), Some(&place), "{reply}");
+    fn requests_are_few_and_bounded() {
+        assert_eq!(wanted(1, 0), 1);
+        assert_eq!(wanted(1, 1), 0);
+        assert_eq!(wanted(100, 0), 100);
+        assert_eq!(wanted(100, 49), 51);
+        assert_eq!(wanted(100, 50), 0);
+        // The caller's room has shrunk since.
+        assert_eq!(wanted(10, 100), 0);
+        for max in 1..50 {
+            for under_way in 0..max {
+                assert!(under_way + wanted(max, under_way) <= max);
+            }
         }
-        for reply in ["", "$JS.ACK", "$JS.ACK.S.C.3.42.7", "_INBOX.1", "$JS.ACK.S.C.x.42.7.1.5"] {
-            assert_eq!(Place::parse(reply), None, "{reply}");
+    }
+
+    /// An ended request is repeated at once only when it ended as it should.
+    #[test]
+    fn statuses_are_told_apart() {
+        let ended = StatusCode::REQUEST_TERMINATED;
+        assert_eq!(after(StatusCode::TIMEOUT, "Request Timeout"), Next::GoOn);
+        assert_eq!(after(StatusCode::NOT_FOUND, "No Messages"), Next::GoOn);
+        assert_eq!(after(ended, "Batch Completed"), Next::GoOn);
+        assert_eq!(after(ended, "Consumer Deleted"), Next::Gone);
+        assert_eq!(after(ended, "Consumer is push based"), Next::Gone);
+        assert_eq!(after(ended, "Leadership Change"), Next::LookForConsumer);
+        assert_eq!(after(ended, "Exceeded MaxWaiting"), Next::LookForConsumer);
+        assert_eq!(after(ended, "Server Shutdown"), Next::LookForConsumer);
+        assert_eq!(after(StatusCode::NO_RESPONDERS, ""), Next::LookForConsumer);
+    }
+
+    /// The words are JetStream's, to the letter.
+    #[test]
+    fn settlements_are_jetstreams_words() {
+        for (settle, expected) in [
+            (Settle::Ack, "+ACK"),
+            (Settle::Terminate, "+TERM"),
+            (Settle::Progress, "+WPI"),
+            (
+                Settle::Retry {
+                    delay: Duration::ZERO,
+                },
+                "-NAK",
+            ),
+            (
+                Settle::Retry {
+                    delay: Duration::from_millis(1_500),
+                },
+                "-NAK {\"delay\":1500000000}",
+            ),
+            (
+                Settle::Retry {
+                    delay: Duration::MAX,
+                },
+                "-NAK {\"delay\":9223372036854775807}",
+            ),
+        ] {
+            assert_eq!(word(settle), expected);
         }
     }
 }

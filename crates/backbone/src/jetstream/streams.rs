@@ -1,170 +1,337 @@
-//! The streams as configured: made when absent, compared and mended when not.
+//! Makes the two streams, and brings existing ones to their configuration.
+//!
+//! Nothing is ever deleted here, and no stream that stands in the way is touched. Configurations
+//! are JSON objects as the server sent them, so that what this version does not know survives.
 
 use std::{fmt, time::Duration};
 
-use async_nats::jetstream::{
-    ErrorCode,
-    context::{CreateStreamErrorKind, GetStreamErrorKind},
-    stream::{self, DiscardPolicy, RetentionPolicy, StorageType},
-};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{Jetstream, control};
-use crate::{Config, ControlError, Storage, StreamConfig};
+use super::link::{ApiError, Link, STREAM_NOT_FOUND};
+use crate::{Config, Storage};
 
-/// How long readiness waits for the server.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a dead letter's identity is remembered: longer than the retries of one burial.
+const DEAD_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
-/// One way in which a stream differs from its configuration.
+/// JetStream's error code for a stream that takes one of the subjects already.
+const SUBJECT_OVERLAP: u64 = 10_065;
+
+/// Fields that JetStream cannot change afterwards.
+const FIXED: [&str; 2] = ["storage", "retention"];
+
+/// How many servers keep the stream.
+const REPLICAS: &str = "num_replicas";
+
+/// A setting in which a stream differs from its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
-    /// The stream.
+    /// The stream's name.
     pub stream: String,
-    /// What differs.
+    /// The setting, in JetStream's words.
     pub field: &'static str,
-    /// As configured.
+    /// What the configuration says.
     pub configured: String,
-    /// As found.
+    /// What the stream had.
     pub actual: String,
-    /// Whether it was brought to its configuration.
+    /// Whether it has been brought to the configuration.
     pub repaired: bool,
+    /// Why it has not.
+    pub reason: Option<String>,
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stream, field, configured, actual, repaired } = self;
-        let outcome = if *repaired { "changed to the configuration" } else { "left as it is" };
-        write!(f, "stream {stream}: {field} is {actual}, configured is {configured}; {outcome}")
+        let Self {
+            stream,
+            field,
+            configured,
+            actual,
+            ..
+        } = self;
+        write!(
+            f,
+            "stream {stream}: {field} was {actual}, configured is {configured}: "
+        )?;
+        match &self.reason {
+            None => f.write_str("changed"),
+            Some(reason) => write!(f, "left as it is: {reason}"),
+        }
     }
 }
 
-impl Jetstream {
-    /// Makes the streams, or brings them to their configuration where that loses nothing; says
-    /// what differed.
-    pub async fn ensure(&self) -> Result<Vec<Drift>, ControlError> {
-        let config = &self.0.config;
-        let events = wanted(config, &config.events, &config.events_root(), "Events");
-        let dead =
-            wanted(config, &config.dead_letters, &config.dead_letters_root(), "Dead letters");
-        let mut drifts = self.ensure_stream(events).await?;
-        drifts.extend(self.ensure_stream(dead).await?);
-        Ok(drifts)
-    }
+/// A stream could not be made or looked at.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("stream {stream}: {detail}; {advice}")]
+pub struct EnsureError {
+    /// The stream's name.
+    pub stream: String,
+    /// Why it failed.
+    pub detail: String,
+    /// What to do.
+    pub advice: String,
+}
 
-    async fn ensure_stream(&self, wanted: stream::Config) -> Result<Vec<Drift>, ControlError> {
-        let name = wanted.name.clone();
-        let context = &self.0.context;
-        match context.get_stream(&name).await {
-            Ok(stream) => self.mend(wanted, stream.cached_info()).await,
-            Err(error) if is_not_found(&error.kind()) => {
-                context.create_stream(wanted).await.map_err(|error| {
-                    control(format!("making the stream {name}"), why_not_made(&error.kind(), &error))
-                })?;
-                Ok(Vec::new())
-            }
-            Err(error) => Err(control(format!("reading the stream {name}"), error)),
+#[derive(Deserialize)]
+struct Info {
+    config: serde_json::Map<String, Value>,
+}
+
+/// A stream as it is configured.
+#[derive(Debug)]
+struct Wanted<'a> {
+    /// The section of the configuration.
+    section: &'static str,
+    name: &'a str,
+    subject: String,
+    /// Field and value, in JetStream's words.
+    fields: Vec<(&'static str, Value)>,
+}
+
+pub(super) async fn ensure(link: &Link, config: &Config) -> Result<Vec<Drift>, EnsureError> {
+    let mut drifts = ensure_one(link, &events(config)).await?;
+    drifts.extend(ensure_one(link, &dead_letters(config)).await?);
+    Ok(drifts)
+}
+
+fn events(config: &Config) -> Wanted<'_> {
+    let events = &config.events;
+    Wanted {
+        section: "events",
+        name: &events.stream,
+        subject: format!("{}.>", config.events_root()),
+        fields: fields(
+            config,
+            events.size_max.as_u64(),
+            events.age_max,
+            events.duplicate_window,
+        ),
+    }
+}
+
+fn dead_letters(config: &Config) -> Wanted<'_> {
+    let dead = &config.dead_letters;
+    let window = match dead.age_max {
+        Duration::ZERO => DEAD_DUPLICATE_WINDOW,
+        age => age.min(DEAD_DUPLICATE_WINDOW),
+    };
+    Wanted {
+        section: "dead_letters",
+        name: &dead.stream,
+        subject: format!("{}.>", config.dead_letters_root()),
+        fields: fields(config, dead.size_max.as_u64(), dead.age_max, window),
+    }
+}
+
+/// All that decides whether something accepted can get lost, or is refused.
+fn fields(
+    config: &Config,
+    size_max: u64,
+    age_max: Duration,
+    window: Duration,
+) -> Vec<(&'static str, Value)> {
+    let storage = match config.storage {
+        Storage::File => "file",
+        Storage::Memory => "memory",
+    };
+    vec![
+        ("storage", json!(storage)),
+        ("retention", json!("limits")),
+        ("discard", json!("new")),
+        (REPLICAS, json!(config.replicas)),
+        ("max_bytes", json!(size_max)),
+        ("max_age", nanoseconds(age_max)),
+        ("duplicate_window", nanoseconds(window)),
+        ("max_msgs", json!(-1)),
+        ("max_msgs_per_subject", json!(-1)),
+        ("max_msg_size", json!(-1)),
+        ("max_consumers", json!(-1)),
+        ("no_ack", json!(false)),
+        ("allow_direct", json!(true)),
+    ]
+}
+
+fn nanoseconds(duration: Duration) -> Value {
+    json!(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+async fn ensure_one(link: &Link, wanted: &Wanted<'_>) -> Result<Vec<Drift>, EnsureError> {
+    let info: Result<Info, ApiError> = link
+        .call(&format!("STREAM.INFO.{}", wanted.name), &Value::Null)
+        .await;
+    match info {
+        Ok(Info { config }) => Ok(repair(link, wanted, config).await),
+        Err(error) if error.code() == Some(STREAM_NOT_FOUND) => {
+            create(link, wanted)
+                .await
+                .map_err(|error| wanted.error(&error))?;
+            tracing::info!(
+                stream = wanted.name,
+                subject = wanted.subject,
+                "stream created"
+            );
+            Ok(Vec::new())
+        }
+        Err(error) => Err(wanted.error(&error)),
+    }
+}
+
+async fn create(link: &Link, wanted: &Wanted<'_>) -> Result<(), ApiError> {
+    let mut config = json!({
+        "name": wanted.name,
+        "subjects": [wanted.subject],
+        "metadata": { "tidegate.dev/managed": "true" },
+    });
+    for (field, value) in &wanted.fields {
+        if let Some(object) = config.as_object_mut() {
+            object.insert((*field).to_owned(), value.clone());
         }
     }
+    let _: Info = link
+        .call(&format!("STREAM.CREATE.{}", wanted.name), &config)
+        .await?;
+    Ok(())
+}
 
-    async fn mend(
+/// Changes what differs, one field at a time, so that one refusal holds up no other.
+async fn repair(
+    link: &Link,
+    wanted: &Wanted<'_>,
+    mut config: serde_json::Map<String, Value>,
+) -> Vec<Drift> {
+    let mut drifts = Vec::new();
+    for (field, configured, shown) in wanted.differences(&config) {
+        let before = config.insert(field.to_owned(), configured);
+        let refusal = if FIXED.contains(&field) {
+            Some("JetStream cannot change it for an existing stream".to_owned())
+        } else if field == REPLICAS && link.is_single_server() {
+            // It would take the number, and keep one copy.
+            Some("the nats-server is in no cluster".to_owned())
+        } else {
+            let changed = Value::Object(config.clone());
+            let updated: Result<Info, _> = link
+                .call(&format!("STREAM.UPDATE.{}", wanted.name), &changed)
+                .await;
+            updated.err().map(|error| error.to_string())
+        };
+        let actual = before
+            .as_ref()
+            .map_or_else(|| "not set".to_owned(), Value::to_string);
+        if refusal.is_some() {
+            match before {
+                Some(before) => config.insert(field.to_owned(), before),
+                None => config.remove(field),
+            };
+        }
+        drifts.push(Drift {
+            stream: wanted.name.to_owned(),
+            field,
+            configured: shown,
+            actual,
+            repaired: refusal.is_none(),
+            reason: refusal,
+        });
+    }
+    drifts
+}
+
+impl Wanted<'_> {
+    /// Field, new value, and the configured one as text.
+    fn differences(
         &self,
-        wanted: stream::Config,
-        found: &stream::Info,
-    ) -> Result<Vec<Drift>, ControlError> {
-        let (mut mended, actual) = (found.config.clone(), &found.config);
-        let mut drifts = Vec::new();
-        let mut differ = |field, configured: String, actual: String, repaired: bool| {
-            if configured != actual {
-                let stream = wanted.name.clone();
-                drifts.push(Drift { stream, field, configured, actual, repaired });
+        config: &serde_json::Map<String, Value>,
+    ) -> Vec<(&'static str, Value, String)> {
+        let mut differences = Vec::new();
+        let mut subjects = config
+            .get("subjects")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        if !subjects
+            .iter()
+            .any(|subject| *subject == self.subject.as_str())
+        {
+            // Others may read what else the stream takes.
+            subjects.push(json!(self.subject));
+            differences.push(("subjects", Value::Array(subjects), self.subject.clone()));
+        }
+        for (field, configured) in &self.fields {
+            if !same(config.get(*field), configured) {
+                differences.push((field, configured.clone(), configured.to_string()));
+            }
+        }
+        differences
+    }
+
+    fn error(&self, error: &ApiError) -> EnsureError {
+        let section = self.section;
+        let advice = match error {
+            ApiError::Unreachable { .. } => {
+                "is this a nats-server with JetStream (`jetstream {}` in its configuration)?"
+                    .to_owned()
+            }
+            ApiError::Refused {
+                code: SUBJECT_OVERLAP,
+                ..
+            } => format!(
+                "another stream takes {} already: choose another backbone.subject_root, or set \
+                 backbone.{section}.stream to that stream's name",
+                self.subject
+            ),
+            ApiError::Refused {
+                code: 10_023 | 10_028 | 10_047,
+                ..
+            } => format!(
+                "lower backbone.{section}.size_max, or give the nats-server more storage \
+                 (jetstream.max_file_store)"
+            ),
+            ApiError::Refused {
+                code: 10_074 | 10_005,
+                ..
+            } => "lower backbone.replicas, or use a NATS cluster with as many servers".to_owned(),
+            ApiError::Refused {
+                code: 10_039 | 10_076,
+                ..
+            } => "enable JetStream on the nats-server, for this account".to_owned(),
+            ApiError::Refused { .. } | ApiError::Unintelligible { .. } => {
+                format!("check backbone.{section} against the nats-server's configuration")
             }
         };
-        // Shrinking below what is stored would evict; so would another retention.
-        let fits = u64::try_from(wanted.max_bytes).is_ok_and(|max| max >= found.state.bytes);
-        differ("size_max", wanted.max_bytes.to_string(), actual.max_bytes.to_string(), fits);
-        differ("age_max", text(wanted.max_age), text(actual.max_age), true);
-        differ("duplicate_window", text(wanted.duplicate_window), text(actual.duplicate_window), true);
-        differ("replicas", wanted.num_replicas.to_string(), actual.num_replicas.to_string(), true);
-        differ("discard", text(wanted.discard), text(actual.discard), true);
-        differ("storage", text(wanted.storage), text(actual.storage), false);
-        differ("retention", text(wanted.retention), text(actual.retention), false);
-        differ("subjects", wanted.subjects.join(" "), actual.subjects.join(" "), true);
-        if !drifts.iter().any(|drift| drift.repaired) {
-            return Ok(drifts);
-        }
-        if fits {
-            mended.max_bytes = wanted.max_bytes;
-        }
-        mended.max_age = wanted.max_age;
-        mended.duplicate_window = wanted.duplicate_window;
-        mended.num_replicas = wanted.num_replicas;
-        mended.discard = wanted.discard;
-        mended.subjects = wanted.subjects;
-        let action = || format!("changing the stream {}", wanted.name);
-        self.0.context.update_stream(&mended).await.map_err(|error| control(action(), error))?;
-        Ok(drifts)
-    }
-
-    /// Whether an event would be stored now.
-    pub(super) async fn check_ready(&self) -> Result<(), ControlError> {
-        let action = || format!("asking for the stream {}", self.0.config.events.stream);
-        if !self.connected() {
-            return Err(control(action(), "not connected to nats-server"));
-        }
-        let asked = self.0.context.get_stream(&self.0.config.events.stream);
-        match tokio::time::timeout(READY_TIMEOUT, asked).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(control(action(), error)),
-            Err(_) => Err(control(action(), format!("no answer within {READY_TIMEOUT:?}"))),
+        EnsureError {
+            stream: self.name.to_owned(),
+            detail: error.to_string(),
+            advice,
         }
     }
 }
 
-fn wanted(
-    config: &Config,
-    stream: &StreamConfig,
-    root: &str,
-    description: &str,
-) -> stream::Config {
-    stream::Config {
-        name: stream.stream.clone(),
-        description: Some(format!("{description} of Tidegate")),
-        subjects: vec![format!("{root}.>")],
-        retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::New,
-        max_bytes: i64::try_from(stream.size_max.as_u64()).unwrap_or(i64::MAX),
-        max_age: stream.age_max,
-        duplicate_window: stream.duplicate_window,
-        num_replicas: config.replicas,
-        storage: match config.storage {
-            Storage::File => StorageType::File,
-            Storage::Memory => StorageType::Memory,
-        },
-        allow_direct: true,
-        ..stream::Config::default()
+/// Whether a field has its configured value; the server leaves out what is false, zero, or -1.
+fn same(actual: Option<&Value>, configured: &Value) -> bool {
+    match actual {
+        Some(actual) if is_unset(actual) => is_unset(configured),
+        Some(actual) => actual == configured,
+        None => is_unset(configured),
     }
 }
 
-fn text(value: impl fmt::Debug) -> String {
-    format!("{value:?}")
+fn is_unset(value: &Value) -> bool {
+    value.as_bool() == Some(false) || value.as_i64().is_some_and(|number| number <= 0)
 }
 
-fn is_not_found(kind: &GetStreamErrorKind) -> bool {
-    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn why_not_made(kind: &CreateStreamErrorKind, error: &dyn fmt::Display) -> String {
-    let code = match kind {
-        CreateStreamErrorKind::JetStream(error) => error.error_code(),
-        _ => return error.to_string(),
-    };
-    let advice = match code {
-        ErrorCode::STREAM_SUBJECT_OVERLAP => {
-            "another stream has these subjects; set backbone.subject_root"
-        }
-        ErrorCode::INSUFFICIENT_RESOURCES | ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
-            "the server has less storage; lower size_max of backbone.events and backbone.dead_letters"
-        }
-        _ => return error.to_string(),
-    };
-    format!("{error}: {advice}")
+    /// What the server leaves out is no drift, and what is set against the configuration is one.
+    #[test]
+    fn unset_and_default_values_are_the_same() {
+        assert!(same(None, &json!(false)));
+        assert!(same(None, &json!(-1)));
+        assert!(same(Some(&json!(0)), &json!(-1)));
+        assert!(same(Some(&json!("file")), &json!("file")));
+        assert!(!same(None, &json!(true)));
+        assert!(!same(None, &json!("new")));
+        assert!(!same(Some(&json!(5)), &json!(-1)));
+        assert!(!same(Some(&json!(0)), &json!(5)));
+    }
 }

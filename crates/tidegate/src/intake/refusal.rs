@@ -15,17 +15,22 @@ const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 
 /// The request is no event, or not a legal one.
 pub(super) fn of_input(door: Door, error: &tidegate_normalize::Error) -> Refusal {
-    let status = error.status();
-    Refusal {
-        code: error.code(),
-        status,
-        title: title(status),
-        detail: error.to_string(),
-        retry_after: None,
-        legacy_body: error.legacy().map(|refusal| refusal.body()),
-        events: Vec::new(),
-    }
-    .at(door)
+    use tidegate_normalize::Error;
+    let (status, legacy_body) = match error {
+        Error::Event(tidegate_event::Error::BatchTooLarge { .. }) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, None)
+        }
+        Error::MediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+        Error::Legacy(refusal) => (StatusCode::BAD_REQUEST, Some(refusal.body())),
+        Error::Event(_)
+        | Error::NotAnEvent
+        | Error::EmptySegment { .. }
+        | Error::PrefixedType { .. }
+        | Error::NotJson { .. } => (StatusCode::BAD_REQUEST, None),
+    };
+    let detail = error.to_string();
+    let refusal = refusal(error.code(), status, detail, None);
+    Refusal { legacy_body, ..refusal }.at(door)
 }
 
 /// The event was not stored.
@@ -39,16 +44,17 @@ pub(super) fn of_publish(door: Door, error: &tidegate_publish::Error) -> Refusal
         Error::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_OUTAGE)),
         Error::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER_OUTAGE)),
     };
-    Refusal {
-        code: error.code(),
-        status,
-        title: title(status),
-        detail: error.to_string(),
-        retry_after,
-        legacy_body: None,
-        events: Vec::new(),
-    }
-    .at(door)
+    refusal(error.code(), status, error.to_string(), retry_after).at(door)
+}
+
+fn refusal(
+    code: &'static str,
+    status: StatusCode,
+    detail: String,
+    retry_after: Option<Duration>,
+) -> Refusal {
+    let title = status.canonical_reason().unwrap_or("Refused");
+    Refusal { code, status, title, detail, retry_after, legacy_body: None, events: Vec::new() }
 }
 
 /// Some events of a batch were not stored; the first failure gives the status.
@@ -85,8 +91,4 @@ impl At for Refusal {
         }
         self
     }
-}
-
-fn title(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or("Refused")
 }

@@ -21,7 +21,7 @@ impl SinkAttempt {
         subscription: &Subscription,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        Ok(Self { client, sink: Sink::new(&subscription.sink)?, timeout })
+        Ok(Self { client, sink: Sink::new(subscription.sink.as_str())?, timeout })
     }
 }
 

@@ -88,7 +88,8 @@ impl Worker {
                 Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
                 Err(error) => drop(up.send(Err(anyhow!(error).context("no runtime")))),
             }
-            drop(end.send(()));
+            // Nobody waits for it when the process ends at once.
+            let _ = end.send(());
         })?;
         is_up.await.context("a worker ended before it began")??;
         Ok(Self { commands, ended })
@@ -201,12 +202,12 @@ impl Deliveries {
         let (stop, mut stopped) = watch::channel(false);
         let service = tidegate_consume::Service::new(
             config.consume.clone(),
-            config.backbone.events_root(),
+            &config.backbone.events_root(),
             subscription,
             self.log.clone(),
             attempt,
-            shared.metrics.consume.clone(),
-            rand_seed(),
+            &shared.metrics.consume,
+            fastrand::u64(..),
         );
         let grace = config.shutdown.grace;
         let task = tokio::spawn(async move {
@@ -246,9 +247,4 @@ impl Running {
             tracing::error!(%error, "a delivery loop ended by a panic");
         }
     }
-}
-
-/// A seed for jitter: two processes must not retry in step.
-fn rand_seed() -> u64 {
-    fastrand::u64(..)
 }

@@ -43,7 +43,7 @@ fn judge(what: &str, received: &[String], failures: usize, tidegate: &Tidegate) 
 /// The log's server may die at any moment; an acknowledgement outlives it.
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_when_nats_server_is_killed() {
-    let mut function = ListenProcess::start(free_address()).await;
+    let function = ListenProcess::start(free_address()).await;
     let (tidegate, _, load) = loaded(function.address).await;
     signal(tidegate.nats_pid, "KILL");
     let failures = load.await.unwrap();
@@ -54,7 +54,7 @@ async fn nothing_acknowledged_is_lost_when_nats_server_is_killed() {
 /// The gateway and dispatcher may die at any moment, leaving their nats-server behind.
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_when_tidegate_is_killed() {
-    let mut function = ListenProcess::start(free_address()).await;
+    let function = ListenProcess::start(free_address()).await;
     let (mut tidegate, _, load) = loaded(function.address).await;
     tidegate.kill();
     tidegate.start().await;
@@ -73,7 +73,7 @@ async fn nothing_acknowledged_is_lost_when_the_sink_is_killed() {
     first.kill();
     let before = first.ids();
     progress.reached(KILL_AFTER + 500).await;
-    let mut second = ListenProcess::start(first.address).await;
+    let second = ListenProcess::start(first.address).await;
     let failures = load.await.unwrap();
     assert_eq!(failures, 0, "a dead sink is no concern of a publisher");
     let seen: HashSet<String> = before.iter().cloned().collect();

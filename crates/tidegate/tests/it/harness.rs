@@ -18,26 +18,26 @@ use tempfile::TempDir;
 use tidegate_testkit::{Answer, Client};
 
 /// Longer than anything here should take on a loaded machine; only ever reached by a failure.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A data directory, a configuration, and at most one running process.
-pub struct Tidegate {
-    pub dir: TempDir,
-    pub receive: SocketAddr,
-    pub admin: SocketAddr,
-    pub nats_pid: u32,
+pub(crate) struct Tidegate {
+    pub(crate) dir: TempDir,
+    pub(crate) receive: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) nats_pid: u32,
     arguments: Vec<String>,
     child: Option<Child>,
 }
 
 impl Tidegate {
     /// Starts with `subscriptions` (YAML documents) and extra configuration lines.
-    pub async fn up(subscriptions: &str, configuration: &str) -> Self {
+    pub(crate) async fn up(subscriptions: &str, configuration: &str) -> Self {
         Self::up_with(subscriptions, configuration, &[]).await
     }
 
     /// As [`Self::up`], with further arguments.
-    pub async fn up_with(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn up_with(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("subscriptions")).unwrap();
         fs::write(dir.path().join("subscriptions/subscriptions.yaml"), subscriptions).unwrap();
@@ -62,7 +62,7 @@ impl Tidegate {
     }
 
     /// Starts the process and waits until it says that it is ready.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let ready = self.dir.path().join("ready.json");
         let _ = fs::remove_file(&ready);
@@ -104,14 +104,14 @@ impl Tidegate {
     }
 
     /// `kill -9` of the process.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM; the exit code, and how long it took.
-    pub async fn terminate(&mut self) -> (Option<i32>, Duration) {
+    pub(crate) async fn terminate(&mut self) -> (Option<i32>, Duration) {
         let mut child = self.child.take().expect("it runs");
         signal(child.id(), "TERM");
         let began = Instant::now();
@@ -125,20 +125,20 @@ impl Tidegate {
     }
 
     /// Everything that the process said.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("tidegate.log")).unwrap_or_default()
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    pub fn subscriptions(&self) -> PathBuf {
+    pub(crate) fn subscriptions(&self) -> PathBuf {
         self.dir.path().join("subscriptions")
     }
 
     /// One request on a connection of its own.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -150,7 +150,7 @@ impl Tidegate {
     }
 
     /// The sum of a metric over all of its labels.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
         let mut client = Client::connect(self.admin).await.unwrap();
         let text = client.send("GET", "/metrics", &[], b"").await.unwrap().text();
         text.lines()
@@ -159,6 +159,26 @@ impl Tidegate {
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+}
+
+impl Tidegate {
+    /// Waits until the log holds a text.
+    pub(crate) async fn log_says(&self, text: &str) {
+        let began = Instant::now();
+        while !self.log().contains(text) {
+            assert!(began.elapsed() < PATIENCE, "the log never says {text:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a metric is at least so high.
+    pub(crate) async fn metric_reaches(&self, name: &str, value: f64) {
+        let began = Instant::now();
+        while self.metric(name).await < value {
+            assert!(began.elapsed() < PATIENCE, "{name} does not reach {value}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -184,7 +204,7 @@ impl Drop for Tidegate {
 }
 
 /// Sends a signal to a process that this test started.
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
     assert!(sent.success() || name == "KILL", "kill -{name} {pid}");
 }
@@ -195,12 +215,12 @@ fn is_nats_server_below(pid: u32, dir: &Path) -> bool {
 }
 
 /// An address on loopback that nobody uses.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A Kyma Subscription document.
-pub fn subscription(name: &str, source: &str, r#type: &str, sink: &str) -> String {
+pub(crate) fn subscription(name: &str, source: &str, r#type: &str, sink: &str) -> String {
     format!(
         "---\napiVersion: eventing.kyma-project.io/v1alpha2\nkind: Subscription\n\
          metadata: {{ name: {name}, namespace: default }}\n\
@@ -210,7 +230,7 @@ pub fn subscription(name: &str, source: &str, r#type: &str, sink: &str) -> Strin
 }
 
 /// The headers of a binary-mode event.
-pub fn binary<'a>(id: &'a str, source: &'a str, r#type: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn binary<'a>(id: &'a str, source: &'a str, r#type: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         ("ce-specversion", "1.0"),
         ("ce-id", id),
@@ -222,15 +242,15 @@ pub fn binary<'a>(id: &'a str, source: &'a str, r#type: &'a str) -> Vec<(&'a str
 
 /// How far a load has come.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<AtomicUsize>);
+pub(crate) struct Progress(Arc<AtomicUsize>);
 
 impl Progress {
-    pub fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Waits until so many events are acknowledged.
-    pub async fn reached(&self, count: usize) {
+    pub(crate) async fn reached(&self, count: usize) {
         let began = Instant::now();
         while self.acknowledged() < count {
             assert!(began.elapsed() < PATIENCE, "{} of {count} acknowledged", self.acknowledged());
@@ -241,7 +261,7 @@ impl Progress {
 
 /// Publishes events 0..count over several connections at full speed, each until it is answered
 /// with 2xx, and returns how many answers were none or another than 2xx.
-pub async fn publish_all(
+pub(crate) async fn publish_all(
     address: SocketAddr,
     source: &str,
     r#type: &str,
@@ -297,6 +317,77 @@ async fn try_publish(
 }
 
 /// Ids 0..count, as a set.
-pub fn numbers(count: usize) -> HashSet<String> {
+pub(crate) fn numbers(count: usize) -> HashSet<String> {
     (0..count).map(|number| number.to_string()).collect()
+}
+
+/// `tidegate listen` as a process of its own, so that it can be killed.
+pub(crate) struct ListenProcess {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    output: TempDir,
+}
+
+impl ListenProcess {
+    /// Starts it on an address and waits until it listens.
+    pub(crate) async fn start(address: SocketAddr) -> Self {
+        let output = tempfile::tempdir().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["listen", "--json", "--listen", &address.to_string()])
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(output.path().join("events")).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            assert!(began.elapsed() < PATIENCE, "it does not listen");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Self { address, child, output }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The id of every event that it printed, in order.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.output.path().join("events")).unwrap();
+        // A killed process may have left half a line.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Waits until it printed so many different events.
+    pub(crate) async fn received(&self, count: usize) {
+        self.received_beside(&HashSet::new(), count).await;
+    }
+
+    /// Waits until it and `others` have so many different events.
+    pub(crate) async fn received_beside(&self, others: &HashSet<String>, count: usize) {
+        let began = Instant::now();
+        loop {
+            let mut seen: HashSet<String> = self.ids().into_iter().collect();
+            seen.extend(others.iter().cloned());
+            if seen.len() >= count {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{} of {count} events", seen.len());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for ListenProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

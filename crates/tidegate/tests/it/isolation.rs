@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Function, Progress, Tidegate, publish_all, subscription};
+use tidegate_testkit::Sink;
+
+use crate::harness::{Progress, Tidegate, publish_all, subscription};
 
 const EVENTS: usize = 1_000;
 const CONFIGURATION: &str =
@@ -15,7 +17,7 @@ async fn nine_take(tenth: u16) -> Duration {
     let mut documents = String::new();
     for index in 0..10 {
         let status = if index == 9 { tenth } else { 200 };
-        let function = Function::start(move |_| status).await;
+        let function = Sink::start(move |_| status).await;
         documents += &subscription(&format!("s{index}"), "/fan", "fan.v1", &function.url());
         functions.push(function);
     }

@@ -4,13 +4,15 @@ use std::{fs, time::Duration};
 
 use serde_json::Value;
 
-use crate::harness::{Function, Tidegate, binary, signal, subscription};
+use tidegate_testkit::Sink;
+
+use crate::harness::{Tidegate, binary, signal, subscription};
 
 /// A changed folder takes effect without a restart, and a mistake in one file stops nobody else.
 #[tokio::test]
 async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
-    let first = Function::start(|_| 200).await;
-    let second = Function::start(|_| 200).await;
+    let first = Sink::start(|_| 200_u16).await;
+    let second = Sink::start(|_| 200_u16).await;
     let tidegate = Tidegate::up(&subscription("one", "/s", "a.v1", &first.url()), "").await;
     let folder = tidegate.subscriptions();
     fs::write(folder.join("bad.yaml"), "kind: Subscription\nspec: [\n").unwrap();
@@ -28,10 +30,10 @@ async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
 /// SIGTERM finishes what a Function works on, and exits 0.
 #[tokio::test]
 async fn sigterm_finishes_attempts_under_way() {
-    let function = Function::slow(Duration::from_millis(700)).await;
+    let function = Sink::slow(Duration::from_millis(700)).await;
     let mut tidegate = Tidegate::up(&subscription("slow", "/s", "t.v1", &function.url()), "").await;
     tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
-    function.begun(1).await;
+    function.received(1).await;
     let (code, took) = tidegate.terminate().await;
     assert_eq!(code, Some(0), "{}", tidegate.log());
     assert!(took < Duration::from_secs(20), "took {took:?}");
@@ -45,16 +47,16 @@ async fn sigterm_finishes_attempts_under_way() {
 /// A slow Function is not called twice: what is held is kept alive beyond the ack wait.
 #[tokio::test]
 async fn a_slow_function_is_called_once() {
-    let function = Function::slow(Duration::from_secs(4)).await;
+    let function = Sink::slow(Duration::from_secs(4)).await;
     let tidegate = Tidegate::up(
         &subscription("slow", "/s", "t.v1", &function.url()),
         "consume: { ack_wait: 1s }\n",
     )
     .await;
     tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
-    function.finished(1).await;
+    function.answered(1).await;
     tidegate.send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}").await;
-    function.finished(2).await;
+    function.answered(2).await;
     assert_eq!(function.count(), 2);
 }
 
@@ -104,8 +106,8 @@ async fn an_unreachable_log_answers_503_with_retry_after() {
 /// What no attempt delivers becomes a dead letter, and the Subscription goes on.
 #[tokio::test]
 async fn what_cannot_be_delivered_becomes_a_dead_letter() {
-    let function = Function::start(|request| {
-        if request.header("ce-id") == Some("poison") { 400 } else { 200 }
+    let function = Sink::start(|request| {
+        if request.header("ce-id") == Some("poison") { 400_u16 } else { 200 }
     })
     .await;
     let tidegate = Tidegate::up(&subscription("all", "/s", "t.v1", &function.url()), "").await;

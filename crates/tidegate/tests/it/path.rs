@@ -1,13 +1,15 @@
 //! One event through every stage: what comes out is what went in.
 
-use crate::harness::{Function, Tidegate, binary, subscription};
+use tidegate_testkit::Sink;
+
+use crate::harness::{Tidegate, binary, subscription};
 
 const EXACT: &str = r#"{"z":1,"a":123456789012345678901234567890,"m":1.10}"#;
 
 /// Numbers, key order and white space are the sender's; no stage may rewrite them.
 #[tokio::test]
 async fn json_data_arrives_byte_for_byte_in_every_mode() {
-    let function = Function::start(|_| 204).await;
+    let function = Sink::start(|_| 204_u16).await;
     let tidegate =
         Tidegate::up(&subscription("all", "/shop", "order.created.v1", &function.url()), "").await;
     let structured = format!(
@@ -37,7 +39,7 @@ async fn json_data_arrives_byte_for_byte_in_every_mode() {
 /// The largest body that the doors take goes through every stage, whatever its bytes are.
 #[tokio::test]
 async fn a_mebibyte_of_random_bytes_arrives_untouched() {
-    let function = Function::start(|_| 200).await;
+    let function = Sink::start(|_| 200_u16).await;
     let tidegate =
         Tidegate::up(&subscription("all", "/blob", "blob.stored.v1", &function.url()), "").await;
     let mut random = fastrand::Rng::with_seed(7);
@@ -57,7 +59,7 @@ async fn a_mebibyte_of_random_bytes_arrives_untouched() {
 /// A legacy event is one event, with the sender's own type and source.
 #[tokio::test]
 async fn a_legacy_event_is_delivered_once() {
-    let function = Function::start(|_| 200).await;
+    let function = Sink::start(|_| 200_u16).await;
     let exact = "---\napiVersion: eventing.kyma-project.io/v1alpha2\nkind: Subscription\n\
          metadata: { name: exact }\nspec:\n  typeMatching: exact\n  source: \"\"\n  \
          types: [sap.kyma.custom.shop.order.created.v1]\n  sink: ";
@@ -105,7 +107,7 @@ async fn a_batch_with_a_bad_event_is_refused_whole() {
 /// A sender that repeats an event does not make it two.
 #[tokio::test]
 async fn a_repeated_event_is_stored_once_per_application() {
-    let function = Function::start(|_| 200).await;
+    let function = Sink::start(|_| 200_u16).await;
     let tidegate = Tidegate::up(&subscription("all", "/s", "t.v1", &function.url()), "").await;
     for path in ["/a/events", "/a/events", "/b/events"] {
         let answer = tidegate.send("POST", path, &binary("1", "/s", "t.v1"), b"{}").await;

@@ -1,0 +1,73 @@
+//! The operator's door: `/healthz`, `/readyz`, `/metrics`.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use anyhow::Context;
+use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
+use prometheus_client::registry::Registry;
+use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_telemetry::metrics;
+use tokio::{net::TcpListener, sync::watch};
+
+/// The door, bound and not open yet.
+pub(crate) struct Admin {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Shared {
+    registry: Arc<Mutex<Registry>>,
+    log: Jetstream,
+    draining: watch::Receiver<bool>,
+}
+
+impl Admin {
+    pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("admin.listen: cannot listen on {address}"))?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the process ends.
+    pub(crate) async fn serve(
+        self,
+        registry: Registry,
+        log: Jetstream,
+        draining: watch::Receiver<bool>,
+    ) {
+        let registry = Arc::new(Mutex::new(registry));
+        let routes = Router::new()
+            .route("/healthz", get(|| async { StatusCode::OK }))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(text))
+            .with_state(Shared { registry, log, draining });
+        if let Err(error) = axum::serve(self.listener, routes).await {
+            tracing::error!(%error, "the admin door is closed");
+        }
+    }
+}
+
+async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
+    if *shared.draining.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned());
+    }
+    match shared.log.ready().await {
+        Ok(()) => (StatusCode::OK, String::new()),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+    }
+}
+
+async fn text(State(shared): State<Shared>) -> ([(axum::http::HeaderName, &'static str); 1], String) {
+    let registry = shared.registry.lock().unwrap_or_else(PoisonError::into_inner);
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&registry))
+}

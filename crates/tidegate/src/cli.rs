@@ -1,0 +1,99 @@
+//! The command line.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong use or wrong configuration.
+#![expect(clippy::print_stderr, reason = "a command line speaks on standard error")]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    command::{check, listen, publish, up},
+    config::Mistakes,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate up --config config/demo/tidegate.yaml
+  tidegate listen
+  tidegate publish --type order.created.v1 --source commerce --data '{\"orderCode\":\"1\"}'
+
+Exit codes: 0 done, 1 failed, 2 wrong use or wrong configuration.";
+
+/// An event mesh for landscapes with SAP systems: receive, normalize, publish, consume, deliver.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every role in one process, with a nats-server of its own or with --nats
+    Up(up::Arguments),
+    /// Validate configuration and Subscriptions without running anything
+    Check(check::Arguments),
+    /// Send an event to a door
+    Publish(publish::Arguments),
+    /// Stand in for a Function: print each event and answer it
+    Listen(listen::Arguments),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  tidegate completion bash > /etc/bash_completion.d/tidegate")]
+    Completion {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// A file of configuration, wherever a command takes one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file; without one, the defaults and TIDEGATE__SECTION__KEY variables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
+        Command::Listen(arguments) => listen::run(&arguments),
+        Command::Completion { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidegate: {error:#}");
+            ExitCode::from(if error.is::<Mistakes>() { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// clap's own check of names, conflicts and values.
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every command shows how it is used.
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

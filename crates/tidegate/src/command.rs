@@ -1,0 +1,7 @@
+//! One module per command.
+
+pub(crate) mod check;
+mod http_client;
+pub(crate) mod listen;
+pub(crate) mod publish;
+pub(crate) mod up;

@@ -1,0 +1,45 @@
+//! One request, for commands that speak to a door.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+
+/// Longer than a door may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A door's answer is a problem body; more is somebody else's page.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Posts and gives back status and body.
+pub(super) async fn post(
+    uri: &Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> anyhow::Result<(StatusCode, String)> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let mut request = Request::post(uri).body(Full::new(body))?;
+    *request.headers_mut() = headers;
+    let answer = async {
+        let response = client
+            .request(request)
+            .await
+            .with_context(|| format!("cannot reach {uri}; does `tidegate up` run there?"))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+        Ok((status, text.unwrap_or_default()))
+    };
+    tokio::time::timeout(TIMEOUT, answer)
+        .await
+        .with_context(|| format!("no answer from {uri} within {TIMEOUT:?}"))?
+}

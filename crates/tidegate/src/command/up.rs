@@ -1,0 +1,261 @@
+//! `tidegate up`: every role in one process.
+#![expect(clippy::print_stderr, reason = "the ready line is for scripts and people")]
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use prometheus_client::registry::Registry;
+use serde_json::json;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+
+use crate::{
+    admin::Admin,
+    cli::ConfigFile,
+    config::Config,
+    nats_server::{Options, Supervisor},
+    pipeline::Pipeline,
+};
+
+/// How often readiness is looked at before it is there.
+const READY_POLL: Duration = Duration::from_millis(20);
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate up
+  tidegate up --config config/demo/tidegate.yaml --data-dir /var/lib/tidegate
+  tidegate up --nats nats://127.0.0.1:4222 --ready-file /run/tidegate/ready.json
+  TIDEGATE__RECEIVE__LISTEN=127.0.0.1:9090 tidegate up";
+
+/// How to run.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Where the own nats-server keeps its data
+    #[arg(long, value_name = "DIR", default_value = ".tidegate")]
+    data_dir: PathBuf,
+    /// Use this NATS server (several, comma separated) and start none
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// Write the addresses to this file, as JSON, when ready
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// What is logged, in the place of telemetry.log.level
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut config = Config::load(arguments.file.config.as_deref())?;
+    if let Some(level) = &arguments.log {
+        config.telemetry.log.level.clone_from(level);
+    }
+    tidegate_telemetry::logs::init(&config.telemetry)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(up(arguments, config))
+}
+
+async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    if config.applications.folder.is_some() {
+        tracing::warn!("applications.folder is not read by this version, see docs/roadmap.md");
+    }
+    if let Some(file) = &arguments.ready_file {
+        // A file of an earlier run would say that this one is ready.
+        let _ = fs::remove_file(file);
+    }
+    let admin = Admin::bind(config.admin.listen).await?;
+    let nats = Nats::of(arguments, &config).await?;
+    let started = tokio::select! {
+        started = start(arguments, &config, &nats, admin) => started,
+        () = signals.first() => Err(anyhow::anyhow!("stopped before it was ready")),
+    };
+    let result = match started {
+        Ok(pipeline) => {
+            signals.first().await;
+            tracing::info!("shutting down");
+            tokio::select! {
+                () = pipeline.shutdown(config.shutdown.grace) => {}
+                () = signals.first() => tracing::warn!("ended at once by a second signal"),
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    nats.stop().await;
+    result
+}
+
+async fn start(
+    arguments: &Arguments,
+    config: &Config,
+    nats: &Nats,
+    admin: Admin,
+) -> anyhow::Result<Pipeline> {
+    let mut registry = Registry::default();
+    let pipeline = Pipeline::start(config, nats.url(), &mut registry).await?;
+    while let Err(reason) = pipeline.ready().await {
+        tracing::info!(reason, "not ready yet");
+        sleep(READY_POLL).await;
+    }
+    let said = Said { receive: pipeline.receive_addr(), admin: admin.address() };
+    tokio::spawn(admin.serve(registry, pipeline.log(), pipeline.draining()));
+    said.tell(nats, arguments.ready_file.as_deref())?;
+    Ok(pipeline)
+}
+
+/// The NATS server: one of our own, or a given one.
+enum Nats {
+    Own(Box<Supervisor>, File),
+    Given(String),
+}
+
+impl Nats {
+    async fn of(arguments: &Arguments, config: &Config) -> anyhow::Result<Self> {
+        if let Some(url) = arguments.nats.as_ref().or(config.backbone.url.as_ref()) {
+            return Ok(Self::Given(url.clone()));
+        }
+        let lock = lock(&arguments.data_dir)?;
+        let supervisor = Supervisor::start(Options {
+            binary: config.server.binary.clone(),
+            listen: config.server.listen,
+            folder: arguments.data_dir.join("nats"),
+            message_bytes_max: config.receive.body_bytes_max.as_u64(),
+        })
+        .await?;
+        tracing::info!(
+            binary = %supervisor.binary().display(),
+            version = supervisor.version(),
+            url = supervisor.public_url(),
+            "nats-server runs"
+        );
+        Ok(Self::Own(Box::new(supervisor), lock))
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Own(supervisor, _) => supervisor.url(),
+            Self::Given(url) => url,
+        }
+    }
+
+    async fn stop(self) {
+        if let Self::Own(supervisor, _lock) = self {
+            supervisor.stop().await;
+        }
+    }
+}
+
+/// One data directory has one owner.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let failed = || format!("the data directory cannot be used: {}", data_dir.display());
+    fs::create_dir_all(data_dir).with_context(failed)?;
+    let file = File::create(data_dir.join("lock")).with_context(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another tidegate runs on {}; stop it, or give another --data-dir",
+            data_dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(failed),
+    }
+}
+
+/// What is told on the first ready moment.
+struct Said {
+    receive: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
+}
+
+impl Said {
+    fn tell(&self, nats: &Nats, file: Option<&Path>) -> anyhow::Result<()> {
+        let Self { receive, admin } = self;
+        let (about, json) = match nats {
+            Nats::Own(own, _) => {
+                let (url, version, pid) = (own.public_url(), own.version(), own.pid());
+                let about = format!("{url} (nats-server {version}, process {pid})");
+                (about, json!({ "url": url, "version": version, "pid": pid }))
+            }
+            Nats::Given(url) => {
+                let url = without_password(url);
+                (url.clone(), json!({ "url": url, "version": null, "pid": null }))
+            }
+        };
+        if let Some(file) = file {
+            let said = json!({
+                "receive": receive.to_string(),
+                "admin": admin.to_string(),
+                "nats": json,
+                "pid": std::process::id(),
+                "version": env!("CARGO_PKG_VERSION"),
+            });
+            write_whole(file, &said.to_string())?;
+        }
+        eprintln!("ready receive=http://{receive} admin=http://{admin} nats={about}");
+        Ok(())
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let public = |one: &str| match (one.find("://"), one.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            let scheme = one.get(..scheme + 3).unwrap_or_default();
+            format!("{scheme}{}", one.get(at + 1..).unwrap_or_default())
+        }
+        _ => one.to_owned(),
+    };
+    url.split(',').map(|one| public(one.trim())).collect::<Vec<_>>().join(",")
+}
+
+/// Whoever waits for the file finds all of it.
+fn write_whole(file: &Path, text: &str) -> anyhow::Result<()> {
+    let part = file.with_extension("part");
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, file))
+        .with_context(|| format!("--ready-file: cannot write {}", file.display()))
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    /// A password in an address is nobody else's business.
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(
+            without_password("nats://u:p@a:4222, nats://b:4222"),
+            "nats://a:4222,nats://b:4222"
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! The configuration: defaults, then the file, then `TIDEGATE__SECTION__KEY` variables.
+//!
+//! Each section belongs to its room. All mistakes are reported at once.
+
+mod layers;
+
+use std::{
+    env, fmt, fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use self::layers::Layers;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Config {
+    pub(crate) receive: tidegate_receive::Config,
+    pub(crate) publish: tidegate_publish::Config,
+    pub(crate) backbone: tidegate_backbone::Config,
+    pub(crate) consume: tidegate_consume::Config,
+    pub(crate) deliver: tidegate_deliver::Config,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) applications: Applications,
+    pub(crate) server: Server,
+    pub(crate) admin: Admin,
+    pub(crate) telemetry: tidegate_telemetry::Config,
+    pub(crate) shutdown: Shutdown,
+    /// What relative paths are relative to.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// Where Subscriptions come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Subscriptions {
+    /// The folder of Subscription files, relative to the configuration file.
+    pub(crate) folder: PathBuf,
+    /// How often it is looked at.
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll_interval: Duration,
+}
+
+/// Where connected systems come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Applications {
+    /// The folder of Application files, relative to the configuration file. Not read yet.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// The nats-server that Tidegate runs itself when it is given none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// The binary; without one, the first `nats-server` on PATH.
+    pub(crate) binary: Option<PathBuf>,
+    /// Where it listens: loopback. Port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+}
+
+/// The operator's door.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Its address: `/healthz`, `/readyz`, `/metrics`.
+    pub(crate) listen: SocketAddr,
+}
+
+/// How the process ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    /// How long what is under way may take after SIGTERM.
+    #[serde(with = "humantime_serde")]
+    pub(crate) grace: Duration,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self { folder: "subscriptions".into(), poll_interval: Duration::from_secs(1) }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { binary: None, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(20) }
+    }
+}
+
+/// Every mistake in a configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) struct Mistakes(pub(crate) Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{} {plural}:", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Mistakes> {
+        let text = match file {
+            None => String::new(),
+            Some(file) => fs::read_to_string(file)
+                .map_err(|error| Mistakes(vec![format!("{}: {error}", file.display())]))?,
+        };
+        let name = file.map_or_else(String::new, |file| file.display().to_string());
+        let variables = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut config = Self::of(&name, &text, variables)?;
+        config.folder =
+            file.and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf);
+        Ok(config)
+    }
+
+    fn of(
+        file: &str,
+        text: &str,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut layers = Layers::new(file, text);
+        layers.add_variables(variables);
+        let config = Self {
+            receive: section(&mut layers, "receive", tidegate_receive::Config::validate),
+            publish: section(&mut layers, "publish", tidegate_publish::Config::validate),
+            backbone: section(&mut layers, "backbone", tidegate_backbone::Config::validate),
+            consume: section(&mut layers, "consume", tidegate_consume::Config::validate),
+            deliver: section(&mut layers, "deliver", tidegate_deliver::Config::validate),
+            subscriptions: section(&mut layers, "subscriptions", Subscriptions::validate),
+            applications: section(&mut layers, "applications", |_| Vec::new()),
+            server: section(&mut layers, "server", Server::validate),
+            admin: section(&mut layers, "admin", |_| Vec::new()),
+            telemetry: section(&mut layers, "telemetry", tidegate_telemetry::Config::validate),
+            shutdown: section(&mut layers, "shutdown", |_| Vec::new()),
+            folder: PathBuf::new(),
+        };
+        layers.refuse_the_rest();
+        if config.publish.deadline >= config.receive.request_timeout {
+            layers.mistake(format!(
+                "publish.deadline: must be shorter than receive.request_timeout ({:?}), got {:?}",
+                config.receive.request_timeout, config.publish.deadline
+            ));
+        }
+        layers.finish().map(|()| config)
+    }
+
+    /// Where Subscription files are.
+    pub(crate) fn subscriptions_folder(&self) -> PathBuf {
+        self.folder.join(&self.subscriptions.folder)
+    }
+}
+
+fn section<T: DeserializeOwned + Serialize + Default>(
+    layers: &mut Layers,
+    name: &str,
+    validate: impl Fn(&T) -> Vec<String>,
+) -> T {
+    let section = layers.section(name);
+    for mistake in validate(&section) {
+        layers.mistake(format!("{name}.{mistake}"));
+    }
+    section
+}
+
+impl Subscriptions {
+    fn validate(&self) -> Vec<String> {
+        let fine = self.poll_interval >= Duration::from_millis(10);
+        (!fine).then(|| "poll_interval: must be at least 10ms".to_owned()).into_iter().collect()
+    }
+}
+
+impl Server {
+    fn validate(&self) -> Vec<String> {
+        let loopback = self.listen.ip().is_loopback();
+        (!loopback)
+            .then(|| format!("listen: must be a loopback address, got {}", self.listen))
+            .into_iter()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

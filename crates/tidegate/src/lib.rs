@@ -1,0 +1,13 @@
+//! Tidegate as a program: command line, configuration, the nats-server that it runs, and
+//! [`pipeline`], the one place where the stages meet.
+
+mod admin;
+mod cli;
+mod command;
+mod config;
+mod intake;
+mod nats_server;
+mod pipeline;
+mod subscriptions;
+
+pub use cli::run;

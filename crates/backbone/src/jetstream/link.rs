@@ -11,6 +11,7 @@ use async_nats::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{ConnectError, acks::Acks};
@@ -88,6 +89,14 @@ struct Refusal {
     description: String,
 }
 
+/// The user and the password that stand in an address; the client does not look for them.
+fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let server = servers.iter().find(|server| server.has_user_pass())?;
+    let user = server.username().unwrap_or_default();
+    Some((decoded(user), decoded(server.password().unwrap_or_default())))
+}
+
 impl Link {
     pub(super) async fn connect(
         config: &Config,
@@ -122,6 +131,9 @@ impl Link {
                 events.on(&event);
                 std::future::ready(())
             });
+        if let Some((user, password)) = user_of(&servers) {
+            options = options.user_and_password(user, password);
+        }
         if let Some(file) = &config.credentials_file {
             options = options.credentials_file(file).await.map_err(|source| {
                 ConnectError::Credentials {

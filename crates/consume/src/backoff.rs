@@ -18,7 +18,10 @@ pub(crate) fn delay(
     rng: &mut Rng,
 ) -> Duration {
     let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
-    let bound = retry.backoff_delay.saturating_mul(factor).min(retry.backoff_max);
+    let bound = retry
+        .backoff_delay
+        .saturating_mul(factor)
+        .min(retry.backoff_max);
     let floor = bound / FLOOR;
     let jittered = floor + (bound - floor).mul_f64(rng.f64());
     jittered.max(after.unwrap_or_default())
@@ -44,7 +47,10 @@ mod tests {
             let bound = Duration::from_secs(1 << (attempt - 1).min(6)).min(retry().backoff_max);
             for _ in 0..200 {
                 let delay = delay(&retry(), attempt, None, &mut rng);
-                assert!(delay <= bound && delay >= bound / FLOOR, "{attempt}: {delay:?}");
+                assert!(
+                    delay <= bound && delay >= bound / FLOOR,
+                    "{attempt}: {delay:?}"
+                );
             }
         }
     }
@@ -53,7 +59,9 @@ mod tests {
     #[test]
     fn jitter_spreads_retries() {
         let mut rng = Rng::with_seed(1);
-        let mut delays: Vec<_> = (0..100).map(|_| delay(&retry(), 5, None, &mut rng)).collect();
+        let mut delays: Vec<_> = (0..100)
+            .map(|_| delay(&retry(), 5, None, &mut rng))
+            .collect();
         delays.sort();
         delays.dedup();
         assert!(delays.len() > 90);
@@ -65,6 +73,9 @@ mod tests {
     fn the_sinks_wish_is_kept() {
         let mut rng = Rng::with_seed(1);
         let after = Some(Duration::from_secs(600));
-        assert_eq!(delay(&retry(), 1, after, &mut rng), Duration::from_secs(600));
+        assert_eq!(
+            delay(&retry(), 1, after, &mut rng),
+            Duration::from_secs(600)
+        );
     }
 }

@@ -71,12 +71,24 @@ impl Config {
             }
         };
         let retry = &self.retry;
-        check(self.ack_wait >= Duration::from_millis(500), "ack_wait: must be at least 500ms");
+        check(
+            self.ack_wait >= Duration::from_millis(500),
+            "ack_wait: must be at least 500ms",
+        );
         check(self.unsettled_max > 0, "unsettled_max: must be at least 1");
         check(self.held_max > 0, "held_max: must be at least 1");
-        check(self.held_bytes_max.as_u64() > 0, "held_bytes_max: must be at least 1 B");
-        check(retry.attempts_max > 0, "retry.attempts_max: must be at least 1");
-        check(!retry.backoff_delay.is_zero(), "retry.backoff_delay: must be longer than 0s");
+        check(
+            self.held_bytes_max.as_u64() > 0,
+            "held_bytes_max: must be at least 1 B",
+        );
+        check(
+            retry.attempts_max > 0,
+            "retry.attempts_max: must be at least 1",
+        );
+        check(
+            !retry.backoff_delay.is_zero(),
+            "retry.backoff_delay: must be longer than 0s",
+        );
         check(
             retry.backoff_max >= retry.backoff_delay,
             "retry.backoff_max: must be at least retry.backoff_delay",

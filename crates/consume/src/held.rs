@@ -1,9 +1,6 @@
 //! What a loop has in its hands: how much more it may take.
 
-use std::{
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use tidegate_backbone::{Delivery, Unreadable};
 use tidegate_event::Event;
@@ -74,7 +71,10 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn new(config: &Config, subscription: &Subscription) -> Self {
         let window = usize::try_from(subscription.max_in_flight.get()).unwrap_or(usize::MAX);
-        let prefetch = window.saturating_mul(2).max(PREFETCH_MIN).min(config.held_max);
+        let prefetch = window
+            .saturating_mul(2)
+            .max(PREFETCH_MIN)
+            .min(config.held_max);
         Self {
             // The window itself must fit, or it would never fill.
             events_max: prefetch.max(window),
@@ -89,7 +89,9 @@ impl Room {
     pub(crate) fn left(&self) -> usize {
         let by_bytes = self.bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
         let least = usize::from(self.events == 0);
-        self.events_max.saturating_sub(self.events).min(by_bytes.max(least))
+        self.events_max
+            .saturating_sub(self.events)
+            .min(by_bytes.max(least))
     }
 
     pub(crate) fn enter(&mut self, bytes: usize) {

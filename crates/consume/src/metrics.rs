@@ -77,7 +77,9 @@ impl Metrics {
     }
 
     pub(crate) fn of(&self, subscription: &str) -> Handles {
-        let of = Of { subscription: subscription.to_owned() };
+        let of = Of {
+            subscription: subscription.to_owned(),
+        };
         Handles {
             delivered: self.delivered.get_or_create_owned(&of),
             retries: self.retries.get_or_create_owned(&of),
@@ -91,7 +93,10 @@ impl Metrics {
 
 impl Handles {
     pub(crate) fn buried(&self, reason: &'static str) {
-        let reason = Reason { subscription: self.subscription.clone(), reason };
+        let reason = Reason {
+            subscription: self.subscription.clone(),
+            reason,
+        };
         self.dead_letters.get_or_create(&reason).inc();
     }
 }

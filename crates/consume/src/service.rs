@@ -73,7 +73,9 @@ impl<L: Log, A: Attempt> Service<L, A> {
     /// gives attempts under way up to `grace`.
     pub async fn run(self, stop: impl Future<Output = ()> + Send, grace: Duration) {
         let mut stop = pin!(stop);
-        let Some(source) = self.open(stop.as_mut()).await else { return };
+        let Some(source) = self.open(stop.as_mut()).await else {
+            return;
+        };
         let mut running = Running::new(self);
         let source = running.until(stop, source).await;
         running.finish(source, grace).await;
@@ -210,7 +212,9 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     fn begin_attempts(&mut self) {
         while self.under_way.len() < self.window {
-            let Some((held, matched)) = self.waiting.pop_front() else { return };
+            let Some((held, matched)) = self.waiting.pop_front() else {
+                return;
+            };
             let outcomes = Outcomes {
                 retry: self.service.config.retry.clone(),
                 subscription: Arc::clone(&self.service.subscription),
@@ -219,7 +223,9 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 rng: self.service.rng.fork(),
             };
             let attempt = self.service.attempt.clone();
-            let task = self.attempts.spawn(outcomes.see_through(attempt, held.clone(), matched));
+            let task = self
+                .attempts
+                .spawn(outcomes.see_through(attempt, held.clone(), matched));
             self.under_way.insert(task.id(), held);
         }
     }
@@ -230,7 +236,9 @@ impl<L: Log, A: Attempt> Running<L, A> {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let Some(held) = self.under_way.remove(&id) else { return };
+        let Some(held) = self.under_way.remove(&id) else {
+            return;
+        };
         self.room.leave(held.bytes());
         self.count_held();
         if let Err(error) = ended {
@@ -248,7 +256,10 @@ impl<L: Log, A: Attempt> Running<L, A> {
     }
 
     fn count_held(&self) {
-        self.service.metrics.held.set(i64::try_from(self.room.events()).unwrap_or(i64::MAX));
+        self.service
+            .metrics
+            .held
+            .set(i64::try_from(self.room.events()).unwrap_or(i64::MAX));
     }
 
     /// Takes nothing more, hands back what waits, finishes what is under way.
@@ -256,10 +267,16 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let deadline = Instant::now() + grace;
         for (held, _) in std::mem::take(&mut self.waiting) {
             self.room.leave(held.bytes());
-            settle(&*held.receipt, Settle::Retry { delay: Duration::ZERO }).await;
+            settle(
+                &*held.receipt,
+                Settle::Retry {
+                    delay: Duration::ZERO,
+                },
+            )
+            .await;
         }
         if let Some(source) = source {
-            let _ = timeout_at(deadline, source.close()).await;
+            timeout_at(deadline, source.close()).await.ok();
         }
         let mut progress = self.progress_ticks();
         while !self.attempts.is_empty() {
@@ -271,7 +288,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
         }
         self.attempts.shutdown().await;
         for held in self.under_way.values() {
-            settle(&*held.receipt, Settle::Retry { delay: Duration::ZERO }).await;
+            settle(
+                &*held.receipt,
+                Settle::Retry {
+                    delay: Duration::ZERO,
+                },
+            )
+            .await;
         }
         self.service.metrics.held.set(0);
     }

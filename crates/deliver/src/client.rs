@@ -55,7 +55,11 @@ impl Client {
             .build(connector);
         let response_bytes_max =
             usize::try_from(config.response_bytes_max.as_u64()).unwrap_or(usize::MAX);
-        Ok(Self { pool, response_bytes_max, metrics })
+        Ok(Self {
+            pool,
+            response_bytes_max,
+            metrics,
+        })
     }
 
     /// One attempt: the event to the sink, in binary mode, within `timeout`.
@@ -104,7 +108,10 @@ fn headers_of(event: &Event, seen: Seen<'_>) -> HeaderMap {
         }
         None if seen.original_type => {
             let mut told = event.clone();
-            told.extensions.insert(Name::from_static("originaltype"), told.r#type.clone().into());
+            told.extensions.insert(
+                Name::from_static("originaltype"),
+                told.r#type.clone().into(),
+            );
             encode_binary(&told, &mut headers);
         }
         None => encode_binary(event, &mut headers),

@@ -11,8 +11,9 @@ use prometheus_client::{
 use crate::{Outcome, outcome::CODES};
 
 /// Upper bounds in seconds: a sink takes from a millisecond to its timeout.
-const DURATION_BUCKETS: [f64; 12] =
-    [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 180.0];
+const DURATION_BUCKETS: [f64; 12] = [
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 180.0,
+];
 
 /// Handles, resolved once.
 #[derive(Clone, Debug)]
@@ -43,7 +44,11 @@ impl Metrics {
             duration.clone(),
         );
         let counter = |outcome| attempts.get_or_create_owned(&Labels { outcome });
-        Self { delivered: counter("delivered"), failed: CODES.map(counter), duration }
+        Self {
+            delivered: counter("delivered"),
+            failed: CODES.map(counter),
+            duration,
+        }
     }
 
     pub(crate) fn attempted(&self, outcome: &Outcome, took: Duration) {
@@ -52,7 +57,10 @@ impl Metrics {
                 self.delivered.inc();
             }
             Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => {
-                let of_code = CODES.iter().zip(&self.failed).find(|(code, _)| **code == failure.code);
+                let of_code = CODES
+                    .iter()
+                    .zip(&self.failed)
+                    .find(|(code, _)| **code == failure.code);
                 if let Some((_, counter)) = of_code {
                     counter.inc();
                 }

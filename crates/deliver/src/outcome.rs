@@ -49,21 +49,34 @@ pub(crate) const CODES: [&str; 7] = [
 /// What a status means: 2xx delivered; 404, 408, 409, 425, 429 and 5xx may pass; everything else
 /// does not. A redirect is not followed: it could turn the request into a GET without the event.
 pub fn classify(status: StatusCode, after: Option<Duration>) -> Outcome {
-    let failure = |code| Failure { code, detail: format!("the sink answered {status}") };
+    let failure = |code| Failure {
+        code,
+        detail: format!("the sink answered {status}"),
+    };
     match status.as_u16() {
         200..=299 => Outcome::Delivered { status },
-        404 | 408 | 409 | 425 | 429 | 500..=599 => {
-            Outcome::Retry { failure: failure("deliver/status-retryable"), after }
-        }
-        300..=399 => Outcome::Rejected { failure: failure("deliver/redirect") },
-        410 => Outcome::Rejected { failure: failure("deliver/gone") },
-        _ => Outcome::Rejected { failure: failure("deliver/status-rejected") },
+        404 | 408 | 409 | 425 | 429 | 500..=599 => Outcome::Retry {
+            failure: failure("deliver/status-retryable"),
+            after,
+        },
+        300..=399 => Outcome::Rejected {
+            failure: failure("deliver/redirect"),
+        },
+        410 => Outcome::Rejected {
+            failure: failure("deliver/gone"),
+        },
+        _ => Outcome::Rejected {
+            failure: failure("deliver/status-rejected"),
+        },
     }
 }
 
 /// A failure without an answer: it may pass.
 pub(crate) fn without_answer(code: &'static str, detail: String) -> Outcome {
-    Outcome::Retry { failure: Failure { code, detail }, after: None }
+    Outcome::Retry {
+        failure: Failure { code, detail },
+        after: None,
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ pub(crate) fn of(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         // More digits than a number holds are more than the bound as well.
         value.parse().map_or(MAX, Duration::from_secs)
     } else {
-        httpdate::parse_http_date(value).ok()?.duration_since(now).ok()?
+        httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .ok()?
     };
     (!value.is_empty()).then_some(after.min(MAX))
 }
@@ -37,7 +40,10 @@ mod tests {
     fn seconds_and_dates_are_obeyed() {
         assert_eq!(after("120"), Some(Duration::from_secs(120)));
         // 100 s after `now`
-        assert_eq!(after("Sun, 06 Nov 1994 08:51:17 GMT"), Some(Duration::from_secs(100)));
+        assert_eq!(
+            after("Sun, 06 Nov 1994 08:51:17 GMT"),
+            Some(Duration::from_secs(100))
+        );
         assert_eq!(after("31536000"), Some(MAX));
         assert_eq!(after("99999999999999999999999"), Some(MAX));
         assert_eq!(after("0"), Some(Duration::ZERO));

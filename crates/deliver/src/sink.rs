@@ -28,7 +28,10 @@ pub struct Seen<'a> {
 impl Sink {
     /// The sink at an http or https address.
     pub fn new(address: &str) -> Result<Self, SinkError> {
-        let error = |reason: &str| SinkError { sink: address.to_owned(), reason: reason.to_owned() };
+        let error = |reason: &str| SinkError {
+            sink: address.to_owned(),
+            reason: reason.to_owned(),
+        };
         let uri: Uri = address.parse().map_err(|_| error("not an address"))?;
         match (uri.scheme_str(), uri.authority()) {
             (Some("http" | "https"), Some(_)) => Ok(Self { uri }),

@@ -28,7 +28,9 @@ impl Name {
     pub fn new(name: impl Into<ByteString>) -> Option<Self> {
         let name = name.into();
         let legal = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             && !RESERVED.contains(&&*name);
         legal.then_some(Self(name))
     }

@@ -64,7 +64,9 @@ impl Draft {
         };
         match slot.replace(value) {
             None => Ok(()),
-            Some(_) => Err(CoreError::Is(Error::Duplicate { attribute: name.to_owned() })),
+            Some(_) => Err(CoreError::Is(Error::Duplicate {
+                attribute: name.to_owned(),
+            })),
         }
     }
 
@@ -77,14 +79,23 @@ impl Draft {
         let name = match (Name::new(name.clone()), leniency) {
             (Some(name), _) => name,
             (None, Leniency::Drop) => return Ok(()),
-            (None, Leniency::Lowercase) => Name::new(name.to_ascii_lowercase())
-                .ok_or_else(|| Error::Name { name: Shown::new(name) })?,
-            (None, Leniency::Strict) => return Err(Error::Name { name: Shown::new(name) }),
+            (None, Leniency::Lowercase) => {
+                Name::new(name.to_ascii_lowercase()).ok_or_else(|| Error::Name {
+                    name: Shown::new(name),
+                })?
+            }
+            (None, Leniency::Strict) => {
+                return Err(Error::Name {
+                    name: Shown::new(name),
+                });
+            }
         };
         let attribute = name.clone();
         match self.extensions.insert(name, value) {
             None => Ok(()),
-            Some(_) => Err(Error::Duplicate { attribute: attribute.to_string() }),
+            Some(_) => Err(Error::Duplicate {
+                attribute: attribute.to_string(),
+            }),
         }
     }
 
@@ -94,11 +105,17 @@ impl Draft {
 
     /// The event, raised to 1.0 and judged by all rules.
     pub(crate) fn finish(mut self, data: Data) -> Result<Event, Error> {
-        let version = self.specversion.take().ok_or(Error::Missing { attribute: "specversion" })?;
+        let version = self.specversion.take().ok_or(Error::Missing {
+            attribute: "specversion",
+        })?;
         let data = match &*version {
             "1.0" => data,
             "0.3" => self.raise(data)?,
-            other => return Err(Error::Specversion { value: Shown::new(other) }),
+            other => {
+                return Err(Error::Specversion {
+                    value: Shown::new(other),
+                });
+            }
         };
         let data = match data {
             Data::Absent => None,
@@ -107,7 +124,9 @@ impl Draft {
         };
         let event = Event {
             id: self.id.ok_or(Error::Missing { attribute: "id" })?,
-            source: self.source.ok_or(Error::Missing { attribute: "source" })?,
+            source: self.source.ok_or(Error::Missing {
+                attribute: "source",
+            })?,
             r#type: self.r#type.ok_or(Error::Missing { attribute: "type" })?,
             datacontenttype: self.datacontenttype,
             dataschema: self.dataschema,
@@ -136,7 +155,11 @@ impl Draft {
             },
             Some(encoding) => {
                 let value = encoding.to_text();
-                return Err(Error::invalid("datacontentencoding", "must be base64", &*value));
+                return Err(Error::invalid(
+                    "datacontentencoding",
+                    "must be base64",
+                    &*value,
+                ));
             }
         };
         base64(&encoded).map(Data::Bytes)
@@ -186,7 +209,9 @@ fn json_string(text: &Bytes) -> Result<Option<Bytes>, Error> {
         [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Ok(Some(text.slice_ref(inner))),
         [b'"', ..] => serde_json::from_slice::<String>(text)
             .map(|unescaped| Some(unescaped.into()))
-            .map_err(|error| Error::Json { reason: error.to_string() }),
+            .map_err(|error| Error::Json {
+                reason: error.to_string(),
+            }),
         _ => Ok(None),
     }
 }
@@ -195,5 +220,7 @@ pub(crate) fn base64(text: &[u8]) -> Result<Bytes, Error> {
     STANDARD
         .decode(text)
         .map(Bytes::from)
-        .map_err(|_| Error::Data { reason: "data_base64: must be padded base64 (RFC 4648 §4)" })
+        .map_err(|_| Error::Data {
+            reason: "data_base64: must be padded base64 (RFC 4648 §4)",
+        })
 }

@@ -55,7 +55,9 @@ pub enum Error {
         reason: &'static str,
     },
     /// A media type of CloudEvents that is not understood here.
-    #[error("content type {value} is not understood; application/cloudevents+json and application/cloudevents-batch+json are")]
+    #[error(
+        "content type {value} is not understood; application/cloudevents+json and application/cloudevents-batch+json are"
+    )]
     MediaType {
         /// The value, cut.
         value: Shown,
@@ -94,7 +96,11 @@ impl Error {
     }
 
     pub(crate) fn invalid(attribute: &str, reason: &'static str, value: impl AsRef<[u8]>) -> Self {
-        Self::Invalid { attribute: Shown::new(attribute).0, reason, value: Shown::new(value) }
+        Self::Invalid {
+            attribute: Shown::new(attribute).0,
+            reason,
+            value: Shown::new(value),
+        }
     }
 }
 

@@ -60,7 +60,11 @@ pub(crate) fn decode<'a>(
             return Err(error);
         }
     }
-    draft.finish(if body.is_empty() { Data::Absent } else { Data::Bytes(body) })
+    draft.finish(if body.is_empty() {
+        Data::Absent
+    } else {
+        Data::Bytes(body)
+    })
 }
 
 /// Calls `header` with each attribute's name (without `ce-`) and header value; not with

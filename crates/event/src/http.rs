@@ -31,30 +31,39 @@ pub enum Mode {
 
 /// The mode of a message; `None` when it does not say that it carries events.
 pub fn mode(headers: &HeaderMap) -> Result<Option<Mode>, Error> {
-    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let essence = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let essence = essence.trim_ascii();
     let mode = if essence.eq_ignore_ascii_case(STRUCTURED.as_bytes()) {
         Mode::Structured
     } else if essence.eq_ignore_ascii_case(BATCH.as_bytes()) {
         Mode::Batch
     } else if starts_with_ignoring_case(essence, b"application/cloudevents") {
-        return Err(Error::MediaType { value: Shown::new(content_type) });
+        return Err(Error::MediaType {
+            value: Shown::new(content_type),
+        });
     } else if headers.contains_key("ce-specversion") {
         return Ok(Some(Mode::Binary));
     } else {
         return Ok(None);
     };
     match charset(content_type) {
-        Some(charset) if !charset.eq_ignore_ascii_case(b"utf-8") => {
-            Err(Error::MediaType { value: Shown::new(content_type) })
-        }
+        Some(charset) if !charset.eq_ignore_ascii_case(b"utf-8") => Err(Error::MediaType {
+            value: Shown::new(content_type),
+        }),
         _ => Ok(Some(mode)),
     }
 }
 
 fn starts_with_ignoring_case(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn charset(content_type: &[u8]) -> Option<&[u8]> {
@@ -64,25 +73,30 @@ fn charset(content_type: &[u8]) -> Option<&[u8]> {
         .map(<[u8]>::trim_ascii)
         .find(|parameter| starts_with_ignoring_case(parameter, b"charset="))
         .and_then(|parameter| parameter.get(b"charset=".len()..))
-        .map(|value| value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value))
+        .map(|value| {
+            value
+                .strip_prefix(b"\"")
+                .and_then(|v| v.strip_suffix(b"\""))
+                .unwrap_or(value)
+        })
 }
 
 /// Reads an event in binary mode.
-pub fn decode_binary(
-    headers: &HeaderMap,
-    body: Bytes,
-    leniency: Leniency,
-) -> Result<Event, Error> {
-    let attributes = headers.iter().filter_map(|(name, value)| {
-        Some((name.as_str().strip_prefix(PREFIX)?, value.as_bytes()))
-    });
+pub fn decode_binary(headers: &HeaderMap, body: Bytes, leniency: Leniency) -> Result<Event, Error> {
+    let attributes = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().strip_prefix(PREFIX)?, value.as_bytes())));
     let mut content_types = headers.get_all(CONTENT_TYPE).iter();
     let content_type = content_types.next();
     if content_types.next().is_some() {
-        return Err(Error::Duplicate { attribute: "content-type".to_owned() });
+        return Err(Error::Duplicate {
+            attribute: "content-type".to_owned(),
+        });
     }
     // An empty one says nothing, as an absent one does.
-    let content_type = content_type.map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+    let content_type = content_type
+        .map(HeaderValue::as_bytes)
+        .filter(|value| !value.is_empty());
     headers::decode(attributes, content_type, body, leniency)
 }
 
@@ -95,9 +109,10 @@ pub fn encode_binary(event: &Event, headers: &mut HeaderMap) {
         headers.insert(name, value);
     });
     if let Some(content_type) = &event.datacontenttype {
-        if let (Entry::Vacant(entry), Ok(value)) =
-            (headers.entry(CONTENT_TYPE), HeaderValue::from_str(content_type))
-        {
+        if let (Entry::Vacant(entry), Ok(value)) = (
+            headers.entry(CONTENT_TYPE),
+            HeaderValue::from_str(content_type),
+        ) {
             entry.insert(value);
         }
     }

@@ -48,9 +48,14 @@ pub fn decode_batch(
         .enumerate()
         .map(|(index, members)| {
             members
-                .ok_or_else(|| Error::Json { reason: "must be an object".to_owned() })
+                .ok_or_else(|| Error::Json {
+                    reason: "must be an object".to_owned(),
+                })
                 .and_then(|members| event(&json, members, leniency))
-                .map_err(|error| Error::InBatch { index, error: Box::new(error) })
+                .map_err(|error| Error::InBatch {
+                    index,
+                    error: Box::new(error),
+                })
         })
         .collect()
 }
@@ -69,7 +74,9 @@ pub fn is_event(json: &[u8]) -> bool {
 }
 
 fn not_json(error: serde_json::Error) -> Error {
-    Error::Json { reason: error.to_string() }
+    Error::Json {
+        reason: error.to_string(),
+    }
 }
 
 fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event, Error> {
@@ -78,7 +85,9 @@ fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event
     for (at, (name, value)) in members.0.iter().enumerate() {
         let earlier = members.0.get(..at).unwrap_or_default();
         if earlier.iter().any(|(have, _)| have == name) {
-            return Err(Error::Duplicate { attribute: name.to_string() });
+            return Err(Error::Duplicate {
+                attribute: name.to_string(),
+            });
         }
         let raw = value.get();
         match &**name {
@@ -93,7 +102,9 @@ fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event
         (Some(data), None) => Data::Json(json.slice_ref(data.as_bytes())),
         (None | Some("null"), Some(encoded)) => Data::Bytes(from_base64(encoded)?),
         (Some(_), Some(_)) => {
-            return Err(Error::Data { reason: "data and data_base64 exclude each other" });
+            return Err(Error::Data {
+                reason: "data and data_base64 exclude each other",
+            });
         }
     };
     draft.finish(data)
@@ -101,7 +112,9 @@ fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event
 
 fn from_base64(raw: &str) -> Result<Bytes, Error> {
     let Ok(text) = serde_json::from_str::<Text<'_>>(raw) else {
-        return Err(Error::Data { reason: "data_base64: must be a string" });
+        return Err(Error::Data {
+            reason: "data_base64: must be a string",
+        });
     };
     base64(text.0.as_bytes())
 }
@@ -143,7 +156,14 @@ fn attribute(
 fn is_core(name: &str) -> bool {
     matches!(
         name,
-        "specversion" | "id" | "source" | "type" | "datacontenttype" | "dataschema" | "subject" | "time"
+        "specversion"
+            | "id"
+            | "source"
+            | "type"
+            | "datacontenttype"
+            | "dataschema"
+            | "subject"
+            | "time"
     )
 }
 
@@ -204,7 +224,8 @@ fn write_data(content_type: Option<&str>, data: &[u8], json: &mut Vec<u8>) {
         // Only what the reader takes for exactly these bytes: raw JSON text has no white space
         // around it.
         Some(content_type) if is_json(content_type) => {
-            if serde_json::from_slice::<&RawValue>(data).is_ok_and(|raw| raw.get().len() == data.len())
+            if serde_json::from_slice::<&RawValue>(data)
+                .is_ok_and(|raw| raw.get().len() == data.len())
             {
                 write_name("data", json);
                 json.extend_from_slice(data);
@@ -256,7 +277,9 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut members = Vec::with_capacity(12);
         while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
             if members.len() == MEMBERS_MAX {
-                return Err(A::Error::custom(format_args!("more than {MEMBERS_MAX} members")));
+                return Err(A::Error::custom(format_args!(
+                    "more than {MEMBERS_MAX} members"
+                )));
             }
             members.push((name.0, value));
         }
@@ -298,7 +321,9 @@ impl<'de> Deserialize<'de> for Element<'de> {
         if !raw.get().starts_with('{') {
             return Ok(Self(None));
         }
-        serde_json::from_str(raw.get()).map(|members| Self(Some(members))).map_err(D::Error::custom)
+        serde_json::from_str(raw.get())
+            .map(|members| Self(Some(members)))
+            .map_err(D::Error::custom)
     }
 }
 

@@ -31,7 +31,9 @@ pub fn decode<'a>(
 ) -> Result<Event, Error> {
     let attributes = headers.filter_map(|(name, value)| {
         let (prefix, name) = name.split_at_checked(3)?;
-        prefix.eq_ignore_ascii_case("ce-").then_some((name, value.as_bytes()))
+        prefix
+            .eq_ignore_ascii_case("ce-")
+            .then_some((name, value.as_bytes()))
     });
     headers::decode(attributes, None, payload, Leniency::Lowercase)
 }

@@ -13,7 +13,11 @@ pub(crate) fn encode(text: &str) -> Cow<'_, str> {
         if needs_encoding(byte) {
             encoded.push('%');
             for digit in [byte >> 4, byte & 0x0f] {
-                encoded.extend(DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit)));
+                encoded.extend(
+                    DIGITS
+                        .get(usize::from(digit))
+                        .map(|digit| char::from(*digit)),
+                );
             }
         } else {
             encoded.push(char::from(byte));
@@ -37,7 +41,11 @@ pub(crate) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
             let mut unquoted = Vec::with_capacity(quoted.len());
             let mut bytes = quoted.iter();
             while let Some(byte) = bytes.next() {
-                unquoted.push(if *byte == b'\\' { *bytes.next()? } else { *byte });
+                unquoted.push(if *byte == b'\\' {
+                    *bytes.next()?
+                } else {
+                    *byte
+                });
             }
             decode_escapes(&unquoted, out);
         }
@@ -68,7 +76,9 @@ fn decode_escapes(value: &[u8], out: &mut Vec<u8>) {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -85,7 +95,10 @@ mod tests {
     #[test]
     fn the_example_of_the_binding_holds() {
         assert_eq!(encode("Euro € 😀"), "Euro%20%E2%82%AC%20%F0%9F%98%80");
-        assert_eq!(decode(b"Euro%20%E2%82%AC%20%F0%9F%98%80").as_deref(), Some("Euro € 😀"));
+        assert_eq!(
+            decode(b"Euro%20%E2%82%AC%20%F0%9F%98%80").as_deref(),
+            Some("Euro € 😀")
+        );
     }
 
     /// Bytes that are no text never become an attribute.

@@ -10,7 +10,11 @@ pub fn validate(event: &Event) -> Result<(), Error> {
     required("id", &event.id)?;
     required("source", &event.source)?;
     if !is_uri_reference(&event.source) {
-        return Err(Error::invalid("source", "must be a URI reference", &*event.source));
+        return Err(Error::invalid(
+            "source",
+            "must be a URI reference",
+            &*event.source,
+        ));
     }
     required("type", &event.r#type)?;
     if let Some(value) = &event.datacontenttype {
@@ -26,7 +30,11 @@ pub fn validate(event: &Event) -> Result<(), Error> {
     if let Some(value) = &event.dataschema {
         required("dataschema", value)?;
         if !is_uri(value) {
-            return Err(Error::invalid("dataschema", "must be an absolute URI", &**value));
+            return Err(Error::invalid(
+                "dataschema",
+                "must be an absolute URI",
+                &**value,
+            ));
         }
     }
     if let Some(value) = &event.subject {
@@ -34,7 +42,11 @@ pub fn validate(event: &Event) -> Result<(), Error> {
     }
     if let Some(value) = &event.time {
         if !is_timestamp(value) {
-            return Err(Error::invalid("time", "must be an RFC 3339 timestamp", &**value));
+            return Err(Error::invalid(
+                "time",
+                "must be an RFC 3339 timestamp",
+                &**value,
+            ));
         }
     }
     for (name, value) in event.extensions.iter() {
@@ -59,7 +71,11 @@ fn legal(attribute: &str, value: &str) -> Result<(), Error> {
     if plain || value.chars().all(is_legal_char) {
         return Ok(());
     }
-    Err(Error::invalid(attribute, "must not hold control characters or noncharacters", value))
+    Err(Error::invalid(
+        attribute,
+        "must not hold control characters or noncharacters",
+        value,
+    ))
 }
 
 fn is_legal_char(char: char) -> bool {
@@ -74,9 +90,13 @@ fn is_uri_reference(text: &str) -> bool {
 }
 
 fn is_uri(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
     let mut chars = scheme.bytes();
-    chars.next().is_some_and(|first| first.is_ascii_alphabetic())
+    chars
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
         && chars.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         && !rest.contains(' ')
         && has_whole_escapes(rest)
@@ -91,7 +111,9 @@ fn has_whole_escapes(text: &str) -> bool {
 /// `type "/" subtype *( ";" parameter )` of tokens, parameter values possibly quoted.
 pub(crate) fn is_media_type(text: &str) -> bool {
     let mut rest = text;
-    let Some((r#type, after)) = rest.split_once('/') else { return false };
+    let Some((r#type, after)) = rest.split_once('/') else {
+        return false;
+    };
     let subtype = after.split(';').next().unwrap_or_default();
     if !is_token(r#type) || !is_token(subtype.trim_end_matches([' ', '\t'])) {
         return false;
@@ -102,11 +124,15 @@ pub(crate) fn is_media_type(text: &str) -> bool {
         if parameter.is_empty() {
             return true; // a trailing semicolon, as common senders write it
         }
-        let Some((name, value)) = parameter.split_once('=') else { return false };
+        let Some((name, value)) = parameter.split_once('=') else {
+            return false;
+        };
         if !is_token(name) {
             return false;
         }
-        let Some(after) = after_parameter_value(value) else { return false };
+        let Some(after) = after_parameter_value(value) else {
+            return false;
+        };
         rest = after.trim_start_matches([' ', '\t']);
     }
     rest.is_empty()
@@ -132,30 +158,42 @@ fn after_parameter_value(value: &str) -> Option<&str> {
 
 fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-        })
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// RFC 3339 §5.6 `date-time`, with the ranges of §5.7. A leap second is allowed.
 pub fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let Some((date_time, rest)) = bytes.split_at_checked(19) else { return false };
+    let Some((date_time, rest)) = bytes.split_at_checked(19) else {
+        return false;
+    };
     let number = |from: usize, to: usize| -> Option<u32> {
         let digits = date_time.get(from..to)?;
         digits.iter().all(u8::is_ascii_digit).then(|| {
-            digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+            digits
+                .iter()
+                .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
         })
     };
     let separators = [(4, b"-"), (7, b"-"), (13, b":"), (16, b":")];
-    if !separators.iter().all(|(at, byte)| date_time.get(*at) == byte.first())
+    if !separators
+        .iter()
+        .all(|(at, byte)| date_time.get(*at) == byte.first())
         || !matches!(date_time.get(10), Some(b'T' | b't'))
     {
         return false;
     }
     let fields = [(0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19)];
-    let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] =
-        fields.map(|(from, to)| number(from, to))
+    let [
+        Some(year),
+        Some(month),
+        Some(day),
+        Some(hour),
+        Some(minute),
+        Some(second),
+    ] = fields.map(|(from, to)| number(from, to))
     else {
         return false;
     };
@@ -180,7 +218,10 @@ fn is_fraction_and_offset(rest: &[u8]) -> bool {
     let offset = match rest.strip_prefix(b".") {
         None => rest,
         Some(fraction) => {
-            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let digits = fraction
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
             if digits == 0 {
                 return false;
             }
@@ -189,9 +230,14 @@ fn is_fraction_and_offset(rest: &[u8]) -> bool {
     };
     match offset {
         [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1 @ b'0'..=b'2', h2 @ b'0'..=b'9', b':', b'0'..=b'5', b'0'..=b'9'] => {
-            (h1 - b'0') * 10 + (h2 - b'0') <= 23
-        }
+        [
+            b'+' | b'-',
+            h1 @ b'0'..=b'2',
+            h2 @ b'0'..=b'9',
+            b':',
+            b'0'..=b'5',
+            b'0'..=b'9',
+        ] => (h1 - b'0') * 10 + (h2 - b'0') <= 23,
         _ => false,
     }
 }
@@ -203,11 +249,23 @@ mod tests {
     /// What real senders put into `source` passes; what no parser can read does not.
     #[test]
     fn sources_of_real_senders_are_legal() {
-        for source in ["/default/sap.s4.beh/ER9CLNT001", "a b", "a\"b", "system>prod", "#f", "äpp", "a%2fb", "."] {
+        for source in [
+            "/default/sap.s4.beh/ER9CLNT001",
+            "a b",
+            "a\"b",
+            "system>prod",
+            "#f",
+            "äpp",
+            "a%2fb",
+            ".",
+        ] {
             assert_eq!(validate(&Event::new("1", source, "t")), Ok(()), "{source}");
         }
         for source in ["", "s%ourc%e", "a%2", ":x", "a\nb", "a\u{85}b", "\u{fffe}"] {
-            assert!(validate(&Event::new("1", source, "t")).is_err(), "{source:?}");
+            assert!(
+                validate(&Event::new("1", source, "t")).is_err(),
+                "{source:?}"
+            );
         }
     }
 
@@ -224,11 +282,23 @@ mod tests {
             assert!(is_timestamp(time), "{time}");
         }
         for time in [
-            "", "yesterday", "2018-04-05", "2018-04-05 17:31:00Z", "2018-04-05T17:31Z",
-            "2018-04-05T17:31:00", "2018-04-05T17:31:00.Z", "2018-04-05T17:31:00+25:00",
-            "2018-04-05T17:31:00+05", "2018-04-05T17:31:00+0500", "2023-02-29T00:00:00Z",
-            "2018-13-05T17:31:00Z", "2018-04-31T17:31:00Z", "2018-04-05T24:00:00Z",
-            "2018-04-05T17:31:00Zx", "２018-04-05T17:31:00Z", "2018-04-05T17:31:61Z",
+            "",
+            "yesterday",
+            "2018-04-05",
+            "2018-04-05 17:31:00Z",
+            "2018-04-05T17:31Z",
+            "2018-04-05T17:31:00",
+            "2018-04-05T17:31:00.Z",
+            "2018-04-05T17:31:00+25:00",
+            "2018-04-05T17:31:00+05",
+            "2018-04-05T17:31:00+0500",
+            "2023-02-29T00:00:00Z",
+            "2018-13-05T17:31:00Z",
+            "2018-04-31T17:31:00Z",
+            "2018-04-05T24:00:00Z",
+            "2018-04-05T17:31:00Zx",
+            "２018-04-05T17:31:00Z",
+            "2018-04-05T17:31:61Z",
         ] {
             assert!(!is_timestamp(time), "{time}");
         }
@@ -238,12 +308,24 @@ mod tests {
     #[test]
     fn media_types_are_rfc_2046() {
         for media_type in [
-            "application/json", "text/plain; charset=utf-8", "application/vnd.x+json;a=\"b;\\\"c\"",
-            "multipart/form-data ; boundary=x", "text/xml;",
+            "application/json",
+            "text/plain; charset=utf-8",
+            "application/vnd.x+json;a=\"b;\\\"c\"",
+            "multipart/form-data ; boundary=x",
+            "text/xml;",
         ] {
             assert!(is_media_type(media_type), "{media_type}");
         }
-        for media_type in ["xyz", "", "/", "a/", "a b/c", "text/plain; charset", "text/plain; a=\"b", "a/b;c=d e"] {
+        for media_type in [
+            "xyz",
+            "",
+            "/",
+            "a/",
+            "a b/c",
+            "text/plain; charset",
+            "text/plain; a=\"b",
+            "a/b;c=d e",
+        ] {
             assert!(!is_media_type(media_type), "{media_type}");
         }
     }

@@ -9,13 +9,17 @@ pub enum Error {
     #[error(transparent)]
     Event(#[from] tidegate_event::Error),
     /// A media type that no CloudEvent comes in.
-    #[error("content type {content_type:?} holds no event here; send application/cloudevents+json, application/cloudevents-batch+json, or ce- headers")]
+    #[error(
+        "content type {content_type:?} holds no event here; send application/cloudevents+json, application/cloudevents-batch+json, or ce- headers"
+    )]
     MediaType {
         /// The content type, cut.
         content_type: String,
     },
     /// JSON without what makes it an event.
-    #[error("no event: neither ce-specversion in the headers nor specversion, id, source and type in the body")]
+    #[error(
+        "no event: neither ce-specversion in the headers nor specversion, id, source and type in the body"
+    )]
     NotAnEvent,
     /// Kyma's publisher refuses such a type or source.
     #[error("event type cannot have empty segments after cleaning: {cleaned}")]

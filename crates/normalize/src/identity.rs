@@ -20,10 +20,21 @@ pub(crate) struct Occurrence<'a> {
 
 /// UUIDv5 of the occurrence and the hash of its data, in the canonical form of RFC 8785.
 pub(crate) fn derived_id(occurrence: &Occurrence<'_>, data: &RawValue) -> String {
-    let hash: String =
-        Sha256::digest(canonical(data)).iter().map(|byte| format!("{byte:02x}")).collect();
-    let Occurrence { format, source, r#type, subject, time } = occurrence;
-    let name = format!("{format}\n{source}\n{type}\n{subject}\n{time}\n{hash}", r#type = r#type);
+    let hash: String = Sha256::digest(canonical(data))
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let Occurrence {
+        format,
+        source,
+        r#type,
+        subject,
+        time,
+    } = occurrence;
+    let name = format!(
+        "{format}\n{source}\n{type}\n{subject}\n{time}\n{hash}",
+        r#type = r#type
+    );
     Uuid::new_v5(&namespace(), name.as_bytes()).to_string()
 }
 

@@ -20,7 +20,9 @@ pub(crate) fn check(event: &Event) -> Result<(), Error> {
 
 /// After the prefix: an application, at least one object, an operation and a version.
 fn check_prefixed(event: &Event, rest: &str) -> Result<(), Error> {
-    let error = || Error::PrefixedType { r#type: event.r#type.to_string() };
+    let error = || Error::PrefixedType {
+        r#type: event.r#type.to_string(),
+    };
     let segments = rest.strip_prefix('.').ok_or_else(error)?;
     let fine = segments.split('.').count() >= 4 && segments.split('.').all(|one| !one.is_empty());
     fine.then_some(()).ok_or_else(error)
@@ -30,21 +32,32 @@ fn check_prefixed(event: &Event, rest: &str) -> Result<(), Error> {
 pub(crate) fn check_segments(source: &str, r#type: &str) -> Result<(), Error> {
     let kept = |char: &char| !char.is_whitespace() && !['>', '*', '/', '\\'].contains(char);
     let source_is_empty = !source.chars().filter(kept).any(|char| char != '.');
-    let segment_is_empty = r#type.split('.').any(|segment| !segment.chars().any(|char| kept(&char)));
+    let segment_is_empty = r#type
+        .split('.')
+        .any(|segment| !segment.chars().any(|char| kept(&char)));
     if source_is_empty || segment_is_empty {
-        let source: String = source.chars().filter(kept).filter(|char| *char != '.').collect();
+        let source: String = source
+            .chars()
+            .filter(kept)
+            .filter(|char| *char != '.')
+            .collect();
         let r#type: String = r#type.chars().filter(kept).collect();
-        return Err(Error::EmptySegment { cleaned: format!("kyma.{source}.{}", r#type) });
+        return Err(Error::EmptySegment {
+            cleaned: format!("kyma.{source}.{}", r#type),
+        });
     }
     Ok(())
 }
 
 /// Data that is JSON, by its content type or for want of one, has to be.
 fn check_data(event: &Event) -> Result<(), Error> {
-    let Some(data) = &event.data else { return Ok(()) };
+    let Some(data) = &event.data else {
+        return Ok(());
+    };
     if event.datacontenttype.as_deref().is_none_or(is_json) {
-        serde_json::from_slice::<IgnoredAny>(data)
-            .map_err(|error| Error::NotJson { reason: error.to_string() })?;
+        serde_json::from_slice::<IgnoredAny>(data).map_err(|error| Error::NotJson {
+            reason: error.to_string(),
+        })?;
     }
     Ok(())
 }

@@ -15,7 +15,9 @@ use tidegate_event::{Event, Name, Value, is_timestamp, validate};
 pub use body::{Refusal, backend, body_too_large, success};
 
 use crate::{
-    Error, identity::{Occurrence, derived_id}, kyma,
+    Error,
+    identity::{Occurrence, derived_id},
+    kyma,
 };
 use go_value::Request;
 
@@ -48,7 +50,9 @@ pub(crate) fn read(application: &str, body: &Bytes) -> Result<Event, Error> {
     event.datacontenttype = Some(ByteString::from_static("application/json"));
     event.data = Some(body.slice_ref(data.get().as_bytes()));
     let version = Value::from(request.event_type_version.as_str());
-    event.extensions.insert(Name::from_static("eventtypeversion"), version);
+    event
+        .extensions
+        .insert(Name::from_static("eventtypeversion"), version);
     // Control characters, and sources that are no URI: Kyma stores what nobody can read then.
     validate(&event).map_err(|error| Refusal::syntax(error.to_string()))?;
     Ok(event)
@@ -57,12 +61,20 @@ pub(crate) fn read(application: &str, body: &Bytes) -> Result<Event, Error> {
 /// Kyma's checks in Kyma's order.
 fn check<'a>(request: &Request<'a>) -> Result<&'a RawValue, Refusal> {
     let present = |value: &str, field| {
-        if value.is_empty() { Err(Refusal::missing(field)) } else { Ok(()) }
+        if value.is_empty() {
+            Err(Refusal::missing(field))
+        } else {
+            Ok(())
+        }
     };
     present(&request.event_type, "event-type")?;
     present(&request.event_type_version, "event-type-version")?;
     // Unanchored in Kyma: one such character anywhere is enough.
-    if !request.event_type_version.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+    if !request
+        .event_type_version
+        .bytes()
+        .any(|byte| byte.is_ascii_alphanumeric())
+    {
         return Err(Refusal::invalid("event-type-version"));
     }
     present(&request.event_time, "event-time")?;
@@ -81,5 +93,7 @@ fn check<'a>(request: &Request<'a>) -> Result<&'a RawValue, Refusal> {
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -68,7 +68,10 @@ pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
         }
     };
     if trace::is_present(headers) {
-        normalized.events_mut().iter_mut().for_each(|event| trace::take(headers, event));
+        normalized
+            .events_mut()
+            .iter_mut()
+            .for_each(|event| trace::take(headers, event));
     }
     Ok(normalized)
 }

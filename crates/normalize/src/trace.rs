@@ -16,7 +16,9 @@ const HEADERS: [(&str, &str); 7] = [
 
 /// Whether a request carries any; most do not.
 pub(crate) fn is_present(headers: &HeaderMap) -> bool {
-    HEADERS.iter().any(|(header, _)| headers.contains_key(*header))
+    HEADERS
+        .iter()
+        .any(|(header, _)| headers.contains_key(*header))
 }
 
 /// Gives the event what it does not say itself. A value that is no legal attribute is left out:
@@ -29,7 +31,9 @@ pub(crate) fn take(headers: &HeaderMap, event: &mut Event) {
         let free = event.extensions.get(extension).is_none();
         let legal = !value.is_empty() && validate(&Event::new("1", "s", value)).is_ok();
         if free && legal {
-            event.extensions.insert(Name::from_static(extension), Value::from(value));
+            event
+                .extensions
+                .insert(Name::from_static(extension), Value::from(value));
         }
     }
 }

@@ -38,16 +38,24 @@ impl Admission {
 
     /// Room for `events` with `bytes` together, or none at all.
     pub(crate) fn enter(&self, events: usize, bytes: usize) -> Result<Permit, Error> {
-        let permit = Permit { used: Arc::clone(&self.used), events, bytes };
+        let permit = Permit {
+            used: Arc::clone(&self.used),
+            events,
+            bytes,
+        };
         let events_before = self.used.events.fetch_add(events, Ordering::Relaxed);
         let bytes_before = self.used.bytes.fetch_add(bytes, Ordering::Relaxed);
         // A request that is larger than a bound by itself passes when nothing else waits:
         // otherwise it could never be stored.
         if events_before > 0 && events_before.saturating_add(events) > self.events_max {
-            return Err(Error::Busy { limit: format!("{} events", self.events_max) });
+            return Err(Error::Busy {
+                limit: format!("{} events", self.events_max),
+            });
         }
         if bytes_before > 0 && bytes_before.saturating_add(bytes) > self.bytes_max {
-            return Err(Error::Busy { limit: format!("{} bytes", self.bytes_max) });
+            return Err(Error::Busy {
+                limit: format!("{} bytes", self.bytes_max),
+            });
         }
         Ok(permit)
     }

@@ -12,8 +12,9 @@ use tidegate_backbone::Stored;
 use crate::Error;
 
 /// Upper bounds in seconds: an acknowledgement takes from about 100 µs to the deadline.
-const DURATION_BUCKETS: [f64; 12] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
+const DURATION_BUCKETS: [f64; 12] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0,
+];
 
 /// Handles, resolved once.
 #[derive(Clone, Debug)]
@@ -70,9 +71,16 @@ impl Metrics {
 
     pub(crate) fn settled(&self, result: &Result<Stored, Error>, took: Duration) {
         match result {
-            Ok(Stored { duplicate: false, .. }) => self.stored.inc(),
-            Ok(Stored { duplicate: true, .. }) => self.duplicate.inc(),
-            Err(error) => self.refused.get_or_create(&Refused { code: error.code() }).inc(),
+            Ok(Stored {
+                duplicate: false, ..
+            }) => self.stored.inc(),
+            Ok(Stored {
+                duplicate: true, ..
+            }) => self.duplicate.inc(),
+            Err(error) => self
+                .refused
+                .get_or_create(&Refused { code: error.code() })
+                .inc(),
         };
         self.duration.observe(took.as_secs_f64());
     }

@@ -120,11 +120,14 @@ impl<L: Log> Publisher<L> {
         match failure {
             AppendError::Full { detail } => Error::StorageFull { detail },
             AppendError::TooLarge { bytes, bytes_max } => Error::TooLarge { bytes, bytes_max },
-            AppendError::Busy { in_flight_max } => {
-                Error::Busy { limit: format!("{in_flight_max} events on one connection") }
-            }
+            AppendError::Busy { in_flight_max } => Error::Busy {
+                limit: format!("{in_flight_max} events on one connection"),
+            },
             last @ (AppendError::Unreachable { .. } | AppendError::TimedOut { .. }) => {
-                Error::Unreachable { waited: self.deadline, last }
+                Error::Unreachable {
+                    waited: self.deadline,
+                    last,
+                }
             }
             refused @ AppendError::Refused { .. } => Error::Refused(refused),
         }

@@ -66,7 +66,10 @@ pub fn parse(text: &str) -> Parsed {
     }
     let documents = split(text);
     if documents.len() > DOCUMENTS_MAX {
-        let message = format!("{} documents, the limit is {DOCUMENTS_MAX}", documents.len());
+        let message = format!(
+            "{} documents, the limit is {DOCUMENTS_MAX}",
+            documents.len()
+        );
         parsed.mistakes.push(refused(message));
         return parsed;
     }
@@ -85,7 +88,9 @@ pub fn parse(text: &str) -> Parsed {
 fn split(text: &str) -> Vec<(usize, String)> {
     let mut documents = vec![(1, String::new())];
     for (index, line) in text.lines().enumerate() {
-        let marker = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
+        let marker = line
+            .strip_prefix("---")
+            .or_else(|| line.strip_prefix("..."));
         if marker.is_some_and(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('#')) {
             documents.push((index + 2, String::new()));
         } else if let Some((_, document)) = documents.last_mut() {
@@ -94,7 +99,9 @@ fn split(text: &str) -> Vec<(usize, String)> {
         }
     }
     let is_empty = |document: &str| {
-        document.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+        document
+            .lines()
+            .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
     };
     documents.retain(|(_, document)| !is_empty(document));
     documents
@@ -113,7 +120,12 @@ fn one(document: &str, first_line: usize) -> Result<Option<Subscription>, Vec<Mi
         serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
     let place = |line: Option<usize>, field: &str, message: String| {
         let line = line.map_or(first_line, |line| first_line + line - 1);
-        vec![Mistake { line, subscription: None, field: field.to_owned(), message }]
+        vec![Mistake {
+            line,
+            subscription: None,
+            field: field.to_owned(),
+            message,
+        }]
     };
     let Some(api_version) = kind.api_version else {
         return Err(place(None, "apiVersion", "must be set".to_owned()));
@@ -138,11 +150,15 @@ fn one(document: &str, first_line: usize) -> Result<Option<Subscription>, Vec<Mi
 }
 
 fn line_of<T>(spanned: &Spanned<T>) -> Option<usize> {
-    usize::try_from(spanned.referenced.line()).ok().filter(|line| *line > 0)
+    usize::try_from(spanned.referenced.line())
+        .ok()
+        .filter(|line| *line > 0)
 }
 
 fn of_yaml(error: &serde_saphyr::Error, first_line: usize) -> Mistake {
-    let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
+    let line = error
+        .location()
+        .and_then(|location| usize::try_from(location.line()).ok());
     let text = error.without_snippet().to_string();
     // One line of it; the place is said already.
     let message = text.lines().next().unwrap_or("not YAML").trim();

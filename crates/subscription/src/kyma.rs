@@ -25,7 +25,12 @@ pub(crate) fn legacy_type(event: &Event) -> Option<String> {
     let version = event.extensions.get("eventtypeversion")?.to_text();
     let name = event.r#type.strip_suffix(&*version)?.strip_suffix('.')?;
     let (objects, operation) = name.rsplit_once('.')?;
-    Some(rebuilt(&event.source, &objects.replace('.', ""), operation, &version))
+    Some(rebuilt(
+        &event.source,
+        &objects.replace('.', ""),
+        operation,
+        &version,
+    ))
 }
 
 /// Kyma's `<source>.<type>` after cleaning: the subject of an event without its first token.
@@ -37,8 +42,11 @@ pub(crate) fn source_and_type(source: &str, r#type: &str) -> String {
 }
 
 fn rebuilt(application: &str, object: &str, operation: &str, version: &str) -> String {
-    let clean =
-        |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    let clean = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+    };
     format!(
         "{PREFIX}{}.{}.{}.{}",
         clean(application),

@@ -43,7 +43,11 @@ impl Subscription {
     pub fn consumer_name(&self) -> String {
         // 128 bits of the hash: two Subscriptions do not meet.
         let hash = Sha256::digest(self.id());
-        let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = hash
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("sub-{hex}")
     }
 }
@@ -60,6 +64,9 @@ mod tests {
         let parsed = parse(text);
         assert_eq!(parsed.mistakes, []);
         // printf 'c/a.b' | sha256sum | cut -c1-32
-        assert_eq!(parsed.subscriptions[0].1.consumer_name(), "sub-0707b09d3fcc9b3384653d41c4ac472a");
+        assert_eq!(
+            parsed.subscriptions[0].1.consumer_name(),
+            "sub-0707b09d3fcc9b3384653d41c4ac472a"
+        );
     }
 }

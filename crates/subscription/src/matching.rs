@@ -44,9 +44,15 @@ impl Subscription {
         match &self.matching {
             Matching::Standard { source, types } => types
                 .iter()
-                .map(|r#type| Interest { source: Some(source), r#type: Some(r#type) })
+                .map(|r#type| Interest {
+                    source: Some(source),
+                    r#type: Some(r#type),
+                })
                 .collect(),
-            Matching::Exact { .. } => vec![Interest { source: None, r#type: None }],
+            Matching::Exact { .. } => vec![Interest {
+                source: None,
+                r#type: None,
+            }],
         }
     }
 
@@ -54,7 +60,8 @@ impl Subscription {
     pub fn matches(&self, event: &Event) -> Option<Matched> {
         match &self.matching {
             Matching::Standard { source, types } => {
-                let wanted = *source == *event.source && types.iter().any(|one| *one == *event.r#type);
+                let wanted =
+                    *source == *event.source && types.iter().any(|one| *one == *event.r#type);
                 wanted.then(Matched::default)
             }
             Matching::Exact { types } => exact(types, event),
@@ -75,7 +82,9 @@ fn exact(types: &[String], event: &Event) -> Option<Matched> {
         .into_iter()
         .flatten()
         .find(|cleaned| types.contains(cleaned))
-        .map(|cleaned| Matched { r#type: Some(cleaned) })
+        .map(|cleaned| Matched {
+            r#type: Some(cleaned),
+        })
 }
 
 #[cfg(test)]
@@ -95,12 +104,16 @@ mod tests {
     }
 
     fn exact_on(r#type: &str) -> Subscription {
-        subscription(Matching::Exact { types: vec![r#type.to_owned()] })
+        subscription(Matching::Exact {
+            types: vec![r#type.to_owned()],
+        })
     }
 
     fn legacy(source: &'static str, r#type: &'static str, version: &str) -> Event {
         let mut event = Event::new("1", source, r#type);
-        event.extensions.insert(Name::from_static("eventtypeversion"), version.into());
+        event
+            .extensions
+            .insert(Name::from_static("eventtypeversion"), version.into());
         event
     }
 
@@ -112,9 +125,21 @@ mod tests {
             types: vec!["order.created.v1".to_owned()],
         });
         let event = |source: &'static str, r#type: &'static str| Event::new("1", source, r#type);
-        assert!(wants.matches(&event("system>prod", "order.created.v1")).is_some());
-        assert!(wants.matches(&event("systemprod", "order.created.v1")).is_none());
-        assert!(wants.matches(&event("system>prod", "order.created.v10")).is_none());
+        assert!(
+            wants
+                .matches(&event("system>prod", "order.created.v1"))
+                .is_some()
+        );
+        assert!(
+            wants
+                .matches(&event("systemprod", "order.created.v1"))
+                .is_none()
+        );
+        assert!(
+            wants
+                .matches(&event("system>prod", "order.created.v10"))
+                .is_none()
+        );
     }
 
     /// Manifests written for Kyma's cleaned types go on working, and the sink sees that type.
@@ -127,24 +152,49 @@ mod tests {
             let matched = subscription.matches(event).unwrap();
             assert_eq!(matched.r#type.as_deref(), Some(wanted));
         }
-        assert_eq!(subscription.matches(&Event::new("1", "x", wanted)), Some(Matched::default()));
-        assert_eq!(subscription.matches(&legacy("other", "order.created.v1", "v1")), None);
-        assert_eq!(subscription.matches(&Event::new("1", "test-app", "order.created.v1")), None);
+        assert_eq!(
+            subscription.matches(&Event::new("1", "x", wanted)),
+            Some(Matched::default())
+        );
+        assert_eq!(
+            subscription.matches(&legacy("other", "order.created.v1", "v1")),
+            None
+        );
+        assert_eq!(
+            subscription.matches(&Event::new("1", "test-app", "order.created.v1")),
+            None
+        );
     }
 
     /// A hand-built `<source>.<type>` is a subject of Kyma's.
     #[test]
     fn exact_recognises_source_and_type_together() {
         let subscription = exact_on("commerce.order.created.v1");
-        assert!(subscription.matches(&Event::new("1", "commerce", "order.created.v1")).is_some());
-        assert!(subscription.matches(&Event::new("1", "com.merce", "order.created.v1")).is_some());
-        assert!(subscription.matches(&Event::new("1", "c4c", "order.created.v1")).is_none());
+        assert!(
+            subscription
+                .matches(&Event::new("1", "commerce", "order.created.v1"))
+                .is_some()
+        );
+        assert!(
+            subscription
+                .matches(&Event::new("1", "com.merce", "order.created.v1"))
+                .is_some()
+        );
+        assert!(
+            subscription
+                .matches(&Event::new("1", "c4c", "order.created.v1"))
+                .is_none()
+        );
     }
 
     /// A legacy type of several objects is joined as Kyma joins it.
     #[test]
     fn legacy_objects_are_joined() {
         let subscription = exact_on("sap.kyma.custom.app.toomanydotsobject.do.v1");
-        assert!(subscription.matches(&legacy("a-pp", "too.many.dots.object.do.v1", "v1")).is_some());
+        assert!(
+            subscription
+                .matches(&legacy("a-pp", "too.many.dots.object.do.v1", "v1"))
+                .is_some()
+        );
     }
 }

@@ -21,7 +21,9 @@ pub fn subscribed_types<'a>(
             Matching::Exact { types } => types
                 .iter()
                 .filter_map(|one| {
-                    one.strip_prefix(PREFIX)?.strip_prefix(application)?.strip_prefix('.')
+                    one.strip_prefix(PREFIX)?
+                        .strip_prefix(application)?
+                        .strip_prefix('.')
                 })
                 .collect(),
         };

@@ -36,7 +36,10 @@ pub enum Format {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: Format::Auto }
+        Self {
+            level: "info".to_owned(),
+            format: Format::Auto,
+        }
     }
 }
 
@@ -59,7 +62,9 @@ impl Log {
         if self.level.trim().is_empty() {
             return Err("names no level".to_owned());
         }
-        EnvFilter::builder().parse(&self.level).map_err(|error| error.to_string())
+        EnvFilter::builder()
+            .parse(&self.level)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -68,7 +73,12 @@ mod tests {
     use super::*;
 
     fn with_level(level: &str) -> Config {
-        Config { log: Log { level: level.to_owned(), ..Log::default() } }
+        Config {
+            log: Log {
+                level: level.to_owned(),
+                ..Log::default()
+            },
+        }
     }
 
     /// The default must not be refused by its own check.
@@ -80,7 +90,11 @@ mod tests {
     /// Directives per room are a documented use.
     #[test]
     fn directives_are_accepted() {
-        assert!(with_level("warn,tidegate_publish=debug").validate().is_empty());
+        assert!(
+            with_level("warn,tidegate_publish=debug")
+                .validate()
+                .is_empty()
+        );
     }
 
     /// A mistake names its key and the value.

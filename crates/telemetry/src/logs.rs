@@ -21,8 +21,10 @@ pub enum Error {
 pub fn init(config: &Config) -> Result<(), Error> {
     let filter = config.log.filter().map_err(Error::Level)?;
     let terminal = io::stderr().is_terminal();
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(terminal);
     let set = match (config.log.format, terminal) {
         (Format::Text, _) | (Format::Auto, true) => lines.try_init(),
         (Format::Json, _) | (Format::Auto, false) => {
@@ -40,9 +42,19 @@ mod tests {
     /// A second set-up is an error, not a panic; a bad level never becomes a filter.
     #[test]
     fn a_second_set_up_and_a_bad_level_are_errors() {
-        let bad = Config { log: Log { level: "a=b=c".to_owned(), format: Format::Json } };
+        let bad = Config {
+            log: Log {
+                level: "a=b=c".to_owned(),
+                format: Format::Json,
+            },
+        };
         assert!(matches!(init(&bad), Err(Error::Level(_))));
-        let good = Config { log: Log { level: "error".to_owned(), format: Format::Json } };
+        let good = Config {
+            log: Log {
+                level: "error".to_owned(),
+                format: Format::Json,
+            },
+        };
         assert!(init(&good).is_ok());
         assert!(matches!(init(&good), Err(Error::Twice)));
     }

@@ -38,7 +38,9 @@ mod tests {
     fn event(extensions: &[(&'static str, Value)]) -> Event {
         let mut event = Event::new("1", "/source", "type");
         for (name, value) in extensions {
-            event.extensions.insert(Name::from_static(name), value.clone());
+            event
+                .extensions
+                .insert(Name::from_static(name), value.clone());
         }
         event
     }
@@ -47,7 +49,10 @@ mod tests {
     #[test]
     fn every_trace_extension_becomes_its_header() {
         let event = event(&[
-            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            (
+                "traceparent",
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+            ),
             ("tracestate", "a=b".into()),
             ("b3traceid", "463ac35c9f6413ad48485a3953bb6124".into()),
             ("b3parentspanid", "0020000000000001".into()),

@@ -22,7 +22,10 @@ pub struct Answer {
 impl Answer {
     /// The first value of a header field.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -42,7 +45,9 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     /// Sends a request with a body and reads the answer.
@@ -80,7 +85,11 @@ impl Client {
             let (name, value) = line.split_once(':').unwrap_or((&line, ""));
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
+        let mut answer = Answer {
+            status,
+            headers,
+            body: Vec::new(),
+        };
         if !without_body && status != 204 {
             answer.body = self.body(&answer).await?;
         }
@@ -89,9 +98,13 @@ impl Client {
 
     async fn body(&mut self, answer: &Answer) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
-        if answer.header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        if answer
+            .header("transfer-encoding")
+            .is_some_and(|coding| coding == "chunked")
+        {
             loop {
-                let size = usize::from_str_radix(&self.line().await?, 16).map_err(io::Error::other)?;
+                let size =
+                    usize::from_str_radix(&self.line().await?, 16).map_err(io::Error::other)?;
                 let mut chunk = vec![0; size];
                 self.stream.read_exact(&mut chunk).await?;
                 self.line().await?;
@@ -101,7 +114,9 @@ impl Client {
                 body.extend(chunk);
             }
         }
-        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        let length = answer
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
         body.resize(length.unwrap_or(0), 0);
         self.stream.read_exact(&mut body).await?;
         Ok(body)

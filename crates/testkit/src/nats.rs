@@ -86,8 +86,8 @@ impl NatsServer {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
+            child.kill().ok();
+            child.wait().ok();
         }
     }
 
@@ -106,8 +106,8 @@ impl NatsServer {
         let began = Instant::now();
         while child.try_wait().expect("it is our child").is_none() {
             if began.elapsed() > START_MAX {
-                let _ = child.kill();
-                let _ = child.wait();
+                child.kill().ok();
+                child.wait().ok();
                 unreachable!(
                     "nats-server did not end within {START_MAX:?}: {}",
                     self.log()
@@ -210,5 +210,35 @@ impl NatsServer {
 impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test can rely on what its server does when it is stopped, killed and started again.
+    #[tokio::test]
+    async fn it_stops_and_comes_back_on_the_same_port() {
+        let mut server = NatsServer::start_with("max_payload: 64KB").await;
+        let (url, pid) = (server.url(), server.pid().unwrap());
+        server.stop().await;
+        assert_eq!(server.pid(), None);
+        assert!(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .is_err()
+        );
+        server.restart().await;
+        assert_eq!(server.url(), url);
+        assert_ne!(server.pid(), Some(pid));
+        server.kill();
+        server.kill();
+        assert!(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .is_err()
+        );
+        assert!(server.log().contains("Server is ready"));
     }
 }

@@ -37,7 +37,10 @@ pub struct Received {
 impl Received {
     /// The first value of a header field.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -69,7 +72,12 @@ pub enum Manner {
 
 impl From<u16> for Reply {
     fn from(status: u16) -> Self {
-        Self { status, headers: Vec::new(), delay: Duration::ZERO, manner: Manner::Proper }
+        Self {
+            status,
+            headers: Vec::new(),
+            delay: Duration::ZERO,
+            manner: Manner::Proper,
+        }
     }
 }
 
@@ -93,7 +101,9 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("answered", &self.answered).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("answered", &self.answered)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,8 +115,12 @@ impl Sink {
     pub async fn start<R: Into<Reply>>(
         script: impl Fn(&Received) -> R + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
         let (change, changed) = watch::channel(0);
         let shared = Arc::new(Shared {
             script: Box::new(move |received| script(received).into()),
@@ -115,12 +129,21 @@ impl Sink {
             change,
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, changed, task }
+        Self {
+            address,
+            shared,
+            changed,
+            task,
+        }
     }
 
     /// A sink that takes everything after some work.
     pub async fn slow(delay: Duration) -> Self {
-        Self::start(move |_| Reply { delay, ..Reply::from(200) }).await
+        Self::start(move |_| Reply {
+            delay,
+            ..Reply::from(200)
+        })
+        .await
     }
 
     /// Its address.
@@ -135,20 +158,28 @@ impl Sink {
 
     /// Waits until so many requests came whole, and returns all that came, in order.
     pub async fn received(&self, count: usize) -> Vec<Received> {
-        self.until(count, "came", |shared| lock(&shared.received).len()).await;
+        self.until(count, "came", |shared| lock(&shared.received).len())
+            .await;
         self.lock().clone()
     }
 
     /// Waits until so many requests were answered.
     pub async fn answered(&self, count: usize) {
-        self.until(count, "were answered", |shared| shared.answered.load(Ordering::Relaxed)).await;
+        self.until(count, "were answered", |shared| {
+            shared.answered.load(Ordering::Relaxed)
+        })
+        .await;
     }
 
     async fn until(&self, count: usize, what: &str, now: impl Fn(&Shared) -> usize) {
         let mut changed = self.changed.clone();
         let reached = changed.wait_for(|_| now(&self.shared) >= count);
         let reached = timeout(PATIENCE, reached).await;
-        assert!(reached.is_ok(), "{} of {count} requests {what}", now(&self.shared));
+        assert!(
+            reached.is_ok(),
+            "{} of {count} requests {what}",
+            now(&self.shared)
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Received>> {
@@ -188,14 +219,20 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         shared.change.send_modify(|changes| *changes += 1);
         tokio::time::sleep(reply.delay).await;
         match reply.manner {
-            Manner::Proper => stream.write_all(&head(&reply, "content-length: 0\r\n")).await?,
+            Manner::Proper => {
+                stream
+                    .write_all(&head(&reply, "content-length: 0\r\n"))
+                    .await?
+            }
             Manner::Silent => std::future::pending::<()>().await,
             Manner::HalfAnswer => {
                 stream.write_all(b"HTTP/1.1 2").await?;
                 return stream.shutdown().await;
             }
             Manner::Endless => {
-                stream.write_all(&head(&reply, "transfer-encoding: chunked\r\n")).await?;
+                stream
+                    .write_all(&head(&reply, "transfer-encoding: chunked\r\n"))
+                    .await?;
                 loop {
                     stream.write_all(b"400\r\n").await?;
                     stream.write_all(&[b'x'; 0x400]).await?;
@@ -210,8 +247,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 fn head(reply: &Reply, length: &str) -> Vec<u8> {
-    let fields: String =
-        reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let fields: String = reply
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     format!("HTTP/1.1 {} x\r\n{fields}{length}\r\n", reply.status).into_bytes()
 }
 
@@ -236,8 +276,14 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Received>>
             Some((name.to_ascii_lowercase(), value.trim().to_owned()))
         })
         .collect();
-    let mut received = Received { line, headers, body: Vec::new() };
-    let length = received.header("content-length").and_then(|length| length.parse().ok());
+    let mut received = Received {
+        line,
+        headers,
+        body: Vec::new(),
+    };
+    let length = received
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
     received.body.resize(length.unwrap_or(0), 0);
     stream.read_exact(&mut received.body).await?;
     Ok(Some(received))

@@ -50,7 +50,11 @@ impl Admin {
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))
             .route("/metrics", get(text))
-            .with_state(Shared { registry, log, draining });
+            .with_state(Shared {
+                registry,
+                log,
+                draining,
+            });
         if let Err(error) = axum::serve(self.listener, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }
@@ -59,7 +63,10 @@ impl Admin {
 
 async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
     if *shared.draining.borrow() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned());
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting down\n".to_owned(),
+        );
     }
     match shared.log.ready().await {
         Ok(()) => (StatusCode::OK, String::new()),
@@ -67,7 +74,15 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
     }
 }
 
-async fn text(State(shared): State<Shared>) -> ([(axum::http::HeaderName, &'static str); 1], String) {
-    let registry = shared.registry.lock().unwrap_or_else(PoisonError::into_inner);
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&registry))
+async fn text(
+    State(shared): State<Shared>,
+) -> ([(axum::http::HeaderName, &'static str); 1], String) {
+    let registry = shared
+        .registry
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    (
+        [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
+        metrics::render(&registry),
+    )
 }

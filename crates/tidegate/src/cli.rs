@@ -1,7 +1,10 @@
 //! The command line.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong use or wrong configuration.
-#![expect(clippy::print_stderr, reason = "a command line speaks on standard error")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a command line speaks on standard error"
+)]
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -40,7 +43,9 @@ enum Command {
     /// Stand in for a Function: print each event and answer it
     Listen(listen::Arguments),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  tidegate completion bash > /etc/bash_completion.d/tidegate")]
+    #[command(
+        after_help = "Example:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
+    )]
     Completion {
         /// Which shell
         shell: Shell,

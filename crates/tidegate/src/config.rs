@@ -82,25 +82,35 @@ pub(crate) struct Shutdown {
 
 impl Default for Subscriptions {
     fn default() -> Self {
-        Self { folder: "subscriptions".into(), poll_interval: Duration::from_secs(1) }
+        Self {
+            folder: "subscriptions".into(),
+            poll_interval: Duration::from_secs(1),
+        }
     }
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { binary: None, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+        Self {
+            binary: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
     }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)) }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+        }
     }
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(20) }
+        Self {
+            grace: Duration::from_secs(20),
+        }
     }
 }
 
@@ -110,9 +120,15 @@ pub(crate) struct Mistakes(pub(crate) Vec<String>);
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        let plural = if self.0.len() == 1 {
+            "mistake"
+        } else {
+            "mistakes"
+        };
         write!(f, "{} {plural}:", self.0.len())?;
-        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+        self.0
+            .iter()
+            .try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 
@@ -129,8 +145,9 @@ impl Config {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         let mut config = Self::of(&name, &text, variables)?;
-        config.folder =
-            file.and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf);
+        config.folder = file
+            .and_then(Path::parent)
+            .map_or_else(PathBuf::new, Path::to_path_buf);
         Ok(config)
     }
 
@@ -151,7 +168,11 @@ impl Config {
             applications: section(&mut layers, "applications", |_| Vec::new()),
             server: section(&mut layers, "server", Server::validate),
             admin: section(&mut layers, "admin", |_| Vec::new()),
-            telemetry: section(&mut layers, "telemetry", tidegate_telemetry::Config::validate),
+            telemetry: section(
+                &mut layers,
+                "telemetry",
+                tidegate_telemetry::Config::validate,
+            ),
             shutdown: section(&mut layers, "shutdown", |_| Vec::new()),
             folder: PathBuf::new(),
         };
@@ -186,7 +207,10 @@ fn section<T: DeserializeOwned + Serialize + Default>(
 impl Subscriptions {
     fn validate(&self) -> Vec<String> {
         let fine = self.poll_interval >= Duration::from_millis(10);
-        (!fine).then(|| "poll_interval: must be at least 10ms".to_owned()).into_iter().collect()
+        (!fine)
+            .then(|| "poll_interval: must be at least 10ms".to_owned())
+            .into_iter()
+            .collect()
     }
 }
 

@@ -29,7 +29,12 @@ impl<L: Log> Intake<L> {
         subscriptions: watch::Receiver<Arc<Vec<Arc<Subscription>>>>,
         batch_events_max: usize,
     ) -> Self {
-        Self { publisher, log, subscriptions, batch_events_max }
+        Self {
+            publisher,
+            log,
+            subscriptions,
+            batch_events_max,
+        }
     }
 
     async fn publish_batch(
@@ -38,7 +43,9 @@ impl<L: Log> Intake<L> {
         application: &str,
         events: Vec<Event>,
     ) -> Result<Accepted, Refusal> {
-        let first_id = events.first().map_or_else(ByteString::new, |event| event.id.clone());
+        let first_id = events
+            .first()
+            .map_or_else(ByteString::new, |event| event.id.clone());
         let results = self.publisher.publish_all(application, events).await;
         match refusal::of_batch(door, &results) {
             None => Ok(Accepted { first_id }),

@@ -87,9 +87,23 @@ impl Supervisor {
         files.write_url(&url)?;
         let pid = Arc::new(AtomicU32::new(child.id().unwrap_or_default()));
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(supervise(binary.clone(), files, child, Arc::clone(&pid), stopped));
+        let task = tokio::spawn(supervise(
+            binary.clone(),
+            files,
+            child,
+            Arc::clone(&pid),
+            stopped,
+        ));
         let public_url = format!("nats://{address}");
-        Ok(Self { url, public_url, version, binary, pid, stop, task })
+        Ok(Self {
+            url,
+            public_url,
+            version,
+            binary,
+            pid,
+            stop,
+            task,
+        })
     }
 
     /// Its address with user and password.
@@ -120,8 +134,8 @@ impl Supervisor {
     /// Stops it.
     pub(crate) async fn stop(self) {
         // An error means that the task has ended already.
-        let _ = self.stop.send(true);
-        let _ = self.task.await;
+        self.stop.send(true).ok();
+        self.task.await.ok();
     }
 }
 
@@ -140,7 +154,10 @@ fn spawn(binary: &std::path::Path, files: &Files) -> anyhow::Result<Child> {
 /// Waits until it takes connections.
 async fn answers(port: u16, child: &mut Child, files: &Files) -> anyhow::Result<()> {
     let began = Instant::now();
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+    while tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .is_err()
+    {
         still_starting(began, child, files)?;
         sleep(POLL).await;
     }
@@ -150,10 +167,17 @@ async fn answers(port: u16, child: &mut Child, files: &Files) -> anyhow::Result<
 fn still_starting(began: Instant, child: &mut Child, files: &Files) -> anyhow::Result<()> {
     let log = files.log();
     if let Some(status) = child.try_wait()? {
-        bail!("nats-server ended with {status}; its log is {}{}", log.display(), files.log_end());
+        bail!(
+            "nats-server ended with {status}; its log is {}{}",
+            log.display(),
+            files.log_end()
+        );
     }
     if began.elapsed() > START_MAX {
-        bail!("nats-server does not listen after {START_MAX:?}; its log is {}", log.display());
+        bail!(
+            "nats-server does not listen after {START_MAX:?}; its log is {}",
+            log.display()
+        );
     }
     Ok(())
 }
@@ -193,7 +217,7 @@ async fn supervise(
 
 async fn told(stopped: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to tell.
-    let _ = stopped.wait_for(|stop| *stop).await;
+    stopped.wait_for(|stop| *stop).await.ok();
 }
 
 fn report(ended: &io::Result<std::process::ExitStatus>, files: &Files) {
@@ -208,10 +232,13 @@ fn report(ended: &io::Result<std::process::ExitStatus>, files: &Files) {
 
 /// SIGTERM, and after a while SIGKILL.
 async fn terminate(mut child: Child) {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // An error means that it has ended already.
-        let _ = kill_process(pid, Signal::TERM);
+        kill_process(pid, Signal::TERM).ok();
     }
     if timeout(STOP_MAX, child.wait()).await.is_err() {
         tracing::warn!("nats-server did not stop within {STOP_MAX:?}, it is killed");

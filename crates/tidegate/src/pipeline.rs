@@ -44,11 +44,16 @@ impl Pipeline {
         registry: &mut Registry,
     ) -> anyhow::Result<Self> {
         let log = Jetstream::connect(&config.backbone, nats_url, "tidegate-control").await?;
-        for drift in log.ensure().await.context("the streams could not be made")? {
+        for drift in log
+            .ensure()
+            .await
+            .context("the streams could not be made")?
+        {
             tracing::warn!(%drift, "a stream differs from its configuration");
         }
-        let server = Server::bind(&config.receive)
-            .with_context(|| format!("receive.listen: cannot listen on {}", config.receive.listen))?;
+        let server = Server::bind(&config.receive).with_context(|| {
+            format!("receive.listen: cannot listen on {}", config.receive.listen)
+        })?;
         let receive_addr = server.local_addr();
         let (draining, drained) = watch::channel(false);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
@@ -68,7 +73,13 @@ impl Pipeline {
         let folder = Folder::new(config.subscriptions_folder());
         let commands = workers.iter().map(Worker::commands).collect();
         let control = Control::start(config, log.clone(), folder, commands, subscriptions).await;
-        Ok(Self { receive_addr, log, control, workers, draining })
+        Ok(Self {
+            receive_addr,
+            log,
+            control,
+            workers,
+            draining,
+        })
     }
 
     /// Where the doors are.
@@ -95,14 +106,17 @@ impl Pipeline {
     pub(crate) async fn shutdown(self, grace: Duration) {
         self.control.stop().await;
         // Nobody listens when every worker has ended already.
-        let _ = self.draining.send(true);
+        self.draining.send(true).ok();
         let ended = async {
             for worker in self.workers {
                 worker.ended().await;
             }
         };
         if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::warn!(?grace, "not everything ended within the grace; it is delivered again");
+            tracing::warn!(
+                ?grace,
+                "not everything ended within the grace; it is delivered again"
+            );
         }
     }
 }

@@ -51,13 +51,21 @@ impl fmt::Display for FileMistake {
 
 impl FileMistake {
     pub(crate) fn new(file: &Path, mistake: &Mistake) -> Self {
-        Self { file: file.to_owned(), mistake: mistake.to_string() }
+        Self {
+            file: file.to_owned(),
+            mistake: mistake.to_string(),
+        }
     }
 }
 
 impl Folder {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, texts: BTreeMap::new(), good: HashMap::new(), missing: false }
+        Self {
+            path,
+            texts: BTreeMap::new(),
+            good: HashMap::new(),
+            missing: false,
+        }
     }
 
     /// What the folder says now.
@@ -83,7 +91,10 @@ impl Folder {
                 first.then(|| {
                     let mut loaded = self.read();
                     let mistake = format!(" the folder cannot be read: {error}");
-                    loaded.mistakes.push(FileMistake { file: self.path.clone(), mistake });
+                    loaded.mistakes.push(FileMistake {
+                        file: self.path.clone(),
+                        mistake,
+                    });
                     loaded
                 })
             }
@@ -99,12 +110,20 @@ impl Folder {
                 Ok(text) => parse(text),
                 Err(error) => {
                     let mistake = format!(" {error}");
-                    loaded.mistakes.push(FileMistake { file: file.clone(), mistake });
+                    loaded.mistakes.push(FileMistake {
+                        file: file.clone(),
+                        mistake,
+                    });
                     Parsed::default()
                 }
             };
             let is_bad = text.is_err() || !parsed.mistakes.is_empty();
-            loaded.mistakes.extend(parsed.mistakes.iter().map(|one| FileMistake::new(file, one)));
+            loaded.mistakes.extend(
+                parsed
+                    .mistakes
+                    .iter()
+                    .map(|one| FileMistake::new(file, one)),
+            );
             let mut subscriptions = parsed.subscriptions;
             if is_bad {
                 keep_last_good(&mut subscriptions, self.good.get(file));
@@ -117,7 +136,10 @@ impl Folder {
                     Some(first) => {
                         let mistake =
                             format!("{line}: {} stands in {first} already", subscription.id());
-                        loaded.mistakes.push(FileMistake { file: file.clone(), mistake });
+                        loaded.mistakes.push(FileMistake {
+                            file: file.clone(),
+                            mistake,
+                        });
                         seen.insert(subscription.id(), first);
                     }
                 }
@@ -144,10 +166,17 @@ fn texts(folder: &Path) -> io::Result<BTreeMap<PathBuf, Text>> {
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
         // Metadata follows links, as a mounted ConfigMap is made of them.
-        if name.starts_with('.') || !is_yaml || fs::metadata(&path).is_ok_and(|found| found.is_dir()) {
+        if name.starts_with('.')
+            || !is_yaml
+            || fs::metadata(&path).is_ok_and(|found| found.is_dir())
+        {
             continue;
         }
         if texts.len() == FILES_MAX {
@@ -195,7 +224,11 @@ mod tests {
         fs::write(dir.path().join("a.yaml"), "kind: [").unwrap();
         let loaded = folder.poll().unwrap();
         assert_eq!(ids(&loaded), ["default/one", "default/two"]);
-        assert!(loaded.mistakes[0].to_string().contains("a.yaml:1"), "{}", loaded.mistakes[0]);
+        assert!(
+            loaded.mistakes[0].to_string().contains("a.yaml:1"),
+            "{}",
+            loaded.mistakes[0]
+        );
 
         fs::remove_file(dir.path().join("a.yaml")).unwrap();
         assert_eq!(ids(&folder.poll().unwrap()), ["default/two"]);
@@ -228,6 +261,9 @@ mod tests {
         let loaded = Folder::new(dir.path().to_owned()).load();
         assert_eq!(ids(&loaded), ["default/one"]);
         let mistake = loaded.mistakes[0].to_string();
-        assert!(mistake.contains("b.yml") && mistake.contains("a.yaml:1"), "{mistake}");
+        assert!(
+            mistake.contains("b.yml") && mistake.contains("a.yaml:1"),
+            "{mistake}"
+        );
     }
 }

@@ -1,3 +1,100 @@
-//! placeholder
+//! `cargo xtask demo`, `test`, `lint`, `bench`: what this project is worked on with. Each installs
+//! what it needs below `target/`, and nothing anywhere else.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for people, which reads the environment"
+)]
 
-fn main() {}
+mod bench;
+mod demo;
+mod lint;
+mod nats;
+mod process;
+mod tidy;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use anyhow::bail;
+
+use crate::process::Run;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
+                    runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
+  test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
+  lint              format, clippy, and the project's own rules
+  tidy              only the project's own rules
+  bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
+
+Examples:
+  cargo xtask demo --once
+  cargo xtask test -- -p tidegate-event
+  TIDEGATE_VECTORS=../vectors cargo xtask test";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<()> {
+    env::set_current_dir(root())?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["demo"] => demo::run(false),
+        ["demo", "--once"] => demo::run(true),
+        ["test"] => test(&[]),
+        ["test", "--", rest @ ..] => test(rest),
+        ["lint"] => lint::run(),
+        ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(&[]),
+        ["bench", "--", rest @ ..] => bench::run(rest),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => bail!("unknown: {}\n\n{HELP}", other.join(" ")),
+    }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .ancestors()
+        .nth(2)
+        .map_or(manifest.clone(), PathBuf::from)
+}
+
+/// Where cargo builds to.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn test(arguments: &[&str]) -> anyhow::Result<()> {
+    let nats_server = nats::ensure()?;
+    match env::var_os("TIDEGATE_VECTORS") {
+        Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
+        None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
+    }
+    let everything = ["--workspace"];
+    let which = if arguments.contains(&"-p") {
+        &[][..]
+    } else {
+        &everything[..]
+    };
+    process::cargo("test")
+        .args(which)
+        .arg("--locked")
+        .args(arguments)
+        .env("TIDEGATE_NATS_SERVER", nats_server)
+        .run()
+}

@@ -9,9 +9,9 @@ use async_nats::{
     Client, ConnectOptions, Event, Request, RequestError, RequestErrorKind, ServerAddr,
     connection::State,
 };
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{ConnectError, acks::Acks};
@@ -94,7 +94,10 @@ fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let server = servers.iter().find(|server| server.has_user_pass())?;
     let user = server.username().unwrap_or_default();
-    Some((decoded(user), decoded(server.password().unwrap_or_default())))
+    Some((
+        decoded(user),
+        decoded(server.password().unwrap_or_default()),
+    ))
 }
 
 impl Link {

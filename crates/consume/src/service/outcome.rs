@@ -37,7 +37,11 @@ impl<L: Log> Outcomes<L> {
                 self.metrics.delivered.inc();
                 Settle::Ack
             }
-            Verdict::Retry { code, detail, after } if held.attempt < self.retry.attempts_max => {
+            Verdict::Retry {
+                code,
+                detail,
+                after,
+            } if held.attempt < self.retry.attempts_max => {
                 tracing::debug!(
                     subscription = self.subscription.id(),
                     sequence = held.sequence,
@@ -47,7 +51,9 @@ impl<L: Log> Outcomes<L> {
                     "the event is tried again later"
                 );
                 self.metrics.retries.inc();
-                Settle::Retry { delay: delay(&self.retry, held.attempt, after, &mut self.rng) }
+                Settle::Retry {
+                    delay: delay(&self.retry, held.attempt, after, &mut self.rng),
+                }
             }
             Verdict::Retry { code, detail, .. } => {
                 let detail = format!("{code}: {detail}");
@@ -92,7 +98,9 @@ impl<L: Log> Outcomes<L> {
                     %error,
                     "the dead letter could not be stored; the event stays and is tried again"
                 );
-                Settle::Retry { delay: self.pause_of_burial() }
+                Settle::Retry {
+                    delay: self.pause_of_burial(),
+                }
             }
         }
     }

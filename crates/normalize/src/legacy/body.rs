@@ -20,20 +20,36 @@ enum Kind {
 
 impl Refusal {
     pub(crate) fn syntax(more_info: impl Into<String>) -> Self {
-        Self { kind: Kind::Syntax, message: "Bad payload syntax", detail: more_info.into() }
+        Self {
+            kind: Kind::Syntax,
+            message: "Bad payload syntax",
+            detail: more_info.into(),
+        }
     }
 
     pub(crate) fn missing(field: &str) -> Self {
-        Self { kind: Kind::Missing, message: "Missing field", detail: field.to_owned() }
+        Self {
+            kind: Kind::Missing,
+            message: "Missing field",
+            detail: field.to_owned(),
+        }
     }
 
     pub(crate) fn invalid(field: &str) -> Self {
-        Self { kind: Kind::Invalid, message: "Invalid field", detail: field.to_owned() }
+        Self {
+            kind: Kind::Invalid,
+            message: "Invalid field",
+            detail: field.to_owned(),
+        }
     }
 
     /// The body, its line end included.
     pub fn body(&self) -> String {
-        let Self { kind, message, detail } = self;
+        let Self {
+            kind,
+            message,
+            detail,
+        } = self;
         let detail = quoted(detail);
         let field_type = match kind {
             Kind::Syntax => {
@@ -62,7 +78,10 @@ pub fn backend(status: u16, message: &str) -> String {
 
 /// The body for an event that is stored.
 pub fn success(event_id: &str) -> String {
-    format!("{{\"event-id\":{},\"status\":\"\",\"reason\":\"\"}}\n", quoted(event_id))
+    format!(
+        "{{\"event-id\":{},\"status\":\"\",\"reason\":\"\"}}\n",
+        quoted(event_id)
+    )
 }
 
 /// A JSON string as Go's encoder writes it: what HTML takes for markup is escaped too.
@@ -80,7 +99,7 @@ fn quoted(text: &str) -> String {
             '\u{c}' => quoted.push_str("\\f"),
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
                 // Writing to a String cannot fail.
-                let _ = write!(quoted, "\\u{:04x}", u32::from(char));
+                write!(quoted, "\\u{:04x}", u32::from(char)).ok();
             }
             _ => quoted.push(char),
         }

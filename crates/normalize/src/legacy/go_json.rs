@@ -5,7 +5,11 @@ const DEPTH_MAX: usize = 10_000;
 
 /// The end of the first JSON value of `text`, or Go's message.
 pub(super) fn value_end(text: &[u8]) -> Result<usize, String> {
-    let mut scanner = Scanner { text, at: 0, open: Vec::new() };
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        open: Vec::new(),
+    };
     scanner.value()?;
     Ok(scanner.at)
 }
@@ -66,7 +70,9 @@ impl Scanner<'_> {
     /// After a value: `true` when it was the outermost one; otherwise another begins.
     fn after_value(&mut self) -> Result<bool, String> {
         loop {
-            let Some(open) = self.open.last().copied() else { return Ok(true) };
+            let Some(open) = self.open.last().copied() else {
+                return Ok(true);
+            };
             let byte = self.next_solid()?;
             match (open, byte) {
                 (b'{', b'}') | (b'[', b']') => {
@@ -75,7 +81,9 @@ impl Scanner<'_> {
                 (b'{', b',') => {
                     let quote = self.next_solid()?;
                     if quote != b'"' {
-                        return Err(self.unexpected(quote, "looking for beginning of object key string"));
+                        return Err(
+                            self.unexpected(quote, "looking for beginning of object key string")
+                        );
                     }
                     self.rest_of_name()?;
                     return Ok(false);
@@ -144,7 +152,9 @@ impl Scanner<'_> {
             let byte = self.next()?;
             if byte != *wanted {
                 let wanted = char::from(*wanted);
-                return Err(self.unexpected(byte, &format!("in literal {name} (expecting '{wanted}')")));
+                return Err(
+                    self.unexpected(byte, &format!("in literal {name} (expecting '{wanted}')"))
+                );
             }
         }
         Ok(())

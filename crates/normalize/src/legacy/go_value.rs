@@ -90,7 +90,10 @@ fn members(object: &RawValue) -> Result<Members<'_>, serde_json::Error> {
             f.write_str("an object")
         }
 
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut map: A,
+        ) -> Result<Members<'de>, A::Error> {
             let mut members = Members::new();
             while let Some(member) = map.next_entry()? {
                 members.push(member);

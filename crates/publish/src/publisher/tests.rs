@@ -38,9 +38,14 @@ impl Log for Scripted {
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
         let mut inner = self.0.lock().unwrap();
-        inner.asked.push((append.subject.clone(), append.message_id.clone()));
+        inner
+            .asked
+            .push((append.subject.clone(), append.message_id.clone()));
         let sequence = inner.asked.len() as u64;
-        inner.answers.pop_front().unwrap_or(Ok(Stored { sequence, duplicate: false }))
+        inner.answers.pop_front().unwrap_or(Ok(Stored {
+            sequence,
+            duplicate: false,
+        }))
     }
 
     async fn bury(&self, _: &DeadLetter) -> Result<Stored, AppendError> {
@@ -85,7 +90,13 @@ impl Receipt for Nothing {
 
 fn publisher(log: &Scripted, config: &Config) -> Publisher<Scripted> {
     let metrics = Metrics::register(&mut Registry::default());
-    Publisher::new(config, log.clone(), "tidegate.events", Admission::new(config), metrics)
+    Publisher::new(
+        config,
+        log.clone(),
+        "tidegate.events",
+        Admission::new(config),
+        metrics,
+    )
 }
 
 fn event(id: &str) -> Event {
@@ -95,7 +106,9 @@ fn event(id: &str) -> Event {
 }
 
 fn unreachable_log() -> Result<Stored, AppendError> {
-    Err(AppendError::Unreachable { detail: "gone".to_owned() })
+    Err(AppendError::Unreachable {
+        detail: "gone".to_owned(),
+    })
 }
 
 /// A server that is away for a moment costs the sender nothing, and the repeated append carries
@@ -104,9 +117,14 @@ fn unreachable_log() -> Result<Stored, AppendError> {
 async fn a_short_outage_is_retried_under_the_same_id() {
     let log = Scripted::answering([
         unreachable_log(),
-        Err(AppendError::TimedOut { waited: Duration::from_secs(1) }),
+        Err(AppendError::TimedOut {
+            waited: Duration::from_secs(1),
+        }),
     ]);
-    let stored = publisher(&log, &Config::default()).publish("app", event("1")).await.unwrap();
+    let stored = publisher(&log, &Config::default())
+        .publish("app", event("1"))
+        .await
+        .unwrap();
     assert!(!stored.duplicate);
     let asked = log.asked();
     assert_eq!(asked.len(), 3);
@@ -118,28 +136,52 @@ async fn a_short_outage_is_retried_under_the_same_id() {
 #[tokio::test(start_paused = true)]
 async fn a_long_outage_ends_at_the_deadline() {
     let log = Scripted::answering(std::iter::repeat_with(unreachable_log).take(1_000));
-    let config = Config { deadline: Duration::from_secs(3), ..Config::default() };
+    let config = Config {
+        deadline: Duration::from_secs(3),
+        ..Config::default()
+    };
     let began = Instant::now();
-    let error = publisher(&log, &config).publish("app", event("1")).await.unwrap_err();
+    let error = publisher(&log, &config)
+        .publish("app", event("1"))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "publish/unreachable");
-    assert!(began.elapsed() <= config.deadline, "took {:?}", began.elapsed());
-    assert!(log.asked().len() > 3, "it gave up after {} tries", log.asked().len());
+    assert!(
+        began.elapsed() <= config.deadline,
+        "took {:?}",
+        began.elapsed()
+    );
+    assert!(
+        log.asked().len() > 3,
+        "it gave up after {} tries",
+        log.asked().len()
+    );
 }
 
 /// A full log is said at once: trying again helps nobody.
 #[tokio::test(start_paused = true)]
 async fn lasting_failures_are_not_repeated() {
-    let full = AppendError::Full { detail: "maximum bytes exceeded".to_owned() };
-    let large = AppendError::TooLarge { bytes: 9, bytes_max: 8 };
-    let refused = AppendError::Refused { code: 1, detail: "no".to_owned() };
+    let full = AppendError::Full {
+        detail: "maximum bytes exceeded".to_owned(),
+    };
+    let large = AppendError::TooLarge {
+        bytes: 9,
+        bytes_max: 8,
+    };
+    let refused = AppendError::Refused {
+        code: 1,
+        detail: "no".to_owned(),
+    };
     for (failure, code) in [
         (full, "publish/storage-full"),
         (large, "publish/too-large"),
         (refused, "publish/refused"),
     ] {
         let log = Scripted::answering([Err(failure)]);
-        let error =
-            publisher(&log, &Config::default()).publish("app", event("1")).await.unwrap_err();
+        let error = publisher(&log, &Config::default())
+            .publish("app", event("1"))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), code);
         assert_eq!(log.asked().len(), 1);
     }
@@ -148,12 +190,25 @@ async fn lasting_failures_are_not_repeated() {
 /// Of a batch, each event's fate is told apart, in order.
 #[tokio::test(start_paused = true)]
 async fn a_batch_says_which_events_are_stored() {
-    let full = AppendError::Full { detail: "full".to_owned() };
-    let log = Scripted::answering([Ok(Stored { sequence: 1, duplicate: false }), Err(full)]);
+    let full = AppendError::Full {
+        detail: "full".to_owned(),
+    };
+    let log = Scripted::answering([
+        Ok(Stored {
+            sequence: 1,
+            duplicate: false,
+        }),
+        Err(full),
+    ]);
     let events = vec![event("1"), event("2"), event("3")];
-    let results = publisher(&log, &Config::default()).publish_all("app", events).await;
+    let results = publisher(&log, &Config::default())
+        .publish_all("app", events)
+        .await;
     assert!(results[0].is_ok());
-    assert_eq!(results[1].as_ref().unwrap_err().code(), "publish/storage-full");
+    assert_eq!(
+        results[1].as_ref().unwrap_err().code(),
+        "publish/storage-full"
+    );
     assert!(results[2].is_ok());
 }
 
@@ -161,11 +216,20 @@ async fn a_batch_says_which_events_are_stored() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_without_room_is_refused_whole() {
     let log = Scripted::default();
-    let config = Config { in_flight_max: 2, ..Config::default() };
+    let config = Config {
+        in_flight_max: 2,
+        ..Config::default()
+    };
     let publisher = publisher(&log, &config);
     let _other = publisher.admission.enter(1, 1).unwrap();
-    let results = publisher.publish_all("app", vec![event("1"), event("2")]).await;
-    assert!(results.iter().all(|result| result.as_ref().unwrap_err().code() == "publish/busy"));
+    let results = publisher
+        .publish_all("app", vec![event("1"), event("2")])
+        .await;
+    assert!(
+        results
+            .iter()
+            .all(|result| result.as_ref().unwrap_err().code() == "publish/busy")
+    );
     assert!(log.asked().is_empty());
 }
 
@@ -173,7 +237,13 @@ async fn a_batch_without_room_is_refused_whole() {
 #[tokio::test(start_paused = true)]
 async fn without_deduplication_there_is_no_message_id() {
     let log = Scripted::default();
-    let config = Config { deduplicate: false, ..Config::default() };
-    publisher(&log, &config).publish("app", event("1")).await.unwrap();
+    let config = Config {
+        deduplicate: false,
+        ..Config::default()
+    };
+    publisher(&log, &config)
+        .publish("app", event("1"))
+        .await
+        .unwrap();
     assert_eq!(log.asked()[0].1, None);
 }

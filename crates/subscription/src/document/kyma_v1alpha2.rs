@@ -77,7 +77,11 @@ impl Mistakes {
 pub(super) fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
     let document: Document =
         serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes { first_line, subscription: None, found: Vec::new() };
+    let mut mistakes = Mistakes {
+        first_line,
+        subscription: None,
+        found: Vec::new(),
+    };
     let (namespace, name) = identity(document.metadata, &mut mistakes);
     mistakes.subscription = Some(format!("{namespace}/{name}"));
     let Some(spec) = document.spec else {
@@ -110,11 +114,14 @@ fn identity(metadata: Option<Metadata>, mistakes: &mut Mistakes) -> (String, Str
         metadata.map_or((None, None), |metadata| (metadata.name, metadata.namespace));
     let mut legal = |field, value: Option<Spanned<String>>, default: Option<&str>| {
         let line = value.as_ref().and_then(line_of);
-        let value = value.map(|value| value.value).or(default.map(str::to_owned));
+        let value = value
+            .map(|value| value.value)
+            .or(default.map(str::to_owned));
         match value {
             Some(value) if is_dns_subdomain(&value) => value,
             Some(value) => {
-                let rule = "must be lower-case letters, digits, '-' and '.', at most 253 characters";
+                let rule =
+                    "must be lower-case letters, digits, '-' and '.', at most 253 characters";
                 mistakes.add(line, field, format!("{rule}, got {value:?}"));
                 value
             }
@@ -125,7 +132,10 @@ fn identity(metadata: Option<Metadata>, mistakes: &mut Mistakes) -> (String, Str
         }
     };
     let name = legal("metadata.name", name, None);
-    (legal("metadata.namespace", namespace, Some("default")), name)
+    (
+        legal("metadata.namespace", namespace, Some("default")),
+        name,
+    )
 }
 
 fn is_dns_subdomain(text: &str) -> bool {
@@ -140,7 +150,11 @@ fn is_dns_subdomain(text: &str) -> bool {
 }
 
 fn is_exact(spec: &Spec, mistakes: &mut Mistakes) -> bool {
-    match spec.type_matching.as_ref().map(|matching| matching.value.as_str()) {
+    match spec
+        .type_matching
+        .as_ref()
+        .map(|matching| matching.value.as_str())
+    {
         None | Some("standard") => false,
         Some("exact") => true,
         Some(_) => {
@@ -171,7 +185,10 @@ fn types(spec: &Spec, exact: bool, mistakes: &mut Mistakes) -> Vec<String> {
         mistakes.add(line, "spec.types", "must not be empty");
     }
     if types.len() > TYPES_MAX {
-        let message = format!("must not have more than {TYPES_MAX} types, got {}", types.len());
+        let message = format!(
+            "must not have more than {TYPES_MAX} types, got {}",
+            types.len()
+        );
         mistakes.add(line, "spec.types", message);
         return Vec::new();
     }
@@ -193,7 +210,11 @@ fn types(spec: &Spec, exact: bool, mistakes: &mut Mistakes) -> Vec<String> {
         };
         seen.push(value);
         if let Some(message) = message {
-            mistakes.add(line_of(r#type).or(line), &format!("spec.types[{index}]"), message);
+            mistakes.add(
+                line_of(r#type).or(line),
+                &format!("spec.types[{index}]"),
+                message,
+            );
             break; // one mistake a field, as Kyma reports them
         }
     }
@@ -209,9 +230,9 @@ fn config(spec: &Spec, mistakes: &mut Mistakes) -> NonZeroU32 {
         let message = match key.as_str() {
             "maxInFlightMessages" => match value.value.parse::<i64>() {
                 Err(_) => Some("maxInFlightMessages must be a stringified int value".to_owned()),
-                Ok(number) if number > i64::from(MAX_IN_FLIGHT_MAX) => {
-                    Some(format!("maxInFlightMessages must be at most {MAX_IN_FLIGHT_MAX}"))
-                }
+                Ok(number) if number > i64::from(MAX_IN_FLIGHT_MAX) => Some(format!(
+                    "maxInFlightMessages must be at most {MAX_IN_FLIGHT_MAX}"
+                )),
                 Ok(number) => {
                     // Kyma takes 0 and less; there is no window of that size.
                     let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
@@ -219,7 +240,14 @@ fn config(spec: &Spec, mistakes: &mut Mistakes) -> NonZeroU32 {
                     None
                 }
             },
-            "qos" if !one_of(&["AT_LEAST_ONCE", "AT_MOST_ONCE", "AT-LEAST-ONCE", "AT-MOST-ONCE"]) => {
+            "qos"
+                if !one_of(&[
+                    "AT_LEAST_ONCE",
+                    "AT_MOST_ONCE",
+                    "AT-LEAST-ONCE",
+                    "AT-MOST-ONCE",
+                ]) =>
+            {
                 Some("must be a valid QoS value AT_LEAST_ONCE or AT_MOST_ONCE".to_owned())
             }
             "type" if !one_of(&["oauth2"]) => {

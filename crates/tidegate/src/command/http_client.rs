@@ -35,7 +35,9 @@ pub(super) async fn post(
             .await
             .with_context(|| format!("cannot reach {uri}; does `tidegate up` run there?"))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await;
         let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
         Ok((status, text.unwrap_or_default()))
     };

@@ -1,5 +1,9 @@
 //! `tidegate listen`: a stand-in for a Function that prints each event and answers it.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it receives")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it prints what it receives"
+)]
 
 use std::{
     io::{self, Write},
@@ -64,7 +68,9 @@ struct Function {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(listen(arguments.clone()))
 }
 
@@ -96,7 +102,9 @@ async fn answer(State(function): State<Function>, headers: HeaderMap, body: Byte
     if let Some(delay) = arguments.delay {
         tokio::time::sleep(delay).await;
     }
-    let fails = arguments.fail_every.is_some_and(|every| number.is_multiple_of(every));
+    let fails = arguments
+        .fail_every
+        .is_some_and(|every| number.is_multiple_of(every));
     let status = if fails { 500 } else { arguments.status };
     let shown = if arguments.json {
         line(&headers, &body, status)
@@ -124,7 +132,10 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-")
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("-")
 }
 
 fn readable(headers: &HeaderMap, body: &Bytes, status: u16) -> String {
@@ -136,14 +147,20 @@ fn readable(headers: &HeaderMap, body: &Bytes, status: u16) -> String {
         header(headers, "ce-source"),
         header(headers, "ce-id"),
     );
-    let shown = body.get(..body.len().min(SHOWN_BYTES_MAX)).unwrap_or_default();
+    let shown = body
+        .get(..body.len().min(SHOWN_BYTES_MAX))
+        .unwrap_or_default();
     let data = match serde_json::from_slice::<Value>(body) {
         // As it came, to the byte; only other data is described.
         Ok(_) => String::from_utf8_lossy(shown).into_owned(),
         Err(_) if body.is_empty() => return text,
         Err(_) => match std::str::from_utf8(shown) {
             Ok(shown) => shown.to_owned(),
-            Err(_) => format!("{} bytes of {}", body.len(), header(headers, "content-type")),
+            Err(_) => format!(
+                "{} bytes of {}",
+                body.len(),
+                header(headers, "content-type")
+            ),
         },
     };
     for line in data.lines() {
@@ -175,7 +192,10 @@ fn line(headers: &HeaderMap, body: &Bytes, status: u16) -> String {
     if let Some(members) = object.as_object_mut() {
         match std::str::from_utf8(body) {
             Ok(text) => members.insert("body".to_owned(), Value::String(text.to_owned())),
-            Err(_) => members.insert("body_base64".to_owned(), Value::String(STANDARD.encode(body))),
+            Err(_) => members.insert(
+                "body_base64".to_owned(),
+                Value::String(STANDARD.encode(body)),
+            ),
         };
     }
     format!("{object}\n")

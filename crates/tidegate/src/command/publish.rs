@@ -79,14 +79,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .parse()
         .with_context(|| format!("--url {} and --door {}", arguments.url, arguments.door))?;
     let (headers, body) = message(arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (status, answer) = runtime.block_on(http_client::post(&uri, headers, body))?;
     if status.is_success() {
         println!("{status} {answer}");
         return Ok(());
     }
     let detail = serde_json::from_str::<Value>(&answer).ok();
-    let detail = detail.as_ref().and_then(|problem| Some((problem.get("code")?, problem.get("detail")?)));
+    let detail = detail
+        .as_ref()
+        .and_then(|problem| Some((problem.get("code")?, problem.get("detail")?)));
     match detail {
         Some((code, detail)) => bail!("{uri} answered {status}: {code}: {detail}"),
         None => bail!("{uri} answered {status}: {}", answer.trim()),
@@ -96,13 +100,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn message(arguments: &Arguments) -> anyhow::Result<(HeaderMap, Bytes)> {
     let mut headers = HeaderMap::new();
     if let Some(file) = &arguments.raw {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_str(&arguments.content_type)?);
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_str(&arguments.content_type)?,
+        );
         return Ok((headers, read(file)?));
     }
     if let Some(file) = &arguments.file {
         let body = read(file)?;
         let is_batch = body.trim_ascii_start().first() == Some(&b'[');
-        let content_type = if is_batch { binding::BATCH } else { binding::STRUCTURED };
+        let content_type = if is_batch {
+            binding::BATCH
+        } else {
+            binding::STRUCTURED
+        };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         return Ok((headers, body));
     }
@@ -120,7 +131,10 @@ fn message(arguments: &Arguments) -> anyhow::Result<(HeaderMap, Bytes)> {
 }
 
 fn event(arguments: &Arguments) -> anyhow::Result<Event> {
-    let id = arguments.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+    let id = arguments
+        .id
+        .clone()
+        .unwrap_or_else(|| Uuid::new_v4().to_string());
     let source = arguments.source.clone().unwrap_or_default();
     let mut event = Event::new(id, source, arguments.r#type.clone().unwrap_or_default());
     event.subject = arguments.subject.as_deref().map(Into::into);
@@ -154,7 +168,9 @@ fn event(arguments: &Arguments) -> anyhow::Result<Event> {
 fn read(file: &str) -> anyhow::Result<Bytes> {
     if file == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("standard input")?;
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("standard input")?;
         return Ok(bytes.into());
     }
     let bytes = fs::read(Path::new(file)).with_context(|| file.to_owned())?;

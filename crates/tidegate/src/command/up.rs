@@ -1,5 +1,8 @@
 //! `tidegate up`: every role in one process.
-#![expect(clippy::print_stderr, reason = "the ready line is for scripts and people")]
+#![expect(
+    clippy::print_stderr,
+    reason = "the ready line is for scripts and people"
+)]
 
 use std::{
     fs::{self, File, TryLockError},
@@ -73,7 +76,7 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     }
     if let Some(file) = &arguments.ready_file {
         // A file of an earlier run would say that this one is ready.
-        let _ = fs::remove_file(file);
+        fs::remove_file(file).ok();
     }
     let admin = Admin::bind(config.admin.listen).await?;
     let nats = Nats::of(arguments, &config).await?;
@@ -109,7 +112,10 @@ async fn start(
         tracing::info!(reason, "not ready yet");
         sleep(READY_POLL).await;
     }
-    let said = Said { receive: pipeline.receive_addr(), admin: admin.address() };
+    let said = Said {
+        receive: pipeline.receive_addr(),
+        admin: admin.address(),
+    };
     tokio::spawn(admin.serve(registry, pipeline.log(), pipeline.draining()));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
@@ -189,7 +195,10 @@ impl Said {
             }
             Nats::Given(url) => {
                 let url = without_password(url);
-                (url.clone(), json!({ "url": url, "version": null, "pid": null }))
+                (
+                    url.clone(),
+                    json!({ "url": url, "version": null, "pid": null }),
+                )
             }
         };
         if let Some(file) = file {
@@ -215,7 +224,10 @@ fn without_password(url: &str) -> String {
         }
         _ => one.to_owned(),
     };
-    url.split(',').map(|one| public(one.trim())).collect::<Vec<_>>().join(",")
+    url.split(',')
+        .map(|one| public(one.trim()))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Whoever waits for the file finds all of it.
@@ -235,7 +247,10 @@ struct Signals {
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn first(&mut self) {

@@ -25,17 +25,25 @@ struct Given {
 
 impl Layers {
     pub(super) fn new(file: &str, text: &str) -> Self {
-        let mut layers = Self { values: Vec::new(), mistakes: Vec::new() };
+        let mut layers = Self {
+            values: Vec::new(),
+            mistakes: Vec::new(),
+        };
         let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
         if text.lines().all(is_blank) {
             return layers;
         }
         match serde_saphyr::from_str::<Value>(text) {
-            Ok(Value::Object(sections)) => layers.add(&mut Vec::new(), Value::Object(sections), file),
+            Ok(Value::Object(sections)) => {
+                layers.add(&mut Vec::new(), Value::Object(sections), file)
+            }
             Ok(_) => layers.mistake(format!("{file}: must be a mapping of sections")),
             Err(error) => {
                 let text = error.without_snippet().to_string();
-                layers.mistake(format!("{file}: {}", text.lines().next().unwrap_or("not YAML")));
+                layers.mistake(format!(
+                    "{file}: {}",
+                    text.lines().next().unwrap_or("not YAML")
+                ));
             }
         }
         layers
@@ -52,7 +60,11 @@ impl Layers {
             }
             value => {
                 let origin = origin.to_owned();
-                self.values.push(Given { path: path.clone(), readings: vec![value], origin });
+                self.values.push(Given {
+                    path: path.clone(),
+                    readings: vec![value],
+                    origin,
+                });
             }
         }
     }
@@ -66,9 +78,15 @@ impl Layers {
             .collect();
         variables.sort();
         for (path, text, origin) in variables {
-            let typed = serde_saphyr::from_str::<Value>(&text).ok().filter(|value| !value.is_string());
+            let typed = serde_saphyr::from_str::<Value>(&text)
+                .ok()
+                .filter(|value| !value.is_string());
             let readings = typed.into_iter().chain([Value::String(text)]).collect();
-            self.values.push(Given { path, readings, origin });
+            self.values.push(Given {
+                path,
+                readings,
+                origin,
+            });
         }
     }
 
@@ -85,7 +103,8 @@ impl Layers {
                     }
                 }
                 // A section without any key.
-                Some((section, [])) if section == name && given.readings.first().is_some_and(is_empty) => {}
+                Some((section, []))
+                    if section == name && given.readings.first().is_some_and(is_empty) => {}
                 _ => self.values.push(given),
             }
         }
@@ -104,7 +123,11 @@ impl Layers {
     }
 
     pub(super) fn finish(self) -> Result<(), Mistakes> {
-        if self.mistakes.is_empty() { Ok(()) } else { Err(Mistakes(self.mistakes)) }
+        if self.mistakes.is_empty() {
+            Ok(())
+        } else {
+            Err(Mistakes(self.mistakes))
+        }
     }
 }
 
@@ -142,12 +165,25 @@ fn place<'a>(section: &'a mut Value, key: &[String]) -> Option<&'a mut Value> {
         if value.is_null() {
             *value = Value::Object(Map::new());
         }
-        Some(value.as_object_mut()?.entry(name.clone()).or_insert(Value::Null))
+        Some(
+            value
+                .as_object_mut()?
+                .entry(name.clone())
+                .or_insert(Value::Null),
+        )
     })
 }
 
 fn told(given: &Given, reason: &str) -> String {
-    let origin = if given.origin.is_empty() { String::new() } else { format!("{}: ", given.origin) };
-    let value = given.readings.first().map(ToString::to_string).unwrap_or_default();
+    let origin = if given.origin.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", given.origin)
+    };
+    let value = given
+        .readings
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     format!("{origin}{}: {reason}, got {value}", given.path.join("."))
 }

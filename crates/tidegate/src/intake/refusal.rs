@@ -30,7 +30,11 @@ pub(super) fn of_input(door: Door, error: &tidegate_normalize::Error) -> Refusal
     };
     let detail = error.to_string();
     let refusal = refusal(error.code(), status, detail, None);
-    Refusal { legacy_body, ..refusal }.at(door)
+    Refusal {
+        legacy_body,
+        ..refusal
+    }
+    .at(door)
 }
 
 /// The event was not stored.
@@ -54,7 +58,15 @@ fn refusal(
     retry_after: Option<Duration>,
 ) -> Refusal {
     let title = status.canonical_reason().unwrap_or("Refused");
-    Refusal { code, status, title, detail, retry_after, legacy_body: None, events: Vec::new() }
+    Refusal {
+        code,
+        status,
+        title,
+        detail,
+        retry_after,
+        legacy_body: None,
+        events: Vec::new(),
+    }
 }
 
 /// Some events of a batch were not stored; the first failure gives the status.

@@ -37,17 +37,25 @@ pub(super) async fn find(configured: Option<&Path>) -> anyhow::Result<(PathBuf, 
         .with_context(|| format!("cannot run {}; {HOW_TO_GET_IT}", binary.display()))?;
     let said = String::from_utf8_lossy(&said.stdout);
     let Some((version, number)) = version_of(&said) else {
-        bail!("{} is no nats-server: --version says {said:?}; {HOW_TO_GET_IT}", binary.display());
+        bail!(
+            "{} is no nats-server: --version says {said:?}; {HOW_TO_GET_IT}",
+            binary.display()
+        );
     };
     if number < VERSION_MIN {
-        bail!("{} is version {version}, too old; {HOW_TO_GET_IT}", binary.display());
+        bail!(
+            "{} is version {version}, too old; {HOW_TO_GET_IT}",
+            binary.display()
+        );
     }
     Ok((binary, version))
 }
 
 fn on_path() -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join("nats-server")).find(|file| file.is_file())
+    env::split_paths(&path)
+        .map(|folder| folder.join("nats-server"))
+        .find(|file| file.is_file())
 }
 
 /// The version in `nats-server: v2.14.0`, as text and as numbers to compare.

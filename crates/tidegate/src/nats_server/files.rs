@@ -48,7 +48,12 @@ impl Files {
         let message_bytes_max =
             (options.message_bytes_max + MESSAGE_MARGIN_BYTES).max(MESSAGE_BYTES_MIN);
         let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        Ok(Self { folder, host: options.listen.ip(), message_bytes_max, password })
+        Ok(Self {
+            folder,
+            host: options.listen.ip(),
+            message_bytes_max,
+            password,
+        })
     }
 
     pub(super) fn user(&self) -> &'static str {
@@ -75,13 +80,19 @@ impl Files {
     pub(super) fn log_end(&self) -> String {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(LOG_END_LINES)..).unwrap_or_default();
+        let end = lines
+            .get(lines.len().saturating_sub(LOG_END_LINES)..)
+            .unwrap_or_default();
         end.iter().map(|line| format!("\n  {line}")).collect()
     }
 
     /// Writes its configuration; port 0 lets it take a free one.
     pub(super) fn write_configuration(&mut self, port: u16) -> anyhow::Result<()> {
-        let port = if port == 0 { "-1".to_owned() } else { port.to_string() };
+        let port = if port == 0 {
+            "-1".to_owned()
+        } else {
+            port.to_string()
+        };
         let path = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
         let text = format!(
             "# Written by tidegate at every start; changes are lost.\n\
@@ -131,15 +142,25 @@ impl Files {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.to_string_lossy().ends_with(&end))?;
         let ports: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-        ports.pointer("/nats/0")?.as_str()?.rsplit(':').next()?.parse().ok()
+        ports
+            .pointer("/nats/0")?
+            .as_str()?
+            .rsplit(':')
+            .next()?
+            .parse()
+            .ok()
     }
 }
 
 /// Writes a file for the owner's eyes alone.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
         io::Write::write_all(&mut file, text.as_bytes())
     };
     write().with_context(|| format!("cannot write {}", path.display()))

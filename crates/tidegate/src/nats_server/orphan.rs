@@ -13,11 +13,16 @@ const KILLED_MAX: Duration = Duration::from_secs(5);
 
 /// Ends the process of the pid file, if it is a nats-server with our configuration file.
 pub(super) async fn end(files: &Files) -> anyhow::Result<()> {
-    let Some(pid) = running(files) else { return Ok(()) };
-    tracing::warn!(pid = pid.as_raw_nonzero(), "ending the nats-server that an earlier run left behind");
+    let Some(pid) = running(files) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        pid = pid.as_raw_nonzero(),
+        "ending the nats-server that an earlier run left behind"
+    );
     for (signal, patience) in [(Signal::TERM, STOP_MAX), (Signal::KILL, KILLED_MAX)] {
         // An error means that it is gone.
-        let _ = kill_process(pid, signal);
+        kill_process(pid, signal).ok();
         let began = Instant::now();
         while began.elapsed() < patience {
             if test_kill_process(pid).is_err() || running(files) != Some(pid) {
@@ -26,14 +31,24 @@ pub(super) async fn end(files: &Files) -> anyhow::Result<()> {
             sleep(POLL).await;
         }
     }
-    bail!("the nats-server of an earlier run (process {}) does not end", pid.as_raw_nonzero());
+    bail!(
+        "the nats-server of an earlier run (process {}) does not end",
+        pid.as_raw_nonzero()
+    );
 }
 
 fn running(files: &Files) -> Option<Pid> {
-    let pid = fs::read_to_string(files.pid()).ok()?.trim().parse().ok().and_then(Pid::from_raw)?;
+    let pid = fs::read_to_string(files.pid())
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)?;
     let configuration = files.configuration();
     let command = command_line(pid)?;
-    command.contains(&*configuration.to_string_lossy()).then_some(pid)
+    command
+        .contains(&*configuration.to_string_lossy())
+        .then_some(pid)
 }
 
 /// A pid may have been given to somebody else since: only the command line tells.
@@ -42,6 +57,9 @@ fn command_line(pid: Pid) -> Option<String> {
     if let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) {
         return Some(String::from_utf8_lossy(&line).replace('\0', " "));
     }
-    let said = Command::new("ps").args(["-o", "command=", "-p", &pid]).output().ok()?;
+    let said = Command::new("ps")
+        .args(["-o", "command=", "-p", &pid])
+        .output()
+        .ok()?;
     Some(String::from_utf8_lossy(&said.stdout).into_owned())
 }

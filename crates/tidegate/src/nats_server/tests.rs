@@ -35,13 +35,19 @@ async fn a_killed_server_is_restarted_on_its_port() {
     until("it is not restarted", || supervisor.pid() != first).await;
     let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
     let began = Instant::now();
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+    while tokio::net::TcpStream::connect(("127.0.0.1", port))
+        .await
+        .is_err()
+    {
         assert!(began.elapsed() < START_MAX);
         sleep(POLL).await;
     }
     let second = supervisor.pid();
     supervisor.stop().await;
-    assert!(fs::metadata(format!("/proc/{second}")).is_err(), "it still runs");
+    assert!(
+        fs::metadata(format!("/proc/{second}")).is_err(),
+        "it still runs"
+    );
 }
 
 /// After a kill -9 of Tidegate its server still holds the store; the next start takes over.
@@ -69,7 +75,10 @@ async fn secrets_are_for_the_owner_alone() {
     let supervisor = Supervisor::start(options(dir.path(), None)).await.unwrap();
     assert!(supervisor.url().contains('@') && !supervisor.public_url().contains('@'));
     for file in ["nats-server.conf", "url"] {
-        let mode = fs::metadata(dir.path().join("nats").join(file)).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join("nats").join(file))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     supervisor.stop().await;
@@ -90,8 +99,13 @@ async fn a_wrong_binary_is_said_with_the_way_out() {
         (script("old", "nats-server: v2.9.25"), "too old"),
         (script("other", "hello"), "no nats-server"),
     ] {
-        let error = Supervisor::start(options(dir.path(), Some(binary))).await.unwrap_err();
+        let error = Supervisor::start(options(dir.path(), Some(binary)))
+            .await
+            .unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains(expected) && text.contains("cargo xtask demo"), "{text}");
+        assert!(
+            text.contains(expected) && text.contains("cargo xtask demo"),
+            "{text}"
+        );
     }
 }

@@ -21,21 +21,35 @@ impl SinkAttempt {
         subscription: &Subscription,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        Ok(Self { client, sink: Sink::new(subscription.sink.as_str())?, timeout })
+        Ok(Self {
+            client,
+            sink: Sink::new(subscription.sink.as_str())?,
+            timeout,
+        })
     }
 }
 
 impl Attempt for SinkAttempt {
     async fn attempt(&self, event: &Event, matched: &Matched) -> Verdict {
-        let seen = Seen { r#type: matched.r#type.as_deref(), original_type: true };
-        match self.client.attempt(&self.sink, event, seen, self.timeout).await {
+        let seen = Seen {
+            r#type: matched.r#type.as_deref(),
+            original_type: true,
+        };
+        match self
+            .client
+            .attempt(&self.sink, event, seen, self.timeout)
+            .await
+        {
             Outcome::Delivered { .. } => Verdict::Delivered,
-            Outcome::Retry { failure, after } => {
-                Verdict::Retry { code: failure.code, detail: failure.detail, after }
-            }
-            Outcome::Rejected { failure } => {
-                Verdict::Rejected { code: failure.code, detail: failure.detail }
-            }
+            Outcome::Retry { failure, after } => Verdict::Retry {
+                code: failure.code,
+                detail: failure.detail,
+                after,
+            },
+            Outcome::Rejected { failure } => Verdict::Rejected {
+                code: failure.code,
+                detail: failure.detail,
+            },
         }
     }
 }

@@ -1,10 +1,6 @@
 //! What runs once a process: the Subscription folder, and the room in the log.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_subscription::Subscription;
@@ -53,13 +49,15 @@ impl Control {
         state.apply(folder.load()).await;
         state.report_orphans().await;
         let poll = config.subscriptions.poll_interval;
-        Self { task: tokio::spawn(state.run(folder, poll)) }
+        Self {
+            task: tokio::spawn(state.run(folder, poll)),
+        }
     }
 
     pub(super) async fn stop(self) {
         self.task.abort();
         // Aborted is how it ends.
-        let _ = self.task.await;
+        self.task.await.ok();
     }
 }
 
@@ -108,12 +106,17 @@ impl State {
             .into_iter()
             .map(|subscription| (subscription.id(), Arc::new(subscription)))
             .collect();
-        let gone: Vec<String> =
-            self.running.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
+        let gone: Vec<String> = self
+            .running
+            .keys()
+            .filter(|id| !wanted.contains_key(*id))
+            .cloned()
+            .collect();
         for id in gone {
             if let Some((subscription, worker)) = self.running.remove(&id) {
                 tracing::info!(subscription = id, "subscription removed");
-                self.removed.insert(subscription.consumer_name(), Instant::now());
+                self.removed
+                    .insert(subscription.consumer_name(), Instant::now());
                 self.tell(worker, Command::Stop(id)).await;
             }
         }
@@ -125,10 +128,14 @@ impl State {
             };
             tracing::info!(subscription = id, sink = %subscription.sink, "subscription runs");
             self.removed.remove(&subscription.consumer_name());
-            self.tell(worker, Command::Run(Arc::clone(&subscription))).await;
+            self.tell(worker, Command::Run(Arc::clone(&subscription)))
+                .await;
             self.running.insert(id, (subscription, worker));
         }
-        let running = self.running.values().map(|(subscription, _)| Arc::clone(subscription));
+        let running = self
+            .running
+            .values()
+            .map(|(subscription, _)| Arc::clone(subscription));
         self.subscriptions.send_replace(Arc::new(running.collect()));
     }
 

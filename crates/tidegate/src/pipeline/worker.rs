@@ -82,15 +82,17 @@ impl Worker {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let (up, is_up) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build();
-            match runtime {
-                Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
-                Err(error) => drop(up.send(Err(anyhow!(error).context("no runtime")))),
-            }
-            // Nobody waits for it when the process ends at once.
-            let _ = end.send(());
-        })?;
+        thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
+                    Err(error) => drop(up.send(Err(anyhow!(error).context("no runtime")))),
+                }
+                // Nobody waits for it when the process ends at once.
+                end.send(()).ok();
+            })?;
         is_up.await.context("a worker ended before it began")??;
         Ok(Self { commands, ended })
     }
@@ -103,7 +105,7 @@ impl Worker {
     pub(super) async fn ended(self) {
         drop(self.commands);
         // An error means that the thread is gone: ended too.
-        let _ = self.ended.await;
+        self.ended.await.ok();
     }
 }
 
@@ -139,12 +141,17 @@ async fn work(
 async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, Deliveries)> {
     let config = &shared.config;
     let name = |what: &str| format!("tidegate-{what}-{index}");
-    let publish =
-        Jetstream::connect(&config.backbone, &shared.nats_url, &name("publish")).await?;
-    let consume =
-        Jetstream::connect(&config.backbone, &shared.nats_url, &name("consume")).await?;
+    let publish = Jetstream::connect(&config.backbone, &shared.nats_url, &name("publish")).await?;
+    let consume = Jetstream::connect(&config.backbone, &shared.nats_url, &name("consume")).await?;
     let client = Client::new(&config.deliver, shared.metrics.deliver.clone())?;
-    Ok((publish, Deliveries { log: consume, client, running: HashMap::new() }))
+    Ok((
+        publish,
+        Deliveries {
+            log: consume,
+            client,
+            running: HashMap::new(),
+        },
+    ))
 }
 
 async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
@@ -156,12 +163,16 @@ async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
         shared.admission.clone(),
         shared.metrics.publish.clone(),
     );
-    let intake =
-        Intake::new(publisher, log, shared.subscriptions.clone(), config.receive.batch_events_max);
+    let intake = Intake::new(
+        publisher,
+        log,
+        shared.subscriptions.clone(),
+        config.receive.batch_events_max,
+    );
     let mut draining = shared.draining.clone();
     let drain = async move {
         // An error means that the pipeline is gone, which ends this worker as well.
-        let _ = draining.wait_for(|draining| *draining).await;
+        draining.wait_for(|draining| *draining).await.ok();
     };
     tidegate_receive::serve(
         listener,
@@ -216,7 +227,7 @@ impl Deliveries {
                 before.end().await;
             }
             let until = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
+                stopped.wait_for(|stop| *stop).await.ok();
             };
             service.run(until, grace).await;
         });
@@ -231,7 +242,7 @@ impl Deliveries {
 
     async fn stop_all(&mut self) {
         for running in self.running.values() {
-            let _ = running.stop.send(true);
+            running.stop.send(true).ok();
         }
         for (_, running) in self.running.drain() {
             running.end().await;
@@ -242,7 +253,7 @@ impl Deliveries {
 impl Running {
     async fn end(self) {
         // An error means that the loop has ended already.
-        let _ = self.stop.send(true);
+        self.stop.send(true).ok();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "a delivery loop ended by a panic");
         }

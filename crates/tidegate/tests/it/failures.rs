@@ -17,7 +17,9 @@ const DUPLICATES_MAX: usize = EVENTS / 10;
 const CONFIGURATION: &str = "consume: { ack_wait: 2s, retry: { backoff_delay: 100ms, backoff_max: 1s } }\n\
                              deliver: { timeout: 5s, connect_timeout: 1s }\n";
 
-async fn loaded(sink: std::net::SocketAddr) -> (Tidegate, Progress, tokio::task::JoinHandle<usize>) {
+async fn loaded(
+    sink: std::net::SocketAddr,
+) -> (Tidegate, Progress, tokio::task::JoinHandle<usize>) {
     let document = subscription("all", "/load", "load.v1", &format!("http://{sink}/"))
         + "  config: { maxInFlightMessages: \"50\" }\n";
     let tidegate = Tidegate::up(&document, CONFIGURATION).await;
@@ -33,7 +35,11 @@ async fn loaded(sink: std::net::SocketAddr) -> (Tidegate, Progress, tokio::task:
 /// Everything arrived, and few of it twice.
 fn judge(what: &str, received: &[String], failures: usize, tidegate: &Tidegate) {
     let distinct: HashSet<String> = received.iter().cloned().collect();
-    let lost: Vec<_> = numbers(EVENTS).difference(&distinct).take(5).cloned().collect();
+    let lost: Vec<_> = numbers(EVENTS)
+        .difference(&distinct)
+        .take(5)
+        .cloned()
+        .collect();
     let duplicates = received.len() - distinct.len();
     println!("{what} killed: {failures} failed requests, {duplicates} duplicates");
     assert!(lost.is_empty(), "lost {lost:?}: {}", tidegate.log());
@@ -78,5 +84,10 @@ async fn nothing_acknowledged_is_lost_when_the_sink_is_killed() {
     assert_eq!(failures, 0, "a dead sink is no concern of a publisher");
     let seen: HashSet<String> = before.iter().cloned().collect();
     second.received_beside(&seen, EVENTS).await;
-    judge("the sink", &[before, second.ids()].concat(), failures, &tidegate);
+    judge(
+        "the sink",
+        &[before, second.ids()].concat(),
+        failures,
+        &tidegate,
+    );
 }

@@ -37,10 +37,18 @@ impl Tidegate {
     }
 
     /// As [`Self::up`], with further arguments.
-    pub(crate) async fn up_with(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn up_with(
+        subscriptions: &str,
+        configuration: &str,
+        arguments: &[&str],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("subscriptions")).unwrap();
-        fs::write(dir.path().join("subscriptions/subscriptions.yaml"), subscriptions).unwrap();
+        fs::write(
+            dir.path().join("subscriptions/subscriptions.yaml"),
+            subscriptions,
+        )
+        .unwrap();
         // A port that stays the same over restarts, so that publishers find it again.
         let receive = free_address();
         fs::write(dir.path().join("tidegate.yaml"), configuration).unwrap();
@@ -49,7 +57,10 @@ impl Tidegate {
             receive,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             nats_pid: 0,
-            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            arguments: arguments
+                .iter()
+                .map(|&argument| argument.to_owned())
+                .collect(),
             child: None,
         };
         tidegate.start().await;
@@ -79,7 +90,10 @@ impl Tidegate {
             .env("TIDEGATE__RECEIVE__THREADS", "2")
             .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
             .env("TIDEGATE__SUBSCRIPTIONS__POLL_INTERVAL", "100ms")
-            .env("TIDEGATE__SERVER__BINARY", tidegate_testkit::nats_server_binary())
+            .env(
+                "TIDEGATE__SERVER__BINARY",
+                tidegate_testkit::nats_server_binary(),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -88,7 +102,10 @@ impl Tidegate {
         self.child = Some(child);
         let began = Instant::now();
         let said = loop {
-            if let Some(said) = fs::read(&ready).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok()) {
+            if let Some(said) = fs::read(&ready)
+                .ok()
+                .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+            {
                 break said;
             }
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
@@ -98,8 +115,9 @@ impl Tidegate {
         };
         self.receive = said["receive"].as_str().unwrap().parse().unwrap();
         self.admin = said["admin"].as_str().unwrap().parse().unwrap();
-        self.nats_pid =
-            said["nats"]["pid"].as_u64().map_or(0, |pid| u32::try_from(pid).unwrap());
+        self.nats_pid = said["nats"]["pid"]
+            .as_u64()
+            .map_or(0, |pid| u32::try_from(pid).unwrap());
     }
 
     /// `kill -9` of the process.
@@ -118,7 +136,11 @@ impl Tidegate {
             if let Some(status) = child.try_wait().unwrap() {
                 return (status.code(), began.elapsed());
             }
-            assert!(began.elapsed() < PATIENCE, "it does not end: {}", self.log());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "it does not end: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -151,10 +173,15 @@ impl Tidegate {
     /// The sum of a metric over all of its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let mut client = Client::connect(self.admin).await.unwrap();
-        let text = client.send("GET", "/metrics", &[], b"").await.unwrap().text();
+        let text = client
+            .send("GET", "/metrics", &[], b"")
+            .await
+            .unwrap()
+            .text();
         text.lines()
             .filter(|line| {
-                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
             })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
@@ -166,7 +193,11 @@ impl Tidegate {
     pub(crate) async fn log_says(&self, text: &str) {
         let began = Instant::now();
         while !self.log().contains(text) {
-            assert!(began.elapsed() < PATIENCE, "the log never says {text:?}: {}", self.log());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the log never says {text:?}: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -175,7 +206,11 @@ impl Tidegate {
     pub(crate) async fn metric_reaches(&self, name: &str, value: f64) {
         let began = Instant::now();
         while self.metric(name).await < value {
-            assert!(began.elapsed() < PATIENCE, "{name} does not reach {value}: {}", self.log());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{name} does not reach {value}: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -220,7 +255,10 @@ fn is_nats_server_below(pid: u32, dir: &Path) -> bool {
 
 /// An address on loopback that nobody uses.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// A Kyma Subscription document.
@@ -257,7 +295,11 @@ impl Progress {
     pub(crate) async fn reached(&self, count: usize) {
         let began = Instant::now();
         while self.acknowledged() < count {
-            assert!(began.elapsed() < PATIENCE, "{} of {count} acknowledged", self.acknowledged());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} of {count} acknowledged",
+                self.acknowledged()
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -289,10 +331,15 @@ pub(crate) async fn publish_all(
                 let id = number.to_string();
                 let body = format!("{{\"number\":{number}}}");
                 let began = Instant::now();
-                while !try_publish(&mut client, address, &binary(&id, &source, &r#type), &body).await {
+                while !try_publish(&mut client, address, &binary(&id, &source, &r#type), &body)
+                    .await
+                {
                     failures += 1;
                     client = None;
-                    assert!(began.elapsed() < PATIENCE, "event {id} is never acknowledged");
+                    assert!(
+                        began.elapsed() < PATIENCE,
+                        "event {id} is never acknowledged"
+                    );
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 progress.0.fetch_add(1, Ordering::Relaxed);
@@ -315,8 +362,12 @@ async fn try_publish(
     if client.is_none() {
         *client = Client::connect(address).await.ok();
     }
-    let Some(connection) = client else { return false };
-    let answer = connection.send("POST", "/publish", headers, body.as_bytes()).await;
+    let Some(connection) = client else {
+        return false;
+    };
+    let answer = connection
+        .send("POST", "/publish", headers, body.as_bytes())
+        .await;
     answer.is_ok_and(|answer| (200..300).contains(&answer.status))
 }
 
@@ -348,7 +399,11 @@ impl ListenProcess {
             assert!(began.elapsed() < PATIENCE, "it does not listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Self { address, child, output }
+        Self {
+            address,
+            child,
+            output,
+        }
     }
 
     /// `kill -9`.
@@ -364,7 +419,12 @@ impl ListenProcess {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole
             .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect()
     }
 
@@ -382,7 +442,11 @@ impl ListenProcess {
             if seen.len() >= count {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "{} of {count} events", seen.len());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} of {count} events",
+                seen.len()
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

@@ -23,7 +23,14 @@ async fn nine_take(tenth: u16) -> Duration {
     }
     let tidegate = Tidegate::up(&documents, CONFIGURATION).await;
     let began = Instant::now();
-    publish_all(tidegate.receive, "/fan", "fan.v1", EVENTS, Progress::default()).await;
+    publish_all(
+        tidegate.receive,
+        "/fan",
+        "fan.v1",
+        EVENTS,
+        Progress::default(),
+    )
+    .await;
     for function in &functions[..9] {
         function.received(EVENTS).await;
     }

@@ -16,7 +16,6 @@ const DIFFERENCES: [(&str, u16); 4] = [
     ("readyz", 200),
 ];
 
-
 /// Publishers of a Kyma cluster get the answers that they know.
 #[tokio::test]
 async fn recorded_requests_get_the_recorded_answers() {
@@ -26,7 +25,11 @@ async fn recorded_requests_get_the_recorded_answers() {
     };
     let golden = fs::read(vectors.join("kyma-golden/http.json")).unwrap();
     let golden: Value = serde_json::from_slice(&golden).unwrap();
-    let tidegate = Tidegate::up(&subscriptions(&golden), "receive: { body_bytes_max: 64KiB }\n").await;
+    let tidegate = Tidegate::up(
+        &subscriptions(&golden),
+        "receive: { body_bytes_max: 64KiB }\n",
+    )
+    .await;
     let mut judged = 0;
     let mut wrong = Vec::new();
     for case in golden["cases"].as_array().unwrap() {
@@ -40,7 +43,12 @@ async fn recorded_requests_get_the_recorded_answers() {
         }
     }
     assert!(judged > 80, "only {judged} cases");
-    assert!(wrong.is_empty(), "{} of {judged}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {judged}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 async fn differs(tidegate: &Tidegate, case: &Value) -> Option<String> {
@@ -54,15 +62,31 @@ async fn differs(tidegate: &Tidegate, case: &Value) -> Option<String> {
         .collect();
     let method = case["method"].as_str().unwrap();
     let mut client = Client::connect(tidegate.receive).await.unwrap();
-    let answer = client.send(method, path, &headers, &body(&case["reqbody"])).await.unwrap();
+    let answer = client
+        .send(method, path, &headers, &body(&case["reqbody"]))
+        .await
+        .unwrap();
     let different = DIFFERENCES.iter().find(|(known, _)| *known == name);
-    let status = different.map_or(case["status"].as_u64(), |(_, status)| Some((*status).into()));
+    let status = different.map_or(case["status"].as_u64(), |(_, status)| {
+        Some((*status).into())
+    });
     if Some(u64::from(answer.status)) != status {
-        return Some(format!("{name}: {} {}, not {status:?}", answer.status, answer.text()));
+        return Some(format!(
+            "{name}: {} {}, not {status:?}",
+            answer.status,
+            answer.text()
+        ));
     }
     let legacy = path.contains("/v1/events");
-    if legacy && different.is_none() && !same_body(name, &answer.text(), case["body"].as_str().unwrap()) {
-        return Some(format!("{name}: {:?}, not {:?}", answer.text(), case["body"]));
+    if legacy
+        && different.is_none()
+        && !same_body(name, &answer.text(), case["body"].as_str().unwrap())
+    {
+        return Some(format!(
+            "{name}: {:?}, not {:?}",
+            answer.text(),
+            case["body"]
+        ));
     }
     None
 }
@@ -79,8 +103,12 @@ fn same_body(name: &str, ours: &str, recorded: &str) -> bool {
         "subscribed" => {
             let types = |text: &str| {
                 let value: Value = serde_json::from_str(text).unwrap();
-                let mut types: Vec<String> =
-                    value["eventsInfo"].as_array().unwrap().iter().map(Value::to_string).collect();
+                let mut types: Vec<String> = value["eventsInfo"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(Value::to_string)
+                    .collect();
                 types.sort();
                 types
             };
@@ -100,14 +128,21 @@ fn body(recorded: &Value) -> Vec<u8> {
         assert_eq!(text("base64"), "AAH/");
         return vec![0x00, 0x01, 0xff];
     }
-    let Some(count) = recorded["count"].as_u64() else { return Vec::new() };
+    let Some(count) = recorded["count"].as_u64() else {
+        return Vec::new();
+    };
     let fill = text("fill").repeat(usize::try_from(count).unwrap());
     format!("{}{fill}{}", text("prefix"), text("suffix")).into_bytes()
 }
 
 fn subscriptions(golden: &Value) -> String {
     let mut documents = String::new();
-    for (index, recorded) in golden["meta"]["subscriptions"].as_array().unwrap().iter().enumerate() {
+    for (index, recorded) in golden["meta"]["subscriptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+    {
         let types = recorded["types"].as_array().unwrap();
         // Kyma's validation refuses a repeated type, and one of a single segment; the recording
         // bypassed it.

@@ -1,8 +1,14 @@
 //! The whole path with the real binary: a tidegate process, its nats-server, sinks on loopback.
 
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod isolation;
+#[cfg(test)]
 mod kyma;
+#[cfg(test)]
 mod operation;
+#[cfg(test)]
 mod path;

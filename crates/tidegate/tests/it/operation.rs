@@ -16,11 +16,17 @@ async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
     let tidegate = Tidegate::up(&subscription("one", "/s", "a.v1", &first.url()), "").await;
     let folder = tidegate.subscriptions();
     fs::write(folder.join("bad.yaml"), "kind: Subscription\nspec: [\n").unwrap();
-    fs::write(folder.join("two.yaml"), subscription("two", "/s", "b.v1", &second.url())).unwrap();
+    fs::write(
+        folder.join("two.yaml"),
+        subscription("two", "/s", "b.v1", &second.url()),
+    )
+    .unwrap();
     tidegate.log_says("default/two").await;
     tidegate.log_says("bad.yaml").await;
     for (id, r#type) in [("1", "a.v1"), ("2", "b.v1")] {
-        let answer = tidegate.send("POST", "/events", &binary(id, "/s", r#type), b"{}").await;
+        let answer = tidegate
+            .send("POST", "/events", &binary(id, "/s", r#type), b"{}")
+            .await;
         assert_eq!(answer.status, 204);
     }
     assert_eq!(first.received(1).await[0].header("ce-id"), Some("1"));
@@ -32,16 +38,24 @@ async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
 async fn sigterm_finishes_attempts_under_way() {
     let function = Sink::slow(Duration::from_millis(700)).await;
     let mut tidegate = Tidegate::up(&subscription("slow", "/s", "t.v1", &function.url()), "").await;
-    tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    tidegate
+        .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
+        .await;
     function.received(1).await;
     let (code, took) = tidegate.terminate().await;
     assert_eq!(code, Some(0), "{}", tidegate.log());
     assert!(took < Duration::from_secs(20), "took {took:?}");
     assert_eq!(function.count(), 1);
     tidegate.start().await;
-    tidegate.send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}").await;
+    tidegate
+        .send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}")
+        .await;
     let received = function.received(2).await;
-    assert_eq!(received[1].header("ce-id"), Some("2"), "the first was delivered again");
+    assert_eq!(
+        received[1].header("ce-id"),
+        Some("2"),
+        "the first was delivered again"
+    );
 }
 
 /// A slow Function is not called twice: what is held is kept alive beyond the ack wait.
@@ -53,9 +67,13 @@ async fn a_slow_function_is_called_once() {
         "consume: { ack_wait: 1s }\n",
     )
     .await;
-    tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    tidegate
+        .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
+        .await;
     function.answered(1).await;
-    tidegate.send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}").await;
+    tidegate
+        .send("POST", "/events", &binary("2", "/s", "t.v1"), b"{}")
+        .await;
     function.answered(2).await;
     assert_eq!(function.count(), 2);
 }
@@ -95,7 +113,9 @@ async fn a_full_log_answers_507() {
 async fn an_unreachable_log_answers_503_with_retry_after() {
     let tidegate = Tidegate::up("", "publish: { deadline: 500ms }\n").await;
     signal(tidegate.nats_pid, "STOP");
-    let answer = tidegate.send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}").await;
+    let answer = tidegate
+        .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
+        .await;
     let ready = tidegate.send("GET", "/readyz", &[], b"").await;
     signal(tidegate.nats_pid, "CONT");
     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -107,14 +127,22 @@ async fn an_unreachable_log_answers_503_with_retry_after() {
 #[tokio::test]
 async fn what_cannot_be_delivered_becomes_a_dead_letter() {
     let function = Sink::start(|request| {
-        if request.header("ce-id") == Some("poison") { 400_u16 } else { 200 }
+        if request.header("ce-id") == Some("poison") {
+            400_u16
+        } else {
+            200
+        }
     })
     .await;
     let tidegate = Tidegate::up(&subscription("all", "/s", "t.v1", &function.url()), "").await;
     for id in ["poison", "2"] {
-        tidegate.send("POST", "/events", &binary(id, "/s", "t.v1"), b"{}").await;
+        tidegate
+            .send("POST", "/events", &binary(id, "/s", "t.v1"), b"{}")
+            .await;
     }
     function.received(2).await;
-    tidegate.metric_reaches("tidegate_consume_dead_letters_total", 1.0).await;
+    tidegate
+        .metric_reaches("tidegate_consume_dead_letters_total", 1.0)
+        .await;
     assert_eq!(function.count(), 2, "a final refusal was tried again");
 }

@@ -1,0 +1,50 @@
+//! Events per second and CPU per event through the real binary, by the load driver.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::Context;
+
+use crate::{
+    demo::gateway::Gateway,
+    nats,
+    process::{Run, address, cargo},
+    target,
+};
+
+pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    let nats_server = nats::ensure()?;
+    cargo("build")
+        .args([
+            "--release",
+            "--locked",
+            "--package",
+            "tidegate",
+            "--package",
+            "tidegate-loadtest",
+        ])
+        .run()?;
+    let release = target().canonicalize()?.join("release");
+    let folder = target().canonicalize()?.join("bench");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder)?;
+    let gateway = Gateway::start(
+        &release.join("tidegate"),
+        &nats_server,
+        &folder,
+        address(0)?,
+        true,
+    )?;
+    let nats =
+        fs::read_to_string(gateway.data().join("nats/url")).context("the nats-server's address")?;
+    let nats_pid = fs::read_to_string(gateway.data().join("nats/nats-server.pid"))?;
+    let driver: PathBuf = release.join("loadtest");
+    let result = Command::new(driver)
+        .args(["publish", "--url", &format!("{}/publish", gateway.url())])
+        .args(["--nats", nats.trim()])
+        .args(["--pid", &format!("tidegate={}", gateway.pid())])
+        .args(["--pid", &format!("nats-server={}", nats_pid.trim())])
+        .args(arguments)
+        .run();
+    gateway.terminate()?;
+    result
+}

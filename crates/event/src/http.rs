@@ -108,13 +108,13 @@ pub fn encode_binary(event: &Event, headers: &mut HeaderMap) {
         };
         headers.insert(name, value);
     });
-    if let Some(content_type) = &event.datacontenttype {
-        if let (Entry::Vacant(entry), Ok(value)) = (
+    if let Some(content_type) = &event.datacontenttype
+        && let (Entry::Vacant(entry), Ok(value)) = (
             headers.entry(CONTENT_TYPE),
             HeaderValue::from_str(content_type),
-        ) {
-            entry.insert(value);
-        }
+        )
+    {
+        entry.insert(value);
     }
 }
 

@@ -223,14 +223,14 @@ fn write_data(content_type: Option<&str>, data: &[u8], json: &mut Vec<u8>) {
     match content_type {
         // Only what the reader takes for exactly these bytes: raw JSON text has no white space
         // around it.
-        Some(content_type) if is_json(content_type) => {
-            if serde_json::from_slice::<&RawValue>(data)
-                .is_ok_and(|raw| raw.get().len() == data.len())
-            {
-                write_name("data", json);
-                json.extend_from_slice(data);
-                return;
-            }
+        Some(content_type)
+            if is_json(content_type)
+                && serde_json::from_slice::<&RawValue>(data)
+                    .is_ok_and(|raw| raw.get().len() == data.len()) =>
+        {
+            write_name("data", json);
+            json.extend_from_slice(data);
+            return;
         }
         Some(_) => {
             if let Ok(text) = std::str::from_utf8(data) {

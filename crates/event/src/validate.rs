@@ -40,14 +40,14 @@ pub fn validate(event: &Event) -> Result<(), Error> {
     if let Some(value) = &event.subject {
         required("subject", value)?;
     }
-    if let Some(value) = &event.time {
-        if !is_timestamp(value) {
-            return Err(Error::invalid(
-                "time",
-                "must be an RFC 3339 timestamp",
-                &**value,
-            ));
-        }
+    if let Some(value) = &event.time
+        && !is_timestamp(value)
+    {
+        return Err(Error::invalid(
+            "time",
+            "must be an RFC 3339 timestamp",
+            &**value,
+        ));
     }
     for (name, value) in event.extensions.iter() {
         if let Value::String(text) = value {
@@ -207,7 +207,9 @@ pub fn is_timestamp(text: &str) -> bool {
 
 fn days_of(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,

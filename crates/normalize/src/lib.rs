@@ -44,6 +44,10 @@ pub struct Input<'a> {
 }
 
 /// The events of a request, in order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one event is the rule, and a box would cost it"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Normalized {
     /// One event.

@@ -1,5 +1,7 @@
 //! The codec against the public conformance cases, its own properties, and an independent peer.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 #[cfg(test)]
 mod format_cases;
 #[cfg(test)]

@@ -1,9 +1,5 @@
 //! `tidegate listen`: a stand-in for a Function that prints each event and answers it.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it prints what it receives"
-)]
+#![expect(clippy::print_stderr, reason = "it prints what it receives")]
 
 use std::{
     io::{self, Write},

@@ -58,7 +58,12 @@ impl Layers {
                     path.pop();
                 }
             }
-            value => {
+            value @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => {
                 let origin = origin.to_owned();
                 self.values.push(Given {
                     path: path.clone(),

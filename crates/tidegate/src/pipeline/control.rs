@@ -140,10 +140,10 @@ impl State {
     }
 
     async fn tell(&self, worker: usize, command: Command) {
-        if let Some(worker) = self.workers.get(worker) {
-            if worker.send(command).await.is_err() {
-                tracing::error!("a worker has ended");
-            }
+        if let Some(worker) = self.workers.get(worker)
+            && worker.send(command).await.is_err()
+        {
+            tracing::error!("a worker has ended");
         }
     }
 

@@ -71,7 +71,7 @@ impl Tidegate {
     pub(crate) async fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let ready = self.dir.path().join("ready.json");
-        let _ = fs::remove_file(&ready);
+        drop(fs::remove_file(&ready));
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -228,8 +228,8 @@ impl Drop for Tidegate {
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            let _ = child.kill();
-            let _ = child.wait();
+            drop(child.kill());
+            drop(child.wait());
         }
         if self.nats_pid != 0 && is_nats_server_below(self.nats_pid, self.dir.path()) {
             signal(self.nats_pid, "KILL");
@@ -240,7 +240,7 @@ impl Drop for Tidegate {
 /// Sends a signal to a process that this test started.
 pub(crate) fn signal(pid: u32, name: &str) {
     // One that has ended by itself needs no signal; what a test waits for shows the difference.
-    let _ = Command::new("kill")
+    Command::new("kill")
         .arg(format!("-{name}"))
         .arg(pid.to_string())
         .stderr(Stdio::null())
@@ -455,7 +455,7 @@ impl ListenProcess {
 impl Drop for ListenProcess {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

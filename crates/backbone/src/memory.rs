@@ -72,6 +72,7 @@ struct Shared {
     state: Mutex<State>,
     /// Told whenever a waiting source may have something to get.
     changed: Notify,
+    refusing: Mutex<Option<AppendError>>,
 }
 
 impl Shared {
@@ -95,6 +96,7 @@ impl Memory {
             shared: Arc::new(Shared {
                 state,
                 changed: Notify::new(),
+                refusing: Mutex::new(None),
             }),
         }
     }
@@ -107,6 +109,12 @@ impl Memory {
     /// All dead letters, oldest first.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.shared.lock().dead_letters()
+    }
+
+    /// Burials fail so from now on; `None` lets them succeed again.
+    pub fn refuse_letters(&self, error: Option<AppendError>) {
+        let refusing = self.shared.refusing.lock();
+        *refusing.unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     /// Stores what is no CloudEvent, as somebody might who writes to the stream directly.
@@ -137,6 +145,10 @@ impl Log for Memory {
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {
+        let refusing = self.shared.refusing.lock();
+        if let Some(error) = &*refusing.unwrap_or_else(PoisonError::into_inner) {
+            return Err(error.clone());
+        }
         self.shared.lock().bury(letter)
     }
 

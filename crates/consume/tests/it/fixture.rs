@@ -1,0 +1,190 @@
+//! A Subscription on a log in memory, and attempts by script.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+use tidegate_backbone::{Append, Log, memory::Memory, subject};
+use tidegate_consume::{Attempt, Config, Metrics, Retry, Service, Verdict};
+use tidegate_event::Event;
+use tidegate_subscription::{Matched, Matching, Subscription};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
+pub(crate) const ROOT: &str = "tidegate.events";
+
+pub(crate) type Script = dyn Fn(&Event, usize) -> (Duration, Verdict) + Send + Sync;
+
+/// Attempts by script: given the event and how often it was tried, how long, and what then.
+#[derive(Clone)]
+pub(crate) struct Scripted {
+    script: Arc<Script>,
+    pub(crate) made: Arc<Mutex<Vec<(String, Instant)>>>,
+    under_way: Arc<AtomicUsize>,
+    pub(crate) most_under_way: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    pub(crate) fn new(
+        script: impl Fn(&Event, usize) -> (Duration, Verdict) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            script: Arc::new(script),
+            made: Arc::default(),
+            under_way: Arc::default(),
+            most_under_way: Arc::default(),
+        }
+    }
+
+    /// How often an event was tried.
+    pub(crate) fn times(&self, id: &str) -> usize {
+        self.made
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(made, _)| made == id)
+            .count()
+    }
+
+    /// When an event was tried.
+    pub(crate) fn when(&self, id: &str) -> Vec<Instant> {
+        let made = self.made.lock().unwrap();
+        made.iter()
+            .filter(|(made, _)| made == id)
+            .map(|(_, when)| *when)
+            .collect()
+    }
+}
+
+impl Attempt for Scripted {
+    async fn attempt(&self, event: &Event, _: &Matched) -> Verdict {
+        let times = self.times(&event.id);
+        self.made
+            .lock()
+            .unwrap()
+            .push((event.id.to_string(), Instant::now()));
+        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_under_way.fetch_max(now, Ordering::Relaxed);
+        let (takes, verdict) = (self.script)(event, times);
+        tokio::time::sleep(takes).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        verdict
+    }
+}
+
+pub(crate) fn retry() -> Verdict {
+    Verdict::Retry {
+        code: "test/retry",
+        detail: "later".to_owned(),
+        after: None,
+    }
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        ack_wait: Duration::from_secs(30),
+        retry: Retry {
+            attempts_max: 4,
+            backoff_delay: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+        },
+        ..Config::default()
+    }
+}
+
+pub(crate) fn subscription(window: u32) -> Arc<Subscription> {
+    Arc::new(Subscription {
+        namespace: "default".to_owned(),
+        name: "all".to_owned(),
+        sink: "http://sink/".parse().unwrap(),
+        matching: Matching::Standard {
+            source: "/s".to_owned(),
+            types: vec!["t.v1".to_owned()],
+        },
+        max_in_flight: NonZeroU32::new(window).unwrap(),
+    })
+}
+
+/// A running loop.
+pub(crate) struct Loop {
+    pub(crate) log: Memory,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Loop {
+    pub(crate) async fn start(
+        log: &Memory,
+        attempt: &Scripted,
+        config: Config,
+        window: u32,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let metrics = Metrics::register(&mut Registry::default());
+        let service = Service::new(
+            config,
+            ROOT,
+            subscription(window),
+            log.clone(),
+            attempt.clone(),
+            &metrics,
+            7,
+        );
+        let until = async move { drop(stopped.await) };
+        let task = tokio::spawn(service.run(until, Duration::from_secs(20)));
+        let running = Self {
+            log: log.clone(),
+            stop,
+            task,
+        };
+        // The consumer begins with what is stored from its making on.
+        until_true(|| async { !log.consumers().await.unwrap().is_empty() }).await;
+        running
+    }
+
+    pub(crate) async fn publish(&self, id: &str) {
+        publish(&self.log, id, "t.v1").await;
+    }
+
+    /// Nothing is left to deliver or to settle.
+    pub(crate) async fn settled(&self) {
+        until_true(|| async {
+            let consumers = self.log.consumers().await.unwrap();
+            consumers
+                .iter()
+                .all(|one| one.undelivered == 0 && one.unsettled == 0)
+        })
+        .await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+pub(crate) async fn publish(log: &Memory, id: &str, r#type: &str) {
+    let event = Event::new(id.to_owned(), "/s", r#type.to_owned());
+    let subject = subject::of(ROOT, &event.source, &event.r#type).unwrap();
+    log.append(&Append {
+        subject,
+        message_id: None,
+        event,
+    })
+    .await
+    .unwrap();
+}
+
+/// Waits in paused time, so that no real time passes.
+pub(crate) async fn until_true<F: Future<Output = bool>>(mut fine: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(24 * 3_600);
+    while !fine().await {
+        assert!(Instant::now() < deadline, "it never comes true");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,8 @@
+//! The loop on the log in memory, with paused time.
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod room;

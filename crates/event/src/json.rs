@@ -220,29 +220,31 @@ fn write(event: &Event, json: &mut Vec<u8>) {
 }
 
 fn write_data(content_type: Option<&str>, data: &[u8], json: &mut Vec<u8>) {
-    match content_type {
-        // Only what the reader takes for exactly these bytes: raw JSON text has no white space
-        // around it.
-        Some(content_type)
-            if is_json(content_type)
-                && serde_json::from_slice::<&RawValue>(data)
-                    .is_ok_and(|raw| raw.get().len() == data.len()) =>
-        {
-            write_name("data", json);
-            json.extend_from_slice(data);
-            return;
-        }
-        Some(_) => {
-            if let Ok(text) = std::str::from_utf8(data) {
-                write_name("data", json);
-                write_string(text, json);
-                return;
-            }
-        }
-        None => {}
+    // Only in a form that the reader takes for exactly these bytes.
+    let json_text = content_type.is_some_and(is_json);
+    if json_text && is_bare_json(data) {
+        write_name("data", json);
+        json.extend_from_slice(data);
+        return;
     }
-    write_name("data_base64", json);
-    write_string(&STANDARD.encode(data), json);
+    let text = std::str::from_utf8(data)
+        .ok()
+        .filter(|_| content_type.is_some() && !json_text);
+    match text {
+        Some(text) => {
+            write_name("data", json);
+            write_string(text, json);
+        }
+        None => {
+            write_name("data_base64", json);
+            write_string(&STANDARD.encode(data), json);
+        }
+    }
+}
+
+/// Whether this is a JSON value without white space around it, which a reader would not keep.
+fn is_bare_json(data: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(data).is_ok_and(|raw| raw.get().len() == data.len())
 }
 
 fn write_name(name: &str, json: &mut Vec<u8>) {

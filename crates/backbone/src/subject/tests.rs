@@ -1,3 +1,5 @@
+//! What `subject` promises.
+
 use proptest::{prelude::*, string::string_regex};
 
 use super::*;

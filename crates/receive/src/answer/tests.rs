@@ -1,3 +1,5 @@
+//! What `answer` promises.
+
 use super::*;
 
 /// A sender that obeys must not come back too early, nor at once.

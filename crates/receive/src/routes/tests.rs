@@ -1,3 +1,5 @@
+//! What `routes` promises.
+
 use std::future::pending;
 
 use axum::body::{Body, to_bytes};

@@ -1,3 +1,5 @@
+//! What `message` promises.
+
 use std::time::{Duration, SystemTime};
 
 use super::*;

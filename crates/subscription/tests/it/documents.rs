@@ -24,85 +24,90 @@ fn one(lines: &[&str]) -> (usize, String, String) {
     found.into_iter().next().unwrap()
 }
 
+const SINK: &str = "sink: http://h/";
+const SOURCE: &str = "source: s";
+const TYPES: &str = "types: [a.b]";
+
+/// The lines of a spec, and the line, field and message of its mistake.
+const CASES: [(&[&str], usize, &str, &str); 12] = [
+    (
+        &[SINK, "source: \"\"", TYPES],
+        7,
+        "spec.source",
+        "must not be empty",
+    ),
+    (
+        &[SINK, "source: s%ourc%e", TYPES],
+        7,
+        "spec.source",
+        "must be valid as per RFC 3986",
+    ),
+    (
+        &[SINK, SOURCE, "types: []"],
+        8,
+        "spec.types",
+        "must not be empty",
+    ),
+    (
+        &[SINK, SOURCE, "types: [a.b, a.b]"],
+        8,
+        "spec.types[1]",
+        "must not have duplicate types",
+    ),
+    (
+        &[SINK, SOURCE, "types: [\"\"]"],
+        8,
+        "spec.types[0]",
+        "must not be of length zero",
+    ),
+    (
+        &[SINK, SOURCE, "types: [ab]"],
+        8,
+        "spec.types[0]",
+        "must have minimum 2 segments",
+    ),
+    (
+        &[SINK, SOURCE, "types: [sap.kyma.custom.a.b.c.v1]"],
+        8,
+        "spec.types[0]",
+        "must not have sap.kyma.custom as type prefix",
+    ),
+    (
+        &[SINK, SOURCE, TYPES, "config: {maxInFlightMessages: \"x\"}"],
+        9,
+        "spec.config.maxInFlightMessages",
+        "maxInFlightMessages must be a stringified int value",
+    ),
+    (
+        &[SINK, SOURCE, TYPES, "typeMatching: prefix"],
+        9,
+        "spec.typeMatching",
+        "must be a valid TypeMatching value exact or standard",
+    ),
+    (
+        &["sink: \"\"", SOURCE, TYPES],
+        6,
+        "spec.sink",
+        "must not be empty",
+    ),
+    (
+        &["sink: ftp://h/", SOURCE, TYPES],
+        6,
+        "spec.sink",
+        "must have URL scheme 'http' or 'https'",
+    ),
+    (
+        &["sink: http://u:p@h/", SOURCE, TYPES],
+        6,
+        "spec.sink",
+        "must not hold a user name or a password",
+    ),
+];
+
 /// The messages of Kyma's validation, where a reader finds them.
 #[test]
 fn mistakes_have_kymas_words_and_their_place() {
-    let (sink, source, types) = ("sink: http://h/", "source: s", "types: [a.b]");
-    let cases: [(&[&str], usize, &str, &str); 12] = [
-        (
-            &[sink, "source: \"\"", types],
-            7,
-            "spec.source",
-            "must not be empty",
-        ),
-        (
-            &[sink, "source: s%ourc%e", types],
-            7,
-            "spec.source",
-            "must be valid as per RFC 3986",
-        ),
-        (
-            &[sink, source, "types: []"],
-            8,
-            "spec.types",
-            "must not be empty",
-        ),
-        (
-            &[sink, source, "types: [a.b, a.b]"],
-            8,
-            "spec.types[1]",
-            "must not have duplicate types",
-        ),
-        (
-            &[sink, source, "types: [\"\"]"],
-            8,
-            "spec.types[0]",
-            "must not be of length zero",
-        ),
-        (
-            &[sink, source, "types: [ab]"],
-            8,
-            "spec.types[0]",
-            "must have minimum 2 segments",
-        ),
-        (
-            &[sink, source, "types: [sap.kyma.custom.a.b.c.v1]"],
-            8,
-            "spec.types[0]",
-            "must not have sap.kyma.custom as type prefix",
-        ),
-        (
-            &[sink, source, types, "config: {maxInFlightMessages: \"x\"}"],
-            9,
-            "spec.config.maxInFlightMessages",
-            "maxInFlightMessages must be a stringified int value",
-        ),
-        (
-            &[sink, source, types, "typeMatching: prefix"],
-            9,
-            "spec.typeMatching",
-            "must be a valid TypeMatching value exact or standard",
-        ),
-        (
-            &["sink: \"\"", source, types],
-            6,
-            "spec.sink",
-            "must not be empty",
-        ),
-        (
-            &["sink: ftp://h/", source, types],
-            6,
-            "spec.sink",
-            "must have URL scheme 'http' or 'https'",
-        ),
-        (
-            &["sink: http://u:p@h/", source, types],
-            6,
-            "spec.sink",
-            "must not hold a user name or a password",
-        ),
-    ];
-    for (lines, line, field, message) in cases {
+    for (lines, line, field, message) in CASES {
         assert_eq!(
             one(lines),
             (line, field.to_owned(), message.to_owned()),

@@ -3,6 +3,7 @@
 //! What is wrong is said here; which HTTP answer that becomes is not.
 
 mod cloudevent;
+mod config;
 mod error;
 mod identity;
 mod kyma;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tidegate_event::{Event, Leniency};
 
+pub use config::Config;
 pub use error::Error;
 
 /// How to read what came in.

@@ -19,6 +19,7 @@ use self::layers::Layers;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Config {
     pub(crate) receive: tidegate_receive::Config,
+    pub(crate) normalize: tidegate_normalize::Config,
     pub(crate) publish: tidegate_publish::Config,
     pub(crate) backbone: tidegate_backbone::Config,
     pub(crate) consume: tidegate_consume::Config,
@@ -160,6 +161,11 @@ impl Config {
         layers.add_variables(variables);
         let config = Self {
             receive: section(&mut layers, "receive", tidegate_receive::Config::validate),
+            normalize: section(
+                &mut layers,
+                "normalize",
+                tidegate_normalize::Config::validate,
+            ),
             publish: section(&mut layers, "publish", tidegate_publish::Config::validate),
             backbone: section(&mut layers, "backbone", tidegate_backbone::Config::validate),
             consume: section(&mut layers, "consume", tidegate_consume::Config::validate),

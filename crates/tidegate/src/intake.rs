@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use tidegate_backbone::Log;
-use tidegate_event::{Event, Leniency};
+use tidegate_event::Event;
 use tidegate_normalize::{Format, Input, Normalized, normalize};
 use tidegate_publish::Publisher;
 use tidegate_receive::{Accepted, Arrival, Door, Refusal, SubscribedType};
@@ -19,6 +19,7 @@ pub(crate) struct Intake<L> {
     publisher: Publisher<L>,
     log: L,
     subscriptions: watch::Receiver<Arc<Vec<Arc<Subscription>>>>,
+    normalize: Arc<tidegate_normalize::Config>,
     batch_events_max: usize,
 }
 
@@ -27,12 +28,14 @@ impl<L: Log> Intake<L> {
         publisher: Publisher<L>,
         log: L,
         subscriptions: watch::Receiver<Arc<Vec<Arc<Subscription>>>>,
+        normalize: tidegate_normalize::Config,
         batch_events_max: usize,
     ) -> Self {
         Self {
             publisher,
             log,
             subscriptions,
+            normalize: Arc::new(normalize),
             batch_events_max,
         }
     }
@@ -63,7 +66,7 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
             application,
             headers: &arrival.headers,
             body: arrival.body,
-            leniency: Leniency::Strict,
+            leniency: self.normalize.leniency(application),
             batch_events_max: self.batch_events_max,
         })
         .map_err(|error| refusal::of_input(door, &error))?;

@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use self::{control::Control, worker::Worker};
 use crate::{config::Config, subscriptions::Folder};
@@ -34,6 +34,7 @@ pub(crate) struct Pipeline {
     control: Control,
     workers: Vec<Worker>,
     draining: watch::Sender<bool>,
+    failures: mpsc::Receiver<()>,
 }
 
 impl Pipeline {
@@ -56,6 +57,7 @@ impl Pipeline {
         })?;
         let receive_addr = server.local_addr();
         let (draining, drained) = watch::channel(false);
+        let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
@@ -65,6 +67,7 @@ impl Pipeline {
             subscriptions: subscribed,
             draining: drained,
             metrics: worker::Metrics::register(registry),
+            ended,
         };
         let mut workers = Vec::new();
         for (index, listener) in server.into_listeners().into_iter().enumerate() {
@@ -79,6 +82,7 @@ impl Pipeline {
             control,
             workers,
             draining,
+            failures,
         })
     }
 
@@ -100,6 +104,12 @@ impl Pipeline {
     /// `Ok` when an event would be stored now; otherwise why not.
     pub(crate) async fn ready(&self) -> Result<(), String> {
         self.log.ready().await.map_err(|error| error.to_string())
+    }
+
+    /// Returns when a worker has ended by itself: part of the doors and of the Subscriptions are
+    /// then served by nobody, and only a restart of the process mends that.
+    pub(crate) async fn failed(&mut self) {
+        self.failures.recv().await;
     }
 
     /// Closes the doors, stops pulling, and waits up to `grace` for what is under way.

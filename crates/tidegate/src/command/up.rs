@@ -85,14 +85,21 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
         () = signals.first() => Err(anyhow::anyhow!("stopped before it was ready")),
     };
     let result = match started {
-        Ok(pipeline) => {
-            signals.first().await;
+        Ok(mut pipeline) => {
+            let failed = tokio::select! {
+                () = signals.first() => false,
+                () = pipeline.failed() => true,
+            };
             tracing::info!("shutting down");
             tokio::select! {
                 () = pipeline.shutdown(config.shutdown.grace) => {}
                 () = signals.first() => tracing::warn!("ended at once by a second signal"),
             }
-            Ok(())
+            if failed {
+                Err(anyhow::anyhow!("a worker ended by itself; see the log"))
+            } else {
+                Ok(())
+            }
         }
         Err(error) => Err(error),
     };

@@ -20,6 +20,9 @@ use crate::{
 /// 4 GiB gets 2 % fuller meanwhile; the mark for reclaiming is 80 %.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a lasting trouble is said.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long a consumer outlives its Subscription, so that a file which is being replaced, or was
 /// deleted by mistake, loses nothing.
 const REMOVE_AFTER: Duration = Duration::from_secs(60);
@@ -44,6 +47,7 @@ impl Control {
             running: HashMap::new(),
             removed: HashMap::new(),
             next: 0,
+            held_up_said: None,
         };
         let mut folder = folder;
         state.apply(folder.load()).await;
@@ -70,6 +74,8 @@ struct State {
     /// By consumer: when its Subscription went.
     removed: HashMap<String, Instant>,
     next: usize,
+    /// When it was last said that the room cannot be made.
+    held_up_said: Option<Instant>,
 }
 
 impl State {
@@ -87,12 +93,31 @@ impl State {
                     }
                     self.remove_old().await;
                 }
-                _ = reclaim.tick() => match self.log.reclaim().await {
-                    Ok(reclaimed) if reclaimed.events == 0 => {}
-                    Ok(reclaimed) => tracing::info!(?reclaimed, "settled events purged for room"),
-                    Err(error) => tracing::debug!(%error, "the room in the log is not known"),
-                },
+                _ = reclaim.tick() => self.reclaim().await,
             }
+        }
+    }
+
+    async fn reclaim(&mut self) {
+        let reclaimed = match self.log.reclaim().await {
+            Ok(reclaimed) => reclaimed,
+            Err(error) => {
+                tracing::debug!(%error, "the room in the log is not known");
+                return;
+            }
+        };
+        if reclaimed.events > 0 {
+            tracing::info!(events = reclaimed.events, "settled events purged for room");
+        }
+        let due = self
+            .held_up_said
+            .is_none_or(|said| said.elapsed() >= SAY_AGAIN);
+        if let (Some(consumer), true) = (reclaimed.held_by, due) {
+            self.held_up_said = Some(Instant::now());
+            tracing::warn!(
+                consumer,
+                "the log fills up: this consumer is furthest behind"
+            );
         }
     }
 

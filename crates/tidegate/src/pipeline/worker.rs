@@ -44,6 +44,17 @@ pub(super) struct Shared {
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
+    pub(super) ended: mpsc::Sender<()>,
+}
+
+/// Tells that a worker has ended, be it by a panic.
+pub(super) struct Ended(pub(super) mpsc::Sender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Full means that it is told already.
+        self.0.try_send(()).ok();
+    }
 }
 
 /// The metrics of every stage.
@@ -85,6 +96,7 @@ impl Worker {
         thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
+                let _told = Ended(shared.ended.clone());
                 let runtime = runtime::Builder::new_current_thread().enable_all().build();
                 match runtime {
                     Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
@@ -132,6 +144,8 @@ async fn work(
                 None => break,
             },
             _ = draining.wait_for(|draining| *draining) => break,
+            // The doors of this worker are closed, though nobody asked for it.
+            _ = tasks.join_next() => break,
         }
     }
     deliveries.stop_all().await;
@@ -167,6 +181,7 @@ async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
         publisher,
         log,
         shared.subscriptions.clone(),
+        config.normalize.clone(),
         config.receive.batch_events_max,
     );
     let mut draining = shared.draining.clone();

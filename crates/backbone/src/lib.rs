@@ -4,8 +4,13 @@
 //! every running system, [`memory`] for tests and simulation only. What the events mean, and who
 //! wants them, is not known here.
 
+pub mod memory;
+pub mod subject;
+
+mod config;
 mod port;
 
+pub use config::{Config, DeadLetters, Events, Storage};
 pub use port::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Log, MessageId, Pending,
     Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,

@@ -21,10 +21,8 @@ pub trait Log: Clone + Send + Sync + 'static {
     fn append(&self, append: &Append) -> impl Future<Output = Result<Stored, AppendError>> + Send;
 
     /// Stores one dead letter. `Ok` means that it is durable.
-    fn bury(
-        &self,
-        letter: &DeadLetter,
-    ) -> impl Future<Output = Result<Stored, AppendError>> + Send;
+    fn bury(&self, letter: &DeadLetter)
+    -> impl Future<Output = Result<Stored, AppendError>> + Send;
 
     /// Creates the durable consumer, or brings it to `spec` without moving its position, and
     /// opens it.
@@ -251,9 +249,10 @@ impl AppendError {
     pub fn transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
-            Self::Full { .. } | Self::TooLarge { .. } | Self::Busy { .. } | Self::Refused { .. } => {
-                false
-            }
+            Self::Full { .. }
+            | Self::TooLarge { .. }
+            | Self::Busy { .. }
+            | Self::Refused { .. } => false,
         }
     }
 }

@@ -1,0 +1,168 @@
+//! The log in memory, for tests and simulation: the same promises without a server.
+//!
+//! Time is tokio's, so that paused time drives it. Nothing survives the process; there are no
+//! faults of its own.
+
+mod consumer;
+mod source;
+mod state;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tidegate_event::Event;
+use tokio::sync::Notify;
+
+pub use self::source::{MemoryReceipt, MemorySource};
+use self::state::State;
+use crate::{
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Log, Pending, Stored, Unreadable,
+};
+
+/// What a log in memory takes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most events.
+    pub events_max: usize,
+    /// Most dead letters.
+    pub dead_letters_max: usize,
+    /// Largest event, with its attributes.
+    pub event_bytes_max: usize,
+    /// How long a message id is remembered.
+    pub duplicate_window: Duration,
+    /// What the wall clock says at the beginning. Fixed, so that a run can be repeated.
+    pub started_at: SystemTime,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            events_max: 1_000_000,
+            dead_letters_max: 100_000,
+            event_bytes_max: 8 << 20,
+            duplicate_window: Duration::from_mins(2),
+            started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        }
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its place.
+    pub sequence: u64,
+    /// Where it was appended.
+    pub subject: String,
+    /// The event, or what was put in its place.
+    pub event: Result<Event, Unreadable>,
+    /// When it was stored.
+    pub stored_at: SystemTime,
+}
+
+/// A log in memory; clones are the same log.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told whenever a waiting source may have something to get.
+    changed: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Memory {
+    /// An empty log.
+    pub fn new(limits: Limits) -> Self {
+        let state = Mutex::new(State::new(limits));
+        Self {
+            shared: Arc::new(Shared {
+                state,
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// All that is stored, oldest first.
+    pub fn events(&self) -> Vec<Kept> {
+        self.shared.lock().events()
+    }
+
+    /// All dead letters, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.shared.lock().dead_letters()
+    }
+
+    /// Stores what is no CloudEvent, as somebody might who writes to the stream directly.
+    pub fn append_unreadable(
+        &self,
+        subject: &str,
+        unreadable: Unreadable,
+    ) -> Result<Stored, AppendError> {
+        let stored = self.shared.lock().append(subject, None, Err(unreadable));
+        self.shared.changed.notify_waiters();
+        stored
+    }
+}
+
+// === impl Log ===
+
+impl Log for Memory {
+    type Source = MemorySource;
+
+    async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
+        let id = append.message_id.clone();
+        let stored = self
+            .shared
+            .lock()
+            .append(&append.subject, id, Ok(append.event.clone()));
+        self.shared.changed.notify_waiters();
+        stored
+    }
+
+    async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {
+        self.shared.lock().bury(letter)
+    }
+
+    async fn open(&self, spec: ConsumerSpec) -> Result<MemorySource, ControlError> {
+        let name = spec.name.clone();
+        let incarnation = self.shared.lock().open(spec);
+        // New filters may match what waits already.
+        self.shared.changed.notify_waiters();
+        Ok(MemorySource::new(
+            Arc::clone(&self.shared),
+            name,
+            incarnation,
+        ))
+    }
+
+    async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
+        self.shared.lock().remove(consumer);
+        self.shared.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn consumers(&self) -> Result<Vec<Pending>, ControlError> {
+        Ok(self.shared.lock().pending())
+    }
+
+    async fn ready(&self) -> Result<(), ControlError> {
+        self.shared.lock().ready()
+    }
+}

@@ -1,0 +1,172 @@
+//! One durable consumer of the log in memory: its position, and what is unsettled.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::Kept;
+use crate::{ConsumerSpec, Pending, Settle};
+
+#[derive(Debug)]
+pub(super) struct Consumer {
+    spec: ConsumerSpec,
+    incarnation: u64,
+    /// The sequence from which on nothing was looked at.
+    next: u64,
+    unsettled: BTreeMap<u64, Unsettled>,
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    attempt: u32,
+    /// When it is delivered again.
+    due: Instant,
+}
+
+/// What is delivered: the index among the events, and which attempt it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) index: usize,
+    pub(super) attempt: u32,
+}
+
+impl Consumer {
+    pub(super) fn new(spec: ConsumerSpec, next: u64, incarnation: u64) -> Self {
+        Self {
+            spec,
+            incarnation,
+            next,
+            unsettled: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Takes a new form; the position stays.
+    pub(super) fn update(&mut self, spec: ConsumerSpec) {
+        self.spec = spec;
+    }
+
+    /// Takes up to `max` events: what is due again first, then new ones.
+    pub(super) fn take(&mut self, events: &[Kept], max: usize) -> Vec<Due> {
+        let now = Instant::now();
+        let due = now + self.spec.ack_wait;
+        let mut taken = Vec::new();
+        for (&sequence, unsettled) in &mut self.unsettled {
+            if taken.len() == max {
+                return taken;
+            }
+            if unsettled.due <= now {
+                unsettled.attempt = unsettled.attempt.saturating_add(1);
+                unsettled.due = due;
+                taken.push(Due {
+                    index: index(sequence),
+                    attempt: unsettled.attempt,
+                });
+            }
+        }
+        let unsettled_max = usize::try_from(self.spec.unsettled_max).unwrap_or(usize::MAX);
+        for event in events.iter().skip(index(self.next)) {
+            if taken.len() == max || self.unsettled.len() >= unsettled_max {
+                break;
+            }
+            self.next = event.sequence + 1;
+            if self.wants(event) {
+                self.unsettled
+                    .insert(event.sequence, Unsettled { attempt: 1, due });
+                taken.push(Due {
+                    index: index(event.sequence),
+                    attempt: 1,
+                });
+            }
+        }
+        taken
+    }
+
+    /// When the next unsettled event is due again.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.unsettled.values().map(|unsettled| unsettled.due).min()
+    }
+
+    /// Settles an event; one that is settled already stays so.
+    pub(super) fn settle(&mut self, sequence: u64, settle: Settle) {
+        let ack_wait = self.spec.ack_wait;
+        let Some(unsettled) = self.unsettled.get_mut(&sequence) else {
+            return;
+        };
+        match settle {
+            Settle::Ack | Settle::Terminate => {
+                self.unsettled.remove(&sequence);
+            }
+            Settle::Retry { delay } => unsettled.due = Instant::now() + delay,
+            Settle::Progress => unsettled.due = Instant::now() + ack_wait,
+        }
+    }
+
+    pub(super) fn pending(&self, events: &[Kept]) -> Pending {
+        let undelivered = events
+            .iter()
+            .skip(index(self.next))
+            .filter(|event| self.wants(event))
+            .count();
+        Pending {
+            name: self.spec.name.clone(),
+            description: self.spec.description.clone(),
+            undelivered: undelivered.try_into().unwrap_or(u64::MAX),
+            unsettled: self.unsettled.len().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    fn wants(&self, event: &Kept) -> bool {
+        self.spec.filters.is_empty()
+            || self
+                .spec
+                .filters
+                .iter()
+                .any(|filter| matches(filter, &event.subject))
+    }
+}
+
+fn index(sequence: u64) -> usize {
+    usize::try_from(sequence.saturating_sub(1)).unwrap_or(usize::MAX)
+}
+
+/// Whether a subject matches a NATS filter: `*` is one token, `>` at the end one or more.
+fn matches(filter: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in filter.split('.') {
+        match (wanted, tokens.next()) {
+            (">", token) => return token.is_some(),
+            (_, None) => return false,
+            (wanted, Some(token)) if wanted != "*" && wanted != token => return false,
+            (_, Some(_)) => {}
+        }
+    }
+    tokens.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wildcards mean what they mean to NATS.
+    #[test]
+    fn filters_match_like_nats() {
+        for (filter, subject, expected) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.b.c", false),
+            ("a.b.c", "a.b", false),
+            ("a.*", "a.b", true),
+            ("a.*", "a", false),
+            ("a.*", "a.b.c", false),
+            ("a.*.c", "a.b.c", true),
+            ("a.>", "a.b.c", true),
+            ("a.>", "a", false),
+            (">", "a", true),
+        ] {
+            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Routes: which path is which door, and a request's way through it.
+//!
+//! The hot routes carry no layers; what they need is in [`through`].
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::HttpBody as _,
+    extract::{Request, State},
+    response::Response,
+    routing::{MethodRouter, get, post},
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode, Version,
+    header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, LOCATION},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    Accepted, Arrival, Config, Door, Intake, Metrics, Refusal, SharedLimits, answer, body,
+    error::Error, metrics::Endpoint, path,
+};
+
+/// How long the one behind the seam may take to say whether it is ready. A probe gives up after
+/// one second unless told otherwise; a second more, for those that are told.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a field of a header takes beside its name and value: a colon, a space and the line's end.
+const FIELD_BYTES: usize = 4;
+
+/// What the routes of one thread stand on.
+pub(crate) struct Shared<I> {
+    pub(crate) intake: I,
+    pub(crate) config: Config,
+    pub(crate) limits: SharedLimits,
+    pub(crate) metrics: Metrics,
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+/// Why nothing was stored, or not everything.
+enum Refused {
+    Here(Error),
+    Behind(Refusal),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Here(error)
+    }
+}
+
+/// All paths.
+pub(crate) fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
+    let legacy = door(Door::Legacy).fallback(legacy_method_not_allowed::<I>);
+    let subscribed = get(subscribed::<I>).fallback(legacy_method_not_allowed::<I>);
+    Router::new()
+        .route("/publish", door(Door::Publish))
+        .route("/events", door(Door::Events))
+        .route("/{application}/events", door(Door::ApplicationEvents))
+        .route("/{application}/v2/events", door(Door::ApplicationEventsV2))
+        .route("/{application}/v1/events", legacy)
+        .route("/{application}/v1/events/subscribed", subscribed)
+        .route("/healthz", get(healthz::<I>))
+        .route("/readyz", get(readyz::<I>))
+        .fallback(unknown_path::<I>)
+        .method_not_allowed_fallback(method_not_allowed::<I>)
+        .with_state(shared)
+}
+
+fn door<I: Intake>(door: Door) -> MethodRouter<Arc<Shared<I>>> {
+    post(
+        move |State(shared): State<Arc<Shared<I>>>, request: Request| {
+            through(shared, door, request)
+        },
+    )
+}
+
+/// One request through one door.
+async fn through<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) -> Response {
+    let started = Instant::now();
+    let endpoint = Endpoint::Door(door);
+    let _in_flight = shared.metrics.in_flight();
+    let version = request.version();
+    let path = request.uri().path();
+    let application = match door {
+        Door::Publish | Door::Events => None,
+        Door::ApplicationEvents | Door::ApplicationEventsV2 | Door::Legacy => {
+            let clean = path::cleaned(path).is_none();
+            match path::application(path).filter(|_| clean) {
+                Some(application) => Some(application),
+                None => return unserved(&shared, endpoint, &request, started),
+            }
+        }
+    };
+    let response = match take_in(&shared, door, application, request, started).await {
+        Ok(accepted) => answer::accepted(door, &accepted),
+        Err(Refused::Behind(refusal)) => {
+            shared.metrics.refused(endpoint, refusal.code);
+            answer::refused(door, refusal)
+        }
+        Err(Refused::Here(error)) => {
+            shared.metrics.refused(endpoint, error.code());
+            tracing::debug!(?door, code = error.code(), %error, "request refused");
+            let mut response = answer::error(Some(door), &error);
+            match error {
+                Error::RequestTimeout(_) => {}
+                Error::ContentEncoding(_) => {
+                    let identity = HeaderValue::from_static("identity");
+                    response.headers_mut().insert(ACCEPT_ENCODING, identity);
+                    close(version, &mut response);
+                }
+                Error::BodyTooLarge { .. }
+                | Error::BodyTimeout(_)
+                | Error::BodyIncomplete(_)
+                | Error::BufferFull { .. }
+                | Error::UnknownPath
+                | Error::MethodNotAllowed(_)
+                | Error::HeadersTooMany { .. }
+                | Error::HeadersTooLarge { .. }
+                | Error::ConnectionsFull { .. }
+                | Error::ShuttingDown
+                | Error::NotReady(_) => close(version, &mut response),
+            }
+            response
+        }
+    };
+    shared
+        .metrics
+        .answered(endpoint, response.status(), started.elapsed());
+    response
+}
+
+/// Reads the request within its limits and hands it over.
+async fn take_in<I: Intake>(
+    shared: &Shared<I>,
+    door: Door,
+    application: Option<String>,
+    request: Request,
+    started: Instant,
+) -> Result<Accepted, Refused> {
+    let config = &shared.config;
+    let (head, body) = request.into_parts();
+    check_headers(&head.headers, config)?;
+    let timeout = config.request_timeout;
+    let deadline = started + timeout;
+    // Held until the answer is known: the bytes are in memory as long.
+    let mut reservation = shared.limits.reservation();
+    let reading = body::read(body, config.body_bytes_max.as_u64(), &mut reservation);
+    let body = timeout_at(deadline, reading)
+        .await
+        .map_err(|_| Error::BodyTimeout(timeout))??;
+    shared.metrics.body(body.len());
+    let arrival = Arrival {
+        door,
+        application,
+        headers: head.headers,
+        body,
+    };
+    timeout_at(deadline, shared.intake.accept(arrival))
+        .await
+        .map_err(|_| Error::RequestTimeout(timeout))?
+        .map_err(Refused::Behind)
+}
+
+fn check_headers(headers: &HeaderMap, config: &Config) -> Result<(), Error> {
+    let (count, count_max) = (headers.len(), config.header_count_max);
+    if count > count_max {
+        return Err(Error::HeadersTooMany { count, count_max });
+    }
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES)
+        .sum();
+    let (bytes, bytes_max) = (bytes as u64, config.header_bytes_max.as_u64());
+    if bytes > bytes_max {
+        return Err(Error::HeadersTooLarge { bytes, bytes_max });
+    }
+    for encoding in headers.get_all(CONTENT_ENCODING) {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let encoding = encoding.trim();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(Error::ContentEncoding(encoding.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+async fn subscribed<I: Intake>(State(shared): State<Arc<Shared<I>>>, request: Request) -> Response {
+    let started = Instant::now();
+    let path = request.uri().path();
+    let clean = path::cleaned(path).is_none();
+    let Some(application) = path::application(path).filter(|_| clean) else {
+        return unserved(&shared, Endpoint::Subscribed, &request, started);
+    };
+    let response = answer::subscribed(&shared.intake.subscribed(&application));
+    shared
+        .metrics
+        .answered(Endpoint::Subscribed, response.status(), started.elapsed());
+    response
+}
+
+async fn healthz<I: Intake>(State(shared): State<Arc<Shared<I>>>) -> Response {
+    shared
+        .metrics
+        .answered(Endpoint::Health, StatusCode::OK, Duration::ZERO);
+    answer::status(StatusCode::OK)
+}
+
+async fn readyz<I: Intake>(State(shared): State<Arc<Shared<I>>>) -> Response {
+    let started = Instant::now();
+    let draining = *shared.draining.borrow();
+    let ready = if draining {
+        Err(Error::ShuttingDown)
+    } else {
+        let late = |_| Err(format!("no answer within {READY_TIMEOUT:?}"));
+        let ready = timeout(READY_TIMEOUT, shared.intake.ready())
+            .await
+            .unwrap_or_else(late);
+        ready.map_err(Error::NotReady)
+    };
+    let response = match ready {
+        Ok(()) => answer::status(StatusCode::OK),
+        Err(error) => {
+            shared.metrics.refused(Endpoint::Health, error.code());
+            answer::error(None, &error)
+        }
+    };
+    shared
+        .metrics
+        .answered(Endpoint::Health, response.status(), started.elapsed());
+    response
+}
+
+async fn unknown_path<I: Intake>(
+    State(shared): State<Arc<Shared<I>>>,
+    request: Request,
+) -> Response {
+    unserved(&shared, Endpoint::Unknown, &request, Instant::now())
+}
+
+async fn method_not_allowed<I: Intake>(
+    State(shared): State<Arc<Shared<I>>>,
+    request: Request,
+) -> Response {
+    wrong_method(&shared, &request, |error| answer::error(None, error))
+}
+
+/// The legacy door says it without a body, as Kyma's publisher does.
+async fn legacy_method_not_allowed<I: Intake>(
+    State(shared): State<Arc<Shared<I>>>,
+    request: Request,
+) -> Response {
+    wrong_method(&shared, &request, |error| answer::status(error.status()))
+}
+
+fn wrong_method<I>(
+    shared: &Shared<I>,
+    request: &Request,
+    answer: impl FnOnce(&Error) -> Response,
+) -> Response {
+    if path::cleaned(request.uri().path()).is_some() {
+        return unserved(shared, Endpoint::Unknown, request, Instant::now());
+    }
+    let error = Error::MethodNotAllowed(request.method().clone());
+    shared.metrics.refused(Endpoint::Unknown, error.code());
+    let response = answer(&error);
+    finish_unread(shared, Endpoint::Unknown, request, Instant::now(), response)
+}
+
+/// A path that nothing is at: told its clean form if that is another one, else refused.
+fn unserved<I>(
+    shared: &Shared<I>,
+    endpoint: Endpoint,
+    request: &Request,
+    started: Instant,
+) -> Response {
+    let path = request.uri().path();
+    let location = path::cleaned(path).and_then(|path| {
+        let query = request
+            .uri()
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        HeaderValue::try_from(format!("{path}{query}")).ok()
+    });
+    let response = if let Some(location) = location {
+        let mut response = answer::status(StatusCode::MOVED_PERMANENTLY);
+        response.headers_mut().insert(LOCATION, location);
+        response
+    } else {
+        shared.metrics.refused(endpoint, Error::UnknownPath.code());
+        if path::is_legacy(path) {
+            answer::legacy_not_found()
+        } else {
+            answer::error(None, &Error::UnknownPath)
+        }
+    };
+    finish_unread(shared, endpoint, request, started, response)
+}
+
+/// Ends a request whose body, if it has one, nobody reads.
+fn finish_unread<I>(
+    shared: &Shared<I>,
+    endpoint: Endpoint,
+    request: &Request,
+    started: Instant,
+    mut response: Response,
+) -> Response {
+    if !request.body().is_end_stream() {
+        close(request.version(), &mut response);
+    }
+    shared
+        .metrics
+        .answered(endpoint, response.status(), started.elapsed());
+    response
+}
+
+/// Says that the connection ends here, since its next bytes are an unread body. In HTTP/2 only
+/// the stream ends.
+fn close(version: Version, response: &mut Response) {
+    if version < Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}

@@ -4,6 +4,7 @@
 //! every running system, [`memory`] for tests and simulation only. What the events mean, and who
 //! wants them, is not known here.
 
+pub mod jetstream;
 pub mod memory;
 pub mod subject;
 

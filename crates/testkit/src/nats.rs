@@ -86,8 +86,8 @@ impl NatsServer {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
+            child.kill().ok();
+            child.wait().ok();
         }
     }
 
@@ -106,8 +106,8 @@ impl NatsServer {
         let began = Instant::now();
         while child.try_wait().expect("it is our child").is_none() {
             if began.elapsed() > START_MAX {
-                let _ = child.kill();
-                let _ = child.wait();
+                child.kill().ok();
+                child.wait().ok();
                 unreachable!(
                     "nats-server did not end within {START_MAX:?}: {}",
                     self.log()

@@ -1,0 +1,383 @@
+//! The log in NATS JetStream.
+//!
+//! Create one [`Jetstream`] for each runtime thread: it is one connection, and its tasks run
+//! where it was made. Running a nats-server, and what subjects mean, is not known here.
+
+mod acks;
+mod answer;
+mod binding;
+mod consumers;
+mod link;
+mod message;
+mod reclaim;
+mod reply;
+mod source;
+mod streams;
+
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+use async_nats::{PublishErrorKind, Subject, Subscriber};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+
+use self::{
+    acks::{Acks, Key, TOKEN_BYTES},
+    answer::Answer,
+    link::{Link, NOT_CONNECTED},
+    message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
+};
+pub use self::{
+    reclaim::Reclaimed,
+    source::{JetstreamReceipt, JetstreamSource},
+    streams::{Drift, EnsureError},
+};
+use crate::{
+    Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, Log, Pending, Stored,
+    subject,
+};
+
+/// How often is looked whose time is over: an append waits by so much longer at most.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A stream with less room than this cannot take an event now: one of about a KiB.
+const READY_BYTES_MIN: u64 = 2 * 1024;
+
+/// Oldest nats-server that has what is used here.
+const SERVER_MIN: (u64, u64) = (2, 10);
+
+/// The log in JetStream; clones share the connection.
+#[derive(Clone)]
+pub struct Jetstream {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    config: Config,
+    acks: Arc<Acks>,
+    /// What the reply subjects of appends begin with.
+    reply_prefix: String,
+    dead_letters_root: String,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// No connection to the log.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not a NATS URL. Its text is not repeated, since it may hold a password.
+    #[error("the url is none of nats")]
+    Url {
+        /// Why not.
+        source: io::Error,
+    },
+    /// The credentials cannot be read.
+    #[error("the credentials file {} cannot be used", file.display())]
+    Credentials {
+        /// Where they are.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody answers, or refuses.
+    #[error("nats is unreachable")]
+    Unreachable {
+        /// What the client says.
+        source: Box<async_nats::ConnectError>,
+    },
+    /// The server has not what is used here.
+    #[error("the nats-server has version {version}, at least {}.{} is needed", SERVER_MIN.0, SERVER_MIN.1)]
+    TooOld {
+        /// Its version.
+        version: String,
+    },
+    /// The connection was lost at once.
+    #[error("nats does not take the subscription for acknowledgements")]
+    Subscribe {
+        /// What the client says.
+        source: async_nats::SubscribeError,
+    },
+}
+
+#[derive(Deserialize)]
+struct StreamInfo {
+    state: StreamState,
+    config: StreamConfig,
+}
+
+#[derive(Deserialize)]
+struct StreamState {
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
+struct StreamConfig {
+    max_bytes: i64,
+}
+
+impl Jetstream {
+    /// Connects to `url` (several separated by commas) under a name that shows on the server.
+    pub async fn connect(config: &Config, url: &str, name: &str) -> Result<Self, ConnectError> {
+        let acks = Arc::new(Acks::new(config.in_flight_max, config.append_timeout));
+        let link = Arc::new(Link::connect(config, url, name, Arc::clone(&acks)).await?);
+        let version = link.client().server_info().version;
+        if is_too_old(&version) {
+            return Err(ConnectError::TooOld { version });
+        }
+        let inbox = link.client().new_inbox();
+        let subscriber = link
+            .client()
+            .subscribe(format!("{inbox}.*"))
+            .await
+            .map_err(|source| ConnectError::Subscribe { source })?;
+        let streams = [
+            config.events.stream.clone(),
+            config.dead_letters.stream.clone(),
+        ];
+        let tasks = [
+            tokio::spawn(read_answers(subscriber, Arc::clone(&acks), streams)),
+            tokio::spawn(sweep(Arc::clone(&link), Arc::clone(&acks))),
+        ];
+        let shared = Shared {
+            link,
+            config: config.clone(),
+            acks,
+            reply_prefix: format!("{inbox}."),
+            dead_letters_root: config.dead_letters_root(),
+            tasks,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The nats-server's version.
+    pub fn server_version(&self) -> String {
+        self.shared.link.client().server_info().version
+    }
+
+    /// Makes the streams, or brings them to the configuration where that is possible. What
+    /// differed is returned, for the log.
+    pub async fn ensure(&self) -> Result<Vec<Drift>, EnsureError> {
+        streams::ensure(&self.shared.link, &self.shared.config).await
+    }
+
+    /// Purges events that every consumer has settled, if the stream is fuller than configured.
+    pub async fn reclaim(&self) -> Result<Reclaimed, ControlError> {
+        reclaim::reclaim(&self.shared.link, &self.shared.config).await
+    }
+
+    /// Publishes and waits for the acknowledgement.
+    async fn store(
+        &self,
+        subject: String,
+        message: Outgoing,
+        reserved: usize,
+    ) -> Result<Stored, AppendError> {
+        let Shared {
+            link,
+            acks,
+            reply_prefix,
+            ..
+        } = &*self.shared;
+        let client = link.client();
+        let max_payload = client.max_payload();
+        let bytes = message.bytes();
+        for (bytes, bytes_max) in [
+            (message.header_bytes, HEADER_BYTES_MAX),
+            (bytes, max_payload),
+        ] {
+            let bytes_max = bytes_max.saturating_sub(reserved);
+            if bytes > bytes_max {
+                return Err(AppendError::TooLarge { bytes, bytes_max });
+            }
+        }
+        let unreachable = |detail: &str| AppendError::Unreachable {
+            detail: detail.to_owned(),
+        };
+        if !link.is_connected() {
+            return Err(unreachable(NOT_CONNECTED));
+        }
+        let mut waiting = acks.wait()?;
+        let mut reply = String::with_capacity(reply_prefix.len() + TOKEN_BYTES);
+        reply.push_str(reply_prefix);
+        waiting.key().push_to(&mut reply);
+        let sending = client.publish_with_reply_and_headers(
+            Subject::from(subject),
+            Subject::from(reply),
+            message.headers,
+            message.payload,
+        );
+        let answer = tokio::select! {
+            biased;
+            sent = sending => match sent {
+                Ok(()) => waiting.await,
+                Err(error) => match error.kind() {
+                    PublishErrorKind::MaxPayloadExceeded => Answer::TooLarge,
+                    PublishErrorKind::Send => Answer::Failed(unreachable(NOT_CONNECTED)),
+                    PublishErrorKind::InvalidSubject => {
+                        let detail = "not a subject".to_owned();
+                        Answer::Failed(AppendError::Refused { code: 0, detail })
+                    }
+                },
+            },
+            // The client's buffer is full, and the time is over or the connection lost.
+            answer = &mut waiting => answer,
+        };
+        match answer {
+            Answer::Stored(stored) => Ok(stored),
+            Answer::TooLarge => Err(AppendError::TooLarge {
+                bytes,
+                bytes_max: max_payload,
+            }),
+            Answer::Failed(error) => Err(error),
+        }
+    }
+}
+
+async fn read_answers(mut subscriber: Subscriber, acks: Arc<Acks>, streams: [String; 2]) {
+    while let Some(message) = subscriber.next().await {
+        let key = message.subject.rsplit('.').next().and_then(Key::parse);
+        if let Some(key) = key {
+            acks.answer(key, answer::read(&message, &streams));
+        }
+    }
+    acks.fail_all(&AppendError::Unreachable {
+        detail: NOT_CONNECTED.to_owned(),
+    });
+}
+
+async fn sweep(link: Arc<Link>, acks: Arc<Acks>) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        acks.sweep();
+        if !link.is_connected() {
+            // The client's events may be dropped when there are many.
+            acks.fail_all(&AppendError::Unreachable {
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
+    }
+}
+
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < SERVER_MIN,
+        // Nothing is known of it; what is missing will show.
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Jetstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jetstream")
+            .field("link", &self.shared.link)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+// === impl Log ===
+
+impl Log for Jetstream {
+    type Source = JetstreamSource;
+
+    async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
+        let mut message = Outgoing::event(&append.event);
+        if let Some(id) = &append.message_id {
+            message.message_id(&id.0);
+        }
+        self.store(append.subject.clone(), message, LETTER_BYTES)
+            .await
+    }
+
+    async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {
+        let root = &self.shared.dead_letters_root;
+        let subject =
+            subject::of(root, &letter.namespace, &letter.subscription).map_err(|error| {
+                AppendError::Refused {
+                    code: 0,
+                    detail: error.to_string(),
+                }
+            })?;
+        self.store(subject, Outgoing::letter(letter), 0).await
+    }
+
+    async fn open(&self, spec: ConsumerSpec) -> Result<JetstreamSource, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        consumers::bring(link, &config.events.stream, &spec).await?;
+        JetstreamSource::open(Arc::clone(link), &config.events.stream, spec.name).await
+    }
+
+    async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        consumers::remove(link, &config.events.stream, consumer).await
+    }
+
+    async fn consumers(&self) -> Result<Vec<Pending>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let consumers = consumers::list(link, &config.events.stream).await?;
+        let managed = consumers.into_iter().filter(consumers::Info::is_managed);
+        Ok(managed
+            .map(|consumer| Pending {
+                description: consumer.description().to_owned(),
+                undelivered: consumer.num_pending,
+                unsettled: consumer.num_ack_pending,
+                name: consumer.name,
+            })
+            .collect())
+    }
+
+    async fn ready(&self) -> Result<(), ControlError> {
+        let action = "asking the log";
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.events.stream;
+        let info: StreamInfo = link
+            .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
+            .await
+            .map_err(|error| error.during(action))?;
+        let (bytes, bytes_max) = (info.state.bytes, info.config.max_bytes);
+        match u64::try_from(bytes_max) {
+            Ok(bytes_max) if bytes_max.saturating_sub(bytes) < READY_BYTES_MIN => {
+                Err(ControlError {
+                    action: action.to_owned(),
+                    detail: format!("the stream {stream} holds {bytes} of {bytes_max} bytes"),
+                })
+            }
+            // Without a limit it is never full by itself.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that is too old is named at the start, not by a strange error later.
+    #[test]
+    fn versions_are_compared_by_number() {
+        for (version, too_old) in [
+            ("2.9.10", true),
+            ("1.4.1", true),
+            ("2.10.0", false),
+            ("2.14.0-beta.1", false),
+            ("3.0.0", false),
+            ("", false),
+            ("unknown", false),
+        ] {
+            assert_eq!(is_too_old(version), too_old, "{version}");
+        }
+    }
+}

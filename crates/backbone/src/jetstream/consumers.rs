@@ -1,0 +1,356 @@
+//! Durable pull consumers: made, brought to their specification, listed, deleted.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::link::{ApiError, CONSUMER_NOT_FOUND, Link, STREAM_NOT_FOUND};
+use crate::{ConsumerSpec, ControlError, Start};
+
+/// Marks the consumers that this log made.
+const MANAGED: &str = "tidegate.dev/managed";
+
+/// Most pages of consumers that are read: 256 consumers each.
+const PAGES_MAX: usize = 1_000;
+
+/// A consumer as JetStream describes it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Info {
+    pub(super) name: String,
+    pub(super) delivered: Position,
+    pub(super) ack_floor: Position,
+    #[serde(default)]
+    pub(super) num_ack_pending: u64,
+    #[serde(default)]
+    pub(super) num_pending: u64,
+    config: Described,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Position {
+    #[serde(default)]
+    pub(super) stream_seq: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Described {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    metadata: HashMap<String, String>,
+}
+
+impl Info {
+    pub(super) fn is_managed(&self) -> bool {
+        self.config
+            .metadata
+            .get(MANAGED)
+            .is_some_and(|managed| managed == "true")
+    }
+
+    pub(super) fn description(&self) -> &str {
+        &self.config.description
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    total: usize,
+    #[serde(default)]
+    consumers: Option<Vec<Info>>,
+    #[serde(default)]
+    missing: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Existing {
+    config: Map<String, Value>,
+}
+
+/// Makes the consumer, or brings it to `spec`. Its position stays.
+pub(super) async fn bring(
+    link: &Link,
+    stream: &str,
+    spec: &ConsumerSpec,
+) -> Result<(), ControlError> {
+    let action = || format!("opening consumer {}", spec.name);
+    let existing: Result<Existing, ApiError> = link
+        .call(
+            &format!("CONSUMER.INFO.{stream}.{}", spec.name),
+            &Value::Null,
+        )
+        .await;
+    let config = match existing {
+        Ok(Existing { config }) => {
+            let changed = changed(&config, spec).map_err(|detail| ControlError {
+                action: action(),
+                detail,
+            })?;
+            match changed {
+                Some(config) => config,
+                None => return Ok(()),
+            }
+        }
+        Err(error) if error.code() == Some(CONSUMER_NOT_FOUND) => new(spec),
+        Err(error) => return Err(error.during(action())),
+    };
+    let request = json!({ "stream_name": stream, "config": config });
+    let _: Existing = link
+        .call(&format!("CONSUMER.CREATE.{stream}.{}", spec.name), &request)
+        .await
+        .map_err(|error| error.during(action()))?;
+    Ok(())
+}
+
+/// Deletes it, if it is there.
+pub(super) async fn remove(link: &Link, stream: &str, name: &str) -> Result<(), ControlError> {
+    let deleted: Result<Value, ApiError> = link
+        .call(&format!("CONSUMER.DELETE.{stream}.{name}"), &Value::Null)
+        .await;
+    match deleted {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.code(), Some(CONSUMER_NOT_FOUND | STREAM_NOT_FOUND)) => Ok(()),
+        Err(error) => Err(error.during(format!("deleting consumer {name}"))),
+    }
+}
+
+/// Whether it is certain that the consumer is no more.
+pub(super) async fn is_gone(link: &Link, stream: &str, name: &str) -> Result<bool, ApiError> {
+    let info: Result<Value, ApiError> = link
+        .call(&format!("CONSUMER.INFO.{stream}.{name}"), &Value::Null)
+        .await;
+    match info {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(error.code(), Some(CONSUMER_NOT_FOUND | STREAM_NOT_FOUND)) => {
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// All consumers of the stream, whoever made them; an error when one of them cannot be seen.
+pub(super) async fn list(link: &Link, stream: &str) -> Result<Vec<Info>, ControlError> {
+    let action = "listing the consumers";
+    let mut all: Vec<Info> = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let page: Page = link
+            .call(
+                &format!("CONSUMER.LIST.{stream}"),
+                &json!({ "offset": all.len() }),
+            )
+            .await
+            .map_err(|error| error.during(action))?;
+        if let Some(missing) = page.missing.filter(|missing| !missing.is_empty()) {
+            let detail = format!("no answer for {}", missing.join(", "));
+            return Err(ControlError {
+                action: action.to_owned(),
+                detail,
+            });
+        }
+        let consumers = page.consumers.unwrap_or_default();
+        let last = consumers.is_empty();
+        all.extend(consumers);
+        if all.len() >= page.total {
+            return Ok(all);
+        }
+        if last {
+            break;
+        }
+    }
+    let detail = format!("only {} of them were listed", all.len());
+    Err(ControlError {
+        action: action.to_owned(),
+        detail,
+    })
+}
+
+fn new(spec: &ConsumerSpec) -> Map<String, Value> {
+    let start = match spec.start {
+        Start::New => "new",
+        Start::All => "all",
+    };
+    let mut config = Map::new();
+    for (field, value) in [
+        ("name", json!(spec.name)),
+        ("durable_name", json!(spec.name)),
+        ("deliver_policy", json!(start)),
+        ("ack_policy", json!("explicit")),
+        ("replay_policy", json!("instant")),
+    ] {
+        config.insert(field.to_owned(), value);
+    }
+    apply(&mut config, spec);
+    config
+}
+
+/// The configuration that it needs; `None` when it has it.
+fn changed(
+    config: &Map<String, Value>,
+    spec: &ConsumerSpec,
+) -> Result<Option<Map<String, Value>>, String> {
+    let text = |field: &str| {
+        config
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    if !text("deliver_subject").is_empty() {
+        return Err("a push consumer of this name exists".to_owned());
+    }
+    if text("ack_policy") != "explicit" {
+        let policy = text("ack_policy");
+        return Err(format!(
+            "a consumer of this name exists with the ack policy {policy:?}"
+        ));
+    }
+    let mut wanted = config.clone();
+    apply(&mut wanted, spec);
+    let same = filters(&wanted) == filters(config)
+        && wanted
+            .iter()
+            .filter(|(field, _)| !field.starts_with("filter_subject"))
+            .all(|(field, value)| config.get(field) == Some(value));
+    Ok((!same).then_some(wanted))
+}
+
+/// What a specification says of a consumer, new or not.
+fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec) {
+    config.insert("description".to_owned(), json!(spec.description));
+    config.insert("ack_wait".to_owned(), nanoseconds(spec.ack_wait));
+    config.insert("max_deliver".to_owned(), json!(-1));
+    config.insert("max_ack_pending".to_owned(), json!(spec.unsettled_max));
+    config.remove("filter_subject");
+    config.remove("filter_subjects");
+    if !spec.filters.is_empty() {
+        config.insert(
+            "filter_subjects".to_owned(),
+            json!(without_covered(&spec.filters)),
+        );
+    }
+    let mut metadata = Map::new();
+    if let Some(Value::Object(existing)) = config.remove("metadata") {
+        metadata = existing;
+    }
+    metadata.insert(MANAGED.to_owned(), json!("true"));
+    config.insert("metadata".to_owned(), Value::Object(metadata));
+}
+
+fn nanoseconds(duration: Duration) -> Value {
+    json!(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The filters of a configuration; the server writes one alone in another way than several.
+fn filters(config: &Map<String, Value>) -> Vec<&str> {
+    let one = config.get("filter_subject").and_then(Value::as_str);
+    let several = config.get("filter_subjects").and_then(Value::as_array);
+    let several = several.into_iter().flatten().filter_map(Value::as_str);
+    let mut filters: Vec<&str> = one.into_iter().chain(several).collect();
+    filters.retain(|filter| !filter.is_empty());
+    filters.sort_unstable();
+    filters
+}
+
+/// JetStream refuses filters that overlap; one that another covers adds nothing.
+fn without_covered(filters: &[String]) -> Vec<&str> {
+    let mut kept: Vec<&str> = Vec::new();
+    for filter in filters {
+        if kept.iter().any(|kept| covers(kept, filter)) {
+            continue;
+        }
+        kept.retain(|kept| !covers(filter, kept));
+        kept.push(filter);
+    }
+    kept
+}
+
+/// Whether every subject that `narrow` matches is matched by `wide`.
+fn covers(wide: &str, narrow: &str) -> bool {
+    let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
+    loop {
+        match (wide.next(), narrow.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) => return true,
+            (Some(_), None) | (None, Some(_)) | (Some(_), Some(">")) => return false,
+            (Some(wide), Some(narrow)) if wide != "*" && wide != narrow => return false,
+            (Some(_), Some(_)) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(filters: &[&str]) -> ConsumerSpec {
+        ConsumerSpec {
+            name: "consumer".to_owned(),
+            description: "whose".to_owned(),
+            filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
+            start: Start::New,
+            ack_wait: Duration::from_secs(30),
+            unsettled_max: 1_000,
+        }
+    }
+
+    /// A filter that another covers is left out, since JetStream would refuse both.
+    #[test]
+    fn covered_filters_are_left_out() {
+        for (filters, kept) in [
+            (&["a.s.t", "a.*.t"][..], &["a.*.t"][..]),
+            (&["a.*.t", "a.s.t"], &["a.*.t"]),
+            (&["a.s.t", "a.s.u"], &["a.s.t", "a.s.u"]),
+            (&["a.s.t", "a.s.t"], &["a.s.t"]),
+            (&["a.s.t", "a.>", "a.*.u"], &["a.>"]),
+            (&["a.s", "a.s.t"], &["a.s", "a.s.t"]),
+        ] {
+            assert_eq!(without_covered(&spec(filters).filters), kept, "{filters:?}");
+        }
+        assert!(!covers("a.*", "a.>"));
+        assert!(covers("a.>", "a.>"));
+        assert!(!covers("a.>", "a"));
+    }
+
+    /// Opening a consumer that is as it should be changes nothing, however the server wrote it.
+    #[test]
+    fn an_unchanged_consumer_is_left_alone() {
+        let spec_one = spec(&["a.s.t"]);
+        let config = new(&spec_one);
+        assert_eq!(changed(&config, &spec_one), Ok(None));
+        let mut written = config.clone();
+        written.remove("filter_subjects");
+        written.insert("filter_subject".to_owned(), json!("a.s.t"));
+        written.insert("max_waiting".to_owned(), json!(512));
+        assert_eq!(changed(&written, &spec_one), Ok(None));
+    }
+
+    /// What the specification says wins; what it does not say, and the position, stay.
+    #[test]
+    fn a_changed_consumer_keeps_its_position_and_the_rest() {
+        let mut config = new(&spec(&["a.s.t"]));
+        config.insert("max_waiting".to_owned(), json!(512));
+        let changed = changed(
+            &config,
+            &ConsumerSpec {
+                start: Start::All,
+                ..spec(&[])
+            },
+        );
+        let changed = changed.unwrap().unwrap();
+        assert_eq!(filters(&changed), [""; 0]);
+        assert_eq!(changed["deliver_policy"], "new");
+        assert_eq!(changed["max_waiting"], 512);
+    }
+
+    /// A consumer of another kind is not taken over.
+    #[test]
+    fn a_foreign_consumer_is_refused() {
+        let mut push = new(&spec(&[]));
+        push.insert("deliver_subject".to_owned(), json!("somewhere"));
+        assert!(changed(&push, &spec(&[])).is_err());
+        let mut none = new(&spec(&[]));
+        none.insert("ack_policy".to_owned(), json!("none"));
+        assert!(changed(&none, &spec(&[])).is_err());
+    }
+}

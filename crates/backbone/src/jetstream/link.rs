@@ -1,0 +1,227 @@
+//! One connection to NATS: its state, and requests to JetStream's API.
+//!
+//! Nothing is sent while there is no connection: what a client library would queue then, nobody
+//! would be told about.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{
+    Client, ConnectOptions, Event, Request, RequestErrorKind, ServerAddr, connection::State,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{ConnectError, acks::Acks};
+use crate::{AppendError, Config, ControlError};
+
+/// How long a request to JetStream's API may take. Creating a replicated stream takes a second or
+/// two on a busy cluster.
+pub(super) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the server is asked whether it is there. A silent connection is given up after three
+/// of them.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest time between two attempts to connect again: a server that is back is found within it.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
+
+/// JetStream's error code for a consumer that does not exist.
+pub(super) const CONSUMER_NOT_FOUND: u64 = 10_014;
+
+/// JetStream's error code for a stream that does not exist.
+pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    client: Client,
+    signals: Arc<Signals>,
+}
+
+/// What the connection's events lead to.
+#[derive(Debug)]
+struct Signals {
+    acks: Arc<Acks>,
+    /// Counts connections made and lost.
+    changes: watch::Sender<u64>,
+}
+
+/// Why a request to JetStream's API failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("the log is unreachable: {detail}")]
+    Unreachable { detail: String },
+    #[error("{description} (code {code})")]
+    Refused { code: u64, description: String },
+    #[error("not understood: {detail}")]
+    Unintelligible { detail: String },
+}
+
+impl ApiError {
+    pub(super) fn code(&self) -> Option<u64> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::Unreachable { .. } | Self::Unintelligible { .. } => None,
+        }
+    }
+
+    pub(super) fn during(&self, action: impl Into<String>) -> ControlError {
+        ControlError {
+            action: action.into(),
+            detail: self.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl Link {
+    pub(super) async fn connect(
+        config: &Config,
+        url: &str,
+        name: &str,
+        acks: Arc<Acks>,
+    ) -> Result<Self, ConnectError> {
+        let servers = url
+            .split(',')
+            .map(|url| {
+                url.trim()
+                    .parse::<ServerAddr>()
+                    .map_err(|source| ConnectError::Url { source })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let signals = Arc::new(Signals {
+            acks,
+            changes: watch::channel(0).0,
+        });
+        let events = Arc::clone(&signals);
+        let mut options = ConnectOptions::new()
+            .name(name)
+            .connection_timeout(config.connect_timeout)
+            .ping_interval(PING_INTERVAL)
+            .reconnect_delay_callback(|attempts| {
+                let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+                Duration::from_millis(20)
+                    .saturating_mul(attempts)
+                    .min(RECONNECT_DELAY_MAX)
+            })
+            .event_callback(move |event| {
+                events.on(&event);
+                std::future::ready(())
+            });
+        if let Some(file) = &config.credentials_file {
+            options = options.credentials_file(file).await.map_err(|source| {
+                ConnectError::Credentials {
+                    file: file.clone(),
+                    source,
+                }
+            })?;
+        }
+        let client =
+            options
+                .connect(servers)
+                .await
+                .map_err(|source| ConnectError::Unreachable {
+                    source: Box::new(source),
+                })?;
+        Ok(Self { client, signals })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Changes whenever the connection is made or lost.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.signals.changes.subscribe()
+    }
+
+    /// Sends a request to JetStream's API and reads the answer.
+    pub(super) async fn call<V: DeserializeOwned>(
+        &self,
+        subject: &str,
+        body: &Value,
+    ) -> Result<V, ApiError> {
+        if !self.is_connected() {
+            return Err(ApiError::Unreachable {
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
+        let payload = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let request = Request::new()
+            .payload(payload.into())
+            .timeout(Some(CONTROL_TIMEOUT));
+        let answer = self
+            .client
+            .send_request(format!("$JS.API.{subject}"), request)
+            .await
+            .map_err(|error| ApiError::Unreachable {
+                detail: match error.kind() {
+                    RequestErrorKind::NoResponders => "JetStream does not answer".to_owned(),
+                    RequestErrorKind::TimedOut => format!("no answer within {CONTROL_TIMEOUT:?}"),
+                    RequestErrorKind::InvalidSubject
+                    | RequestErrorKind::MaxPayloadExceeded
+                    | RequestErrorKind::Other => error.to_string(),
+                },
+            })?;
+        let unintelligible = |error: serde_json::Error| ApiError::Unintelligible {
+            detail: format!("the answer to {subject}: {error}"),
+        };
+        let envelope: Envelope = serde_json::from_slice(&answer.payload).map_err(unintelligible)?;
+        if let Some(Refusal {
+            err_code: code,
+            description,
+        }) = envelope.error
+        {
+            return Err(ApiError::Refused { code, description });
+        }
+        serde_json::from_slice(&answer.payload).map_err(unintelligible)
+    }
+}
+
+/// Said when there is no connection.
+pub(super) const NOT_CONNECTED: &str = "there is no connection to NATS";
+
+impl Signals {
+    fn on(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                tracing::info!("connected to nats");
+                self.changes.send_modify(|changes| *changes += 1);
+            }
+            Event::Disconnected | Event::Closed => {
+                tracing::warn!("connection to nats lost");
+                let detail = "the connection was lost".to_owned();
+                self.acks.fail_all(&AppendError::Unreachable { detail });
+                self.changes.send_modify(|changes| *changes += 1);
+            }
+            Event::SlowConsumer(subscription) => {
+                tracing::warn!(subscription, "the client library dropped a message");
+            }
+            Event::LameDuckMode => tracing::info!("the nats-server is about to end"),
+            Event::Draining => {}
+            Event::ServerError(error) => tracing::warn!(%error, "nats-server reports an error"),
+            Event::ClientError(error) => tracing::debug!(%error, "nats client reports an error"),
+        }
+    }
+}

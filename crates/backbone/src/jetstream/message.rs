@@ -1,0 +1,196 @@
+//! Events and dead letters as NATS messages, and back.
+//!
+//! The attributes' form in headers is the event crate's NATS binding.
+
+use std::{borrow::Cow, str::FromStr as _};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue, header::NATS_MESSAGE_ID};
+use bytes::Bytes;
+use bytestring::ByteString;
+use humantime_serde::re::humantime::format_rfc3339_nanos;
+use tidegate_event::Event;
+
+use crate::{DeadLetter, Unreadable};
+
+/// Most bytes of a message's headers: nats-server's limit.
+pub(super) const HEADER_BYTES_MAX: usize = 65_535;
+
+/// Room that an event leaves, so that its dead letter fits as well: the longest names, the detail
+/// with every byte escaped, and numbers make less than 6 KiB.
+pub(super) const LETTER_BYTES: usize = 8 * 1024;
+
+/// Most bytes of a dead letter's detail.
+const DETAIL_BYTES_MAX: usize = 1_024;
+
+/// Most bytes of the reason why a message is no event.
+const REASON_BYTES_MAX: usize = 512;
+
+/// The first line and the empty one.
+const HEADER_FRAME_BYTES: usize = "NATS/1.0\r\n\r\n".len();
+
+/// What stands between and behind name and value.
+const HEADER_LINE_BYTES: usize = ": \r\n".len();
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) headers: HeaderMap,
+    pub(super) header_bytes: usize,
+    pub(super) payload: Bytes,
+}
+
+impl Outgoing {
+    fn new(payload: Bytes) -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            header_bytes: HEADER_FRAME_BYTES,
+            payload,
+        }
+    }
+
+    /// An event.
+    pub(super) fn event(event: &Event) -> Self {
+        let mut outgoing = Self::new(event.data.clone().unwrap_or_default());
+        super::binding::encode(event, |name, value| {
+            outgoing.insert(header_name(name), value);
+        });
+        outgoing
+    }
+
+    /// A dead letter: the event as it is, and why it is one.
+    pub(super) fn letter(letter: &DeadLetter) -> Self {
+        let mut outgoing = match &letter.event {
+            Ok(event) => Self::event(event),
+            Err(unreadable) => Self::unreadable(unreadable),
+        };
+        let mut set = |name, value: &str| outgoing.insert(HeaderName::from_static(name), value);
+        set("tidegate-reason", &escape(letter.reason, DETAIL_BYTES_MAX));
+        set("tidegate-detail", &escape(&letter.detail, DETAIL_BYTES_MAX));
+        set("tidegate-attempts", &letter.attempts.to_string());
+        set("tidegate-sequence", &letter.sequence.to_string());
+        set(
+            "tidegate-stored-at",
+            &format_rfc3339_nanos(letter.stored_at).to_string(),
+        );
+        set("tidegate-consumer", &letter.consumer);
+        set(
+            "tidegate-subscription",
+            &format!("{}/{}", letter.namespace, letter.subscription),
+        );
+        // One letter for each consumer and event, however often it is buried.
+        outgoing.message_id(&format!("{}:{}", letter.consumer, letter.sequence));
+        outgoing
+    }
+
+    /// Gives it an identity within the duplicate window.
+    pub(super) fn message_id(&mut self, id: &str) {
+        self.insert(NATS_MESSAGE_ID, id);
+    }
+
+    /// What it counts for against the server's limit.
+    pub(super) fn bytes(&self) -> usize {
+        self.header_bytes.saturating_add(self.payload.len())
+    }
+
+    fn unreadable(unreadable: &Unreadable) -> Self {
+        let mut outgoing = Self::new(unreadable.payload.clone());
+        for (name, value) in &unreadable.headers {
+            // Nobody else's word may steer JetStream, or stand for ours.
+            let lower = name.to_ascii_lowercase();
+            let name = if lower.starts_with("nats-") || lower.starts_with("tidegate-") {
+                Cow::Owned(format!("original-{name}"))
+            } else {
+                Cow::Borrowed(&**name)
+            };
+            let name = header_name(&name);
+            let value = outgoing.counted(&name, value);
+            outgoing.headers.append(name, value);
+        }
+        if outgoing.header_bytes > HEADER_BYTES_MAX - LETTER_BYTES {
+            // Too many to stand beside ours. The payload is what counts.
+            outgoing = Self::new(unreadable.payload.clone());
+        }
+        outgoing
+    }
+
+    /// Sets a header that comes once.
+    fn insert(&mut self, name: HeaderName, value: &str) {
+        let value = self.counted(&name, value);
+        self.headers.insert(name, value);
+    }
+
+    fn counted(&mut self, name: &HeaderName, value: &str) -> HeaderValue {
+        let value = HeaderValue::from_str(value).unwrap_or_else(|_| {
+            // Bindings escape line breaks, and what came in a header had none.
+            HeaderValue::from(value.replace(['\r', '\n'], "%0A"))
+        });
+        let name: &str = name.as_ref();
+        self.header_bytes += name.len() + value.as_str().len() + HEADER_LINE_BYTES;
+        value
+    }
+}
+
+/// The event of a message, or what is there in its place.
+pub(super) fn read(headers: Option<&HeaderMap>, payload: Bytes) -> Result<Event, Unreadable> {
+    let pairs = || {
+        headers
+            .into_iter()
+            .flat_map(HeaderMap::iter)
+            .flat_map(|(name, values)| {
+                let name: &str = name.as_ref();
+                values.iter().map(move |value| (name, value.as_str()))
+            })
+    };
+    super::binding::decode(pairs(), payload.clone()).map_err(|error| {
+        let mut headers: Vec<(ByteString, ByteString)> = pairs()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        // The client's map has no order of its own.
+        headers.sort();
+        let reason = error.to_string();
+        let reason = cut(&reason, REASON_BYTES_MAX).to_owned();
+        Unreadable {
+            reason,
+            headers,
+            payload,
+        }
+    })
+}
+
+/// The names of most headers need no memory of their own.
+fn header_name(name: &str) -> HeaderName {
+    match name {
+        "ce-specversion" => HeaderName::from_static("ce-specversion"),
+        "ce-id" => HeaderName::from_static("ce-id"),
+        "ce-source" => HeaderName::from_static("ce-source"),
+        "ce-type" => HeaderName::from_static("ce-type"),
+        "ce-datacontenttype" => HeaderName::from_static("ce-datacontenttype"),
+        "ce-dataschema" => HeaderName::from_static("ce-dataschema"),
+        "ce-subject" => HeaderName::from_static("ce-subject"),
+        "ce-time" => HeaderName::from_static("ce-time"),
+        name => HeaderName::from_str(name)
+            .expect("extensions have legal names, and received headers had"),
+    }
+}
+
+/// Text as a header takes it: what is not plain ASCII is percent-encoded.
+pub(super) fn escape(text: &str, bytes_max: usize) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in cut(text, bytes_max).bytes() {
+        if matches!(byte, b' '..=b'~') && byte != b'%' {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "%{byte:02X}").expect("a String takes all that is written");
+        }
+    }
+    escaped
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max))
+        .unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

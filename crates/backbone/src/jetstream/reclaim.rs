@@ -1,0 +1,207 @@
+//! Room in the stream of the events: what every consumer has settled is purged before it is full.
+//!
+//! Never past an event that a consumer still has to settle, whoever made that consumer.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    consumers::{self, Info},
+    link::Link,
+};
+use crate::{Config, ControlError};
+
+/// How far below the mark is purged, as a part of the stream's size, so that not every event
+/// makes a purge of its own.
+const STEP: f64 = 0.05;
+
+/// What was purged for room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// How many events.
+    pub events: u64,
+    /// The consumer that is furthest behind, when it is what keeps the room from being made.
+    pub held_by: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StreamInfo {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct State {
+    messages: u64,
+    bytes: u64,
+    first_seq: u64,
+    last_seq: u64,
+    #[serde(default)]
+    consumer_count: usize,
+}
+
+#[derive(Deserialize)]
+struct Purged {
+    #[serde(default)]
+    purged: u64,
+}
+
+pub(super) async fn reclaim(link: &Link, config: &Config) -> Result<Reclaimed, ControlError> {
+    let action = "making room";
+    let stream = &config.events.stream;
+    // Before the consumers: what they have settled afterwards is no less.
+    let StreamInfo { state } = link
+        .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
+        .await
+        .map_err(|error| error.during(action))?;
+    let Some(wanted) = wanted(state, config.events.size_max.as_u64(), config.reclaim_above) else {
+        return Ok(Reclaimed::default());
+    };
+    let consumers = consumers::list(link, stream).await?;
+    if consumers.len() < state.consumer_count {
+        // One was deleted meanwhile, or is not seen: the next time will tell.
+        return Ok(Reclaimed::default());
+    }
+    let (settled, slowest) = settled(&consumers, certain(state, config.replicas));
+    let up_to = wanted.min(settled);
+    let held_by = (settled < wanted).then_some(slowest).flatten();
+    if up_to < state.first_seq {
+        return Ok(Reclaimed { events: 0, held_by });
+    }
+    // The server purges below `seq`.
+    let Purged { purged } = link
+        .call(
+            &format!("STREAM.PURGE.{stream}"),
+            &json!({ "seq": up_to.saturating_add(1) }),
+        )
+        .await
+        .map_err(|error| error.during(action))?;
+    Ok(Reclaimed {
+        events: purged,
+        held_by,
+    })
+}
+
+/// Up to which sequence a purge would make the room that is missing; `None` when none is.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate; a float cast saturates, and the result is bounded by what is settled"
+)]
+fn wanted(state: State, size_max: u64, above: f64) -> Option<u64> {
+    let mark = size_max as f64 * above;
+    let bytes = state.bytes as f64;
+    if bytes <= mark || state.messages == 0 {
+        return None;
+    }
+    let excess = bytes - (mark - size_max as f64 * STEP).max(0.0);
+    let average = (bytes / state.messages as f64).max(1.0);
+    let events = ((excess / average).ceil() as u64).clamp(1, state.messages);
+    Some(
+        state
+            .first_seq
+            .saturating_add(events - 1)
+            .min(state.last_seq),
+    )
+}
+
+/// Up to which sequence a consumer that has nothing left surely has nothing left. On a cluster it
+/// answers from another server, which may not have seen the newest events yet; that it has not
+/// seen the older half of a stream that is nearly full is not possible.
+fn certain(state: State, replicas: usize) -> u64 {
+    if replicas > 1 {
+        state.first_seq.saturating_add(state.messages / 2)
+    } else {
+        state.last_seq
+    }
+}
+
+/// Up to which sequence every consumer has settled, and who is furthest behind.
+fn settled(consumers: &[Info], last: u64) -> (u64, Option<String>) {
+    let floors = consumers
+        .iter()
+        .map(|consumer| (floor(consumer, last), consumer));
+    match floors.min_by_key(|(floor, _)| *floor) {
+        Some((floor, consumer)) => (floor.min(last), Some(consumer.name.clone())),
+        None => (last, None),
+    }
+}
+
+/// Up to which sequence a consumer needs no event any more. With a filter, its acknowledgement
+/// floor alone may stand at events long ago, though nothing since was for it.
+fn floor(consumer: &Info, last: u64) -> u64 {
+    match (consumer.num_ack_pending, consumer.num_pending) {
+        (0, 0) => last,
+        (0, _) => consumer
+            .ack_floor
+            .stream_seq
+            .max(consumer.delivered.stream_seq),
+        (_, _) => consumer.ack_floor.stream_seq,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(messages: u64, bytes: u64) -> State {
+        State {
+            messages,
+            bytes,
+            first_seq: 11,
+            last_seq: 10 + messages,
+            consumer_count: 0,
+        }
+    }
+
+    fn consumer(name: &str, floor: u64, delivered: u64, unsettled: u64, pending: u64) -> Info {
+        serde_json::from_value(json!({
+            "name": name,
+            "delivered": { "stream_seq": delivered },
+            "ack_floor": { "stream_seq": floor },
+            "num_ack_pending": unsettled,
+            "num_pending": pending,
+            "config": {},
+        }))
+        .unwrap()
+    }
+
+    /// Below the mark nothing is purged, above it no more than needed.
+    #[test]
+    fn only_the_missing_room_is_made() {
+        assert_eq!(wanted(state(80, 800), 1_000, 0.8), None);
+        assert_eq!(wanted(state(0, 0), 1_000, 0.8), None);
+        // 850 of 1,000 bytes, 10 each: down to 750.
+        assert_eq!(wanted(state(85, 850), 1_000, 0.8), Some(20));
+        assert_eq!(wanted(state(1, 900), 1_000, 0.8), Some(11));
+        assert_eq!(wanted(state(2, u64::MAX), 10, 0.8), Some(12));
+    }
+
+    /// The slowest consumer decides, and events that were never for one do not count as unsettled.
+    #[test]
+    fn nothing_unsettled_is_purged() {
+        assert_eq!(settled(&[], 100), (100, None));
+        let done = consumer("done", 3, 3, 0, 0);
+        let idle = consumer("idle", 5, 60, 0, 4);
+        let busy = consumer("busy", 40, 90, 2, 0);
+        let behind = consumer("behind", 0, 0, 0, 100);
+        assert_eq!(settled(&[done], 100).0, 100);
+        assert_eq!(settled(&[idle], 100).0, 60);
+        let (floor, slowest) = settled(&[busy, consumer("done", 3, 3, 0, 0)], 100);
+        assert_eq!((floor, slowest.as_deref()), (40, Some("busy")));
+        assert_eq!(settled(&[behind, consumer("busy", 40, 90, 2, 0)], 100).0, 0);
+    }
+
+    /// On a cluster a consumer that seems to have nothing left may not know the newest events.
+    #[test]
+    fn a_replica_that_lags_costs_no_event() {
+        assert_eq!(certain(state(100, 1), 1), 110);
+        assert_eq!(certain(state(100, 1), 3), 61);
+    }
+
+    /// A consumer that is ahead of what the stream said when it was asked moves nothing forward.
+    #[test]
+    fn a_later_look_at_a_consumer_purges_no_more() {
+        assert_eq!(settled(&[consumer("ahead", 150, 150, 0, 1)], 100).0, 100);
+    }
+}

@@ -10,6 +10,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// When to come again after something that takes a restart.
 const RETRY_AFTER_RESTART: Duration = Duration::from_secs(5);
 
+/// Most characters of a sender's own text that are given back; every registered method and coding
+/// is shorter.
+const TEXT_CHARS_MAX: usize = 32;
+
 /// A request that the doors refuse.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -28,9 +32,9 @@ pub(crate) enum Error {
     RequestTimeout(Duration),
     #[error("nothing is at this path")]
     UnknownPath,
-    #[error("{0} is not possible here, the header Allow says what is")]
+    #[error("{} is not possible here, the header Allow says what is", cut(.0.as_str()))]
     MethodNotAllowed(Method),
-    #[error("the body is encoded as {0:?}, only identity is taken")]
+    #[error("the body is encoded as {:?}, only identity is taken", cut(.0))]
     ContentEncoding(String),
     #[error("the request has {count} headers, the limit is {count_max}")]
     HeadersTooMany { count: usize, count_max: usize },
@@ -139,6 +143,14 @@ impl Error {
             | Self::HeadersTooLarge { .. } => None,
         }
     }
+}
+
+/// The beginning of a sender's own text, enough to know it again.
+fn cut(text: &str) -> &str {
+    text.char_indices()
+        .nth(TEXT_CHARS_MAX)
+        .and_then(|(at, _)| text.get(..at))
+        .unwrap_or(text)
 }
 
 /// A size that was announced, or only that it is above the limit.

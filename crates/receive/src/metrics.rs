@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     Malformed,
     /// The connection broke.
     Broken,
+    /// Its task panicked: a mistake of ours.
+    Panicked,
 }
 
 /// Handles, resolved once.
@@ -158,6 +160,7 @@ impl Failure {
             Self::HeadersTooLarge => "headers_too_large",
             Self::Malformed => "malformed",
             Self::Broken => "broken",
+            Self::Panicked => "panicked",
         }
     }
 }

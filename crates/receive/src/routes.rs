@@ -328,3 +328,6 @@ fn close(version: Version, response: &mut Response) {
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 
@@ -54,7 +54,10 @@ pub async fn serve<I: Intake>(
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(_) = thread.connections.join_next(), if !thread.connections.is_empty() => continue,
+            Some(ended) = thread.connections.join_next(), if !thread.connections.is_empty() => {
+                thread.ended(ended);
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -77,7 +80,9 @@ pub async fn serve<I: Intake>(
     }
     drop(listener);
     drain.send_replace(true);
-    while thread.connections.join_next().await.is_some() {}
+    while let Some(ended) = thread.connections.join_next().await {
+        thread.ended(ended);
+    }
 }
 
 /// Whether a failed accept is about the one connection only.
@@ -149,6 +154,15 @@ impl Thread {
                 metrics.failed(failure);
             }
         });
+    }
+
+    fn ended(&self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            self.metrics.failed(Failure::Panicked);
+            tracing::error!("the task of a connection panicked");
+        }
     }
 
     /// Says that there are too many connections, without reading the request.

@@ -1,0 +1,72 @@
+use std::future::pending;
+
+use axum::body::{Body, to_bytes};
+use bytestring::ByteString;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::registry::Registry;
+
+use super::*;
+use crate::SubscribedType;
+
+/// Stores everything; `ready` is answered when it says so, or never.
+#[derive(Clone)]
+struct Always {
+    answers_ready: bool,
+}
+
+impl Intake for Always {
+    async fn accept(&self, _: Arrival) -> Result<Accepted, Refusal> {
+        Ok(Accepted {
+            first_id: ByteString::new(),
+        })
+    }
+
+    fn subscribed(&self, _: &str) -> Vec<SubscribedType> {
+        Vec::new()
+    }
+
+    async fn ready(&self) -> Result<(), String> {
+        if self.answers_ready {
+            Ok(())
+        } else {
+            pending().await
+        }
+    }
+}
+
+async fn get(path: &str, draining: bool, answers_ready: bool) -> (u16, String) {
+    let config = Config::default();
+    let (_drain, draining) = watch::channel(draining);
+    let shared = Shared {
+        intake: Always { answers_ready },
+        limits: SharedLimits::new(&config),
+        metrics: Metrics::register(&mut Registry::default()),
+        config,
+        draining,
+    };
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let service = TowerToHyperService::new(router(Arc::new(shared)));
+    let response = service.call(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A load balancer must see that this gateway is about to end; a restart must not look like death.
+#[tokio::test]
+async fn a_draining_gateway_is_alive_but_not_ready() {
+    assert_eq!(get("/readyz", false, true).await, (200, String::new()));
+    let (status, body) = get("/readyz", true, true).await;
+    assert_eq!(status, 503);
+    assert!(body.contains("receive/shutting-down"), "{body}");
+    assert_eq!(get("/healthz", true, true).await, (200, String::new()));
+}
+
+/// A probe gets an answer even when the one behind the seam gives none.
+#[tokio::test(start_paused = true)]
+async fn a_probe_does_not_hang_with_the_log() {
+    let (status, body) = get("/readyz", false, false).await;
+    assert_eq!(status, 503);
+    assert!(body.contains("receive/not-ready"), "{body}");
+}

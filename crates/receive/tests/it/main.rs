@@ -1,0 +1,18 @@
+//! The doors' contract, over real sockets and with a scripted intake behind them.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http2;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod support;

@@ -6,7 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{
-    Client, ConnectOptions, Event, Request, RequestErrorKind, ServerAddr, connection::State,
+    Client, ConnectOptions, Event, Request, RequestError, RequestErrorKind, ServerAddr,
+    connection::State,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -147,6 +148,11 @@ impl Link {
         self.client.connection_state() == State::Connected
     }
 
+    /// Whether the server is in no cluster.
+    pub(super) fn is_single_server(&self) -> bool {
+        self.client.server_info().cluster.is_none()
+    }
+
     /// Changes whenever the connection is made or lost.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.signals.changes.subscribe()
@@ -175,15 +181,7 @@ impl Link {
             .client
             .send_request(format!("$JS.API.{subject}"), request)
             .await
-            .map_err(|error| ApiError::Unreachable {
-                detail: match error.kind() {
-                    RequestErrorKind::NoResponders => "JetStream does not answer".to_owned(),
-                    RequestErrorKind::TimedOut => format!("no answer within {CONTROL_TIMEOUT:?}"),
-                    RequestErrorKind::InvalidSubject
-                    | RequestErrorKind::MaxPayloadExceeded
-                    | RequestErrorKind::Other => error.to_string(),
-                },
-            })?;
+            .map_err(|error| unanswered(&error))?;
         let unintelligible = |error: serde_json::Error| ApiError::Unintelligible {
             detail: format!("the answer to {subject}: {error}"),
         };
@@ -197,6 +195,21 @@ impl Link {
         }
         serde_json::from_slice(&answer.payload).map_err(unintelligible)
     }
+}
+
+fn unanswered(error: &RequestError) -> ApiError {
+    let detail = match error.kind() {
+        RequestErrorKind::NoResponders => "JetStream does not answer".to_owned(),
+        RequestErrorKind::TimedOut => format!("no answer within {CONTROL_TIMEOUT:?}"),
+        RequestErrorKind::Other => error.to_string(),
+        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+            return ApiError::Refused {
+                code: 0,
+                description: error.to_string(),
+            };
+        }
+    };
+    ApiError::Unreachable { detail }
 }
 
 /// Said when there is no connection.

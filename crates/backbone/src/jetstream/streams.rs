@@ -20,6 +20,9 @@ const SUBJECT_OVERLAP: u64 = 10_065;
 /// Fields that JetStream cannot change afterwards.
 const FIXED: [&str; 2] = ["storage", "retention"];
 
+/// How many servers keep the stream.
+const REPLICAS: &str = "num_replicas";
+
 /// A setting in which a stream differs from its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
@@ -135,7 +138,7 @@ fn fields(
         ("storage", json!(storage)),
         ("retention", json!("limits")),
         ("discard", json!("new")),
-        ("num_replicas", json!(config.replicas)),
+        (REPLICAS, json!(config.replicas)),
         ("max_bytes", json!(size_max)),
         ("max_age", nanoseconds(age_max)),
         ("duplicate_window", nanoseconds(window)),
@@ -201,6 +204,9 @@ async fn repair(
         let before = config.insert(field.to_owned(), configured);
         let refusal = if FIXED.contains(&field) {
             Some("JetStream cannot change it for an existing stream".to_owned())
+        } else if field == REPLICAS && link.is_single_server() {
+            // It would take the number, and keep one copy.
+            Some("the nats-server is in no cluster".to_owned())
         } else {
             let changed = Value::Object(config.clone());
             let updated: Result<Info, _> = link

@@ -1,0 +1,194 @@
+//! JetStream keeps the promises, on a real nats-server.
+
+mod failure;
+mod room;
+mod streams;
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use tidegate_backbone::{Config, Events};
+
+use crate::{conformance, fixture::JetstreamFixture};
+
+async fn short_window() -> JetstreamFixture {
+    let duplicate_window = Duration::from_millis(300);
+    let events = Events {
+        duplicate_window,
+        ..Events::default()
+    };
+    JetstreamFixture::with(Config {
+        events,
+        ..Config::default()
+    })
+    .await
+}
+
+async fn small() -> JetstreamFixture {
+    let events = Events {
+        size_max: ByteSize::kib(64),
+        ..Events::default()
+    };
+    JetstreamFixture::with(Config {
+        events,
+        ..Config::default()
+    })
+    .await
+}
+
+/// An event's place in the log is its order.
+#[tokio::test]
+async fn sequences_grow() {
+    conformance::sequences_grow(&JetstreamFixture::new().await).await;
+}
+
+/// A sender's retry is not a second event; without an id everything is one.
+#[tokio::test]
+async fn a_repeated_message_id_is_one_event() {
+    conformance::a_repeated_message_id_is_one_event(&JetstreamFixture::new().await).await;
+}
+
+/// Deduplication ends with its window.
+#[tokio::test]
+async fn a_message_id_is_forgotten_after_the_window() {
+    conformance::a_message_id_is_forgotten_after_the_window(&short_window().await).await;
+}
+
+/// Who pulls is never handed more than it can hold, nor is more kept from others.
+#[tokio::test]
+async fn never_more_is_under_way_than_there_is_room_for() {
+    conformance::never_more_is_under_way_than_there_is_room_for(&JetstreamFixture::new().await)
+        .await;
+}
+
+/// An event reaches who waits for it.
+#[tokio::test]
+async fn what_waits_is_woken_by_an_append() {
+    conformance::what_waits_is_woken_by_an_append(&JetstreamFixture::new().await).await;
+}
+
+/// A retry waits in the log as long as asked, and its attempts are counted.
+#[tokio::test]
+async fn a_retry_comes_after_its_delay_and_counts() {
+    conformance::a_retry_comes_after_its_delay_and_counts(&JetstreamFixture::new().await).await;
+}
+
+/// An event that fails blocks nobody.
+#[tokio::test]
+async fn a_waiting_retry_holds_up_no_other_event() {
+    conformance::a_waiting_retry_holds_up_no_other_event(&JetstreamFixture::new().await).await;
+}
+
+/// An event whose holder dies is delivered again.
+#[tokio::test]
+async fn what_is_unsettled_comes_again() {
+    conformance::what_is_unsettled_comes_again(&JetstreamFixture::new().await).await;
+}
+
+/// A slow Function is not called twice.
+#[tokio::test]
+async fn progress_keeps_it_from_coming_again() {
+    conformance::progress_keeps_it_from_coming_again(&JetstreamFixture::new().await).await;
+}
+
+/// A dead letter's event does not come back.
+#[tokio::test]
+async fn what_is_terminated_never_comes_again() {
+    conformance::what_is_terminated_never_comes_again(&JetstreamFixture::new().await).await;
+}
+
+/// A shutdown delays no event by the ack wait.
+#[tokio::test]
+async fn closing_hands_back_what_was_not_returned() {
+    conformance::closing_hands_back_what_was_not_returned(&JetstreamFixture::new().await).await;
+}
+
+/// A changed subscription loses and repeats nothing.
+#[tokio::test]
+async fn reopening_keeps_the_position() {
+    conformance::reopening_keeps_the_position(&JetstreamFixture::new().await).await;
+}
+
+/// A new consumer begins where it was asked to.
+#[tokio::test]
+async fn a_start_is_where_it_says() {
+    conformance::a_start_is_where_it_says(&JetstreamFixture::new().await).await;
+}
+
+/// A consumer gets what its filters name, all of it, once.
+#[tokio::test]
+async fn filters_choose() {
+    conformance::filters_choose(&JetstreamFixture::new().await).await;
+}
+
+/// Dispatchers that share a consumer share its events.
+#[tokio::test]
+async fn two_sources_share_one_consumer() {
+    conformance::two_sources_share_one_consumer(&JetstreamFixture::new().await).await;
+}
+
+/// A pull that is given up at any point loses no event.
+#[tokio::test]
+async fn a_dropped_pull_loses_nothing() {
+    conformance::a_dropped_pull_loses_nothing(&JetstreamFixture::new().await).await;
+}
+
+/// What waits for a retry counts, so the log's memory is bounded.
+#[tokio::test]
+async fn unsettled_events_are_bounded() {
+    conformance::unsettled_events_are_bounded(&JetstreamFixture::new().await).await;
+}
+
+/// A burial that is repeated is one letter, byte for byte, for each consumer its own.
+#[tokio::test]
+async fn a_letter_is_stored_once() {
+    conformance::a_letter_is_stored_once(&JetstreamFixture::new().await).await;
+}
+
+/// A foreign message blocks nothing and can be buried.
+#[tokio::test]
+async fn what_is_no_event_is_delivered_as_it_is() {
+    conformance::what_is_no_event_is_delivered_as_it_is(&JetstreamFixture::new().await).await;
+}
+
+/// A full log says so and keeps delivering.
+#[tokio::test]
+async fn a_full_log_refuses() {
+    conformance::a_full_log_refuses(&small().await).await;
+}
+
+/// Who pulls from a removed consumer hears of it at once.
+#[tokio::test]
+async fn a_removed_consumer_is_gone() {
+    conformance::a_removed_consumer_is_gone(&JetstreamFixture::new().await).await;
+}
+
+/// Operators see what each consumer still has to deliver.
+#[tokio::test]
+async fn consumers_tell_what_is_left() {
+    conformance::consumers_tell_what_is_left(&JetstreamFixture::new().await).await;
+}
+
+/// No source or type is lost or confused on the way.
+#[tokio::test]
+async fn odd_names_travel() {
+    conformance::odd_names_travel(&JetstreamFixture::new().await).await;
+}
+
+/// Attributes and data come out as they went in.
+#[tokio::test]
+async fn events_come_out_byte_for_byte() {
+    conformance::events_come_out_byte_for_byte(&JetstreamFixture::new().await).await;
+}
+
+/// Two parties may settle the same delivery.
+#[tokio::test]
+async fn settling_twice_is_harmless() {
+    conformance::settling_twice_is_harmless(&JetstreamFixture::new().await).await;
+}
+
+/// Readiness is said when it is there.
+#[tokio::test]
+async fn a_log_that_takes_events_is_ready() {
+    conformance::a_log_that_takes_events_is_ready(&JetstreamFixture::new().await).await;
+}

@@ -1,0 +1,173 @@
+//! The log in memory keeps the promises; time is paused, so waiting costs none.
+
+use std::time::Duration;
+
+use tidegate_backbone::memory::Limits;
+
+use crate::{conformance, fixture::MemoryFixture};
+
+const SHORT_WINDOW: Duration = Duration::from_millis(300);
+
+/// An event's place in the log is its order.
+#[tokio::test(start_paused = true)]
+async fn sequences_grow() {
+    conformance::sequences_grow(&MemoryFixture::new()).await;
+}
+
+/// A sender's retry is not a second event; without an id everything is one.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_message_id_is_one_event() {
+    conformance::a_repeated_message_id_is_one_event(&MemoryFixture::new()).await;
+}
+
+/// Deduplication ends with its window.
+#[tokio::test(start_paused = true)]
+async fn a_message_id_is_forgotten_after_the_window() {
+    conformance::a_message_id_is_forgotten_after_the_window(&MemoryFixture::with(Limits {
+        duplicate_window: SHORT_WINDOW,
+        ..Limits::default()
+    }))
+    .await;
+}
+
+/// Who pulls is never handed more than it can hold, nor is more kept from others.
+#[tokio::test(start_paused = true)]
+async fn never_more_is_under_way_than_there_is_room_for() {
+    conformance::never_more_is_under_way_than_there_is_room_for(&MemoryFixture::new()).await;
+}
+
+/// An event reaches who waits for it.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_woken_by_an_append() {
+    conformance::what_waits_is_woken_by_an_append(&MemoryFixture::new()).await;
+}
+
+/// A retry waits in the log as long as asked, and its attempts are counted.
+#[tokio::test(start_paused = true)]
+async fn a_retry_comes_after_its_delay_and_counts() {
+    conformance::a_retry_comes_after_its_delay_and_counts(&MemoryFixture::new()).await;
+}
+
+/// An event that fails blocks nobody.
+#[tokio::test(start_paused = true)]
+async fn a_waiting_retry_holds_up_no_other_event() {
+    conformance::a_waiting_retry_holds_up_no_other_event(&MemoryFixture::new()).await;
+}
+
+/// An event whose holder dies is delivered again.
+#[tokio::test(start_paused = true)]
+async fn what_is_unsettled_comes_again() {
+    conformance::what_is_unsettled_comes_again(&MemoryFixture::new()).await;
+}
+
+/// A slow Function is not called twice.
+#[tokio::test(start_paused = true)]
+async fn progress_keeps_it_from_coming_again() {
+    conformance::progress_keeps_it_from_coming_again(&MemoryFixture::new()).await;
+}
+
+/// A dead letter's event does not come back.
+#[tokio::test(start_paused = true)]
+async fn what_is_terminated_never_comes_again() {
+    conformance::what_is_terminated_never_comes_again(&MemoryFixture::new()).await;
+}
+
+/// A shutdown delays no event by the ack wait.
+#[tokio::test(start_paused = true)]
+async fn closing_hands_back_what_was_not_returned() {
+    conformance::closing_hands_back_what_was_not_returned(&MemoryFixture::new()).await;
+}
+
+/// A changed subscription loses and repeats nothing.
+#[tokio::test(start_paused = true)]
+async fn reopening_keeps_the_position() {
+    conformance::reopening_keeps_the_position(&MemoryFixture::new()).await;
+}
+
+/// A new consumer begins where it was asked to.
+#[tokio::test(start_paused = true)]
+async fn a_start_is_where_it_says() {
+    conformance::a_start_is_where_it_says(&MemoryFixture::new()).await;
+}
+
+/// A consumer gets what its filters name, all of it, once.
+#[tokio::test(start_paused = true)]
+async fn filters_choose() {
+    conformance::filters_choose(&MemoryFixture::new()).await;
+}
+
+/// Dispatchers that share a consumer share its events.
+#[tokio::test(start_paused = true)]
+async fn two_sources_share_one_consumer() {
+    conformance::two_sources_share_one_consumer(&MemoryFixture::new()).await;
+}
+
+/// A pull that is given up at any point loses no event.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_pull_loses_nothing() {
+    conformance::a_dropped_pull_loses_nothing(&MemoryFixture::new()).await;
+}
+
+/// What waits for a retry counts, so the log's memory is bounded.
+#[tokio::test(start_paused = true)]
+async fn unsettled_events_are_bounded() {
+    conformance::unsettled_events_are_bounded(&MemoryFixture::new()).await;
+}
+
+/// A burial that is repeated is one letter, byte for byte, for each consumer its own.
+#[tokio::test(start_paused = true)]
+async fn a_letter_is_stored_once() {
+    conformance::a_letter_is_stored_once(&MemoryFixture::new()).await;
+}
+
+/// A foreign message blocks nothing and can be buried.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_event_is_delivered_as_it_is() {
+    conformance::what_is_no_event_is_delivered_as_it_is(&MemoryFixture::new()).await;
+}
+
+/// A full log says so and keeps delivering.
+#[tokio::test(start_paused = true)]
+async fn a_full_log_refuses() {
+    conformance::a_full_log_refuses(&MemoryFixture::with(Limits {
+        events_max: 20,
+        ..Limits::default()
+    }))
+    .await;
+}
+
+/// Who pulls from a removed consumer hears of it at once.
+#[tokio::test(start_paused = true)]
+async fn a_removed_consumer_is_gone() {
+    conformance::a_removed_consumer_is_gone(&MemoryFixture::new()).await;
+}
+
+/// Operators see what each consumer still has to deliver.
+#[tokio::test(start_paused = true)]
+async fn consumers_tell_what_is_left() {
+    conformance::consumers_tell_what_is_left(&MemoryFixture::new()).await;
+}
+
+/// No source or type is lost or confused on the way.
+#[tokio::test(start_paused = true)]
+async fn odd_names_travel() {
+    conformance::odd_names_travel(&MemoryFixture::new()).await;
+}
+
+/// Attributes and data come out as they went in.
+#[tokio::test(start_paused = true)]
+async fn events_come_out_byte_for_byte() {
+    conformance::events_come_out_byte_for_byte(&MemoryFixture::new()).await;
+}
+
+/// Two parties may settle the same delivery.
+#[tokio::test(start_paused = true)]
+async fn settling_twice_is_harmless() {
+    conformance::settling_twice_is_harmless(&MemoryFixture::new()).await;
+}
+
+/// Readiness is said when it is there.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_takes_events_is_ready() {
+    conformance::a_log_that_takes_events_is_ready(&MemoryFixture::new()).await;
+}

@@ -43,8 +43,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 struct Signals {
     acks: Arc<Acks>,
-    /// Counts connections made and lost.
-    changes: watch::Sender<u64>,
+    /// Counts connections that were lost.
+    losses: watch::Sender<u64>,
 }
 
 /// Why a request to JetStream's API failed.
@@ -105,7 +105,7 @@ impl Link {
             .collect::<Result<Vec<_>, _>>()?;
         let signals = Arc::new(Signals {
             acks,
-            changes: watch::channel(0).0,
+            losses: watch::channel(0).0,
         });
         let events = Arc::clone(&signals);
         let mut options = ConnectOptions::new()
@@ -153,9 +153,9 @@ impl Link {
         self.client.server_info().cluster.is_none()
     }
 
-    /// Changes whenever the connection is made or lost.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.signals.changes.subscribe()
+    /// Changes whenever the connection is lost.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.signals.losses.subscribe()
     }
 
     /// Sends a request to JetStream's API and reads the answer.
@@ -218,15 +218,12 @@ pub(super) const NOT_CONNECTED: &str = "there is no connection to NATS";
 impl Signals {
     fn on(&self, event: &Event) {
         match event {
-            Event::Connected => {
-                tracing::info!("connected to nats");
-                self.changes.send_modify(|changes| *changes += 1);
-            }
+            Event::Connected => tracing::info!("connected to nats"),
             Event::Disconnected | Event::Closed => {
                 tracing::warn!("connection to nats lost");
                 let detail = "the connection was lost".to_owned();
                 self.acks.fail_all(&AppendError::Unreachable { detail });
-                self.changes.send_modify(|changes| *changes += 1);
+                self.losses.send_modify(|losses| *losses += 1);
             }
             Event::SlowConsumer(subscription) => {
                 tracing::warn!(subscription, "the client library dropped a message");

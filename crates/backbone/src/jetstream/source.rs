@@ -50,7 +50,7 @@ pub struct JetstreamSource {
     next: Subject,
     inbox: Subject,
     subscriber: Subscriber,
-    changes: watch::Receiver<u64>,
+    losses: watch::Receiver<u64>,
     /// Events that were asked for and have not come.
     outstanding: usize,
     /// Events that have come and were not returned.
@@ -77,7 +77,7 @@ impl JetstreamSource {
         name: String,
     ) -> Result<Self, ControlError> {
         let inbox = Subject::from(link.client().new_inbox());
-        let changes = link.changes();
+        let losses = link.losses();
         let subscriber = link
             .client()
             .subscribe(inbox.clone())
@@ -93,7 +93,7 @@ impl JetstreamSource {
             name,
             inbox,
             subscriber,
-            changes,
+            losses,
             outstanding: 0,
             arrived: VecDeque::new(),
             heard: Instant::now(),
@@ -153,6 +153,15 @@ impl JetstreamSource {
         }
     }
 
+    /// What was asked for over a lost connection is not known over the next one. Looked at before
+    /// anything is asked for, so that it is not asked for twice.
+    fn forget_lost(&mut self) {
+        if self.losses.has_changed().unwrap_or(true) || !self.link.is_connected() {
+            self.losses.mark_unchanged();
+            self.outstanding = 0;
+        }
+    }
+
     /// Asks for events when less than half of the room is under way, so that requests are few.
     async fn request(&mut self, max: usize) -> Result<(), SourceError> {
         if self.pause.is_some_and(|until| until > Instant::now()) {
@@ -184,7 +193,7 @@ impl JetstreamSource {
         Ok(())
     }
 
-    /// Waits for a message, a change of the connection, or the end of patience.
+    /// Waits for a message, the loss of the connection, or the end of patience.
     async fn wait(&mut self) -> Result<(), SourceError> {
         let patience = self.heard + SILENCE_MAX;
         let until = self.pause.map_or(patience, |pause| pause.min(patience));
@@ -194,8 +203,7 @@ impl JetstreamSource {
                 Some(message) => return self.handle(message).await,
                 None => return Err(self.unreachable("the subscription ended")),
             },
-            // What was asked for over the old connection is not known over the new one.
-            _ = self.changes.changed() => self.outstanding = 0,
+            _ = self.losses.changed() => self.outstanding = 0,
             () = sleep_until(until) => {
                 if Instant::now() >= patience {
                     tracing::debug!(consumer = self.name, "no heartbeat, pulling anew");
@@ -300,8 +308,8 @@ impl Source for JetstreamSource {
                 }
                 continue;
             }
+            self.forget_lost();
             if !self.link.is_connected() {
-                self.outstanding = 0;
                 return Err(self.unreachable(NOT_CONNECTED));
             }
             self.request(max).await?;

@@ -141,6 +141,24 @@ async fn a_source_goes_on_after_a_restart() {
     }
 }
 
+/// A connection that came back is no reason to ask twice: never more is under way than there is
+/// room for.
+#[tokio::test]
+async fn after_a_restart_is_asked_once() {
+    let mut fixture = JetstreamFixture::new().await;
+    let log = fixture.log().clone();
+    let mut source = log.open(spec("c")).await.unwrap();
+    // One event was asked for over the connection that is lost.
+    let nothing = tokio::time::timeout(Duration::from_millis(50), source.pull(1)).await;
+    assert!(nothing.is_err());
+    fixture.server.restart().await;
+    for number in 0..20 {
+        append_until_stored(&log, &append_of(event(&number.to_string()))).await;
+    }
+    assert_eq!(pull(&mut source, 4).await.len(), 4);
+    assert_eq!(log.consumers().await.unwrap()[0].unsettled, 4);
+}
+
 /// Without a stream on the subject nothing is stored, and that is said at once.
 #[tokio::test]
 async fn without_a_stream_nothing_is_stored() {

@@ -27,7 +27,8 @@ const REPLICAS_MAX: usize = 5;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The NATS servers, several separated by commas: `nats://host:4222`.
+    /// The NATS servers, several separated by commas: `nats://host:4222`. Without it the gateway
+    /// runs a server of its own.
     pub url: Option<String>,
     /// A NATS credentials file (JWT and seed).
     pub credentials_file: Option<PathBuf>,

@@ -212,3 +212,33 @@ impl Drop for NatsServer {
         self.kill();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test can rely on what its server does when it is stopped, killed and started again.
+    #[tokio::test]
+    async fn it_stops_and_comes_back_on_the_same_port() {
+        let mut server = NatsServer::start_with("max_payload: 64KB").await;
+        let (url, pid) = (server.url(), server.pid().unwrap());
+        server.stop().await;
+        assert_eq!(server.pid(), None);
+        assert!(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .is_err()
+        );
+        server.restart().await;
+        assert_eq!(server.url(), url);
+        assert_ne!(server.pid(), Some(pid));
+        server.kill();
+        server.kill();
+        assert!(
+            TcpStream::connect(("127.0.0.1", server.port))
+                .await
+                .is_err()
+        );
+        assert!(server.log().contains("Server is ready"));
+    }
+}

@@ -159,6 +159,31 @@ async fn after_a_restart_is_asked_once() {
     assert_eq!(log.consumers().await.unwrap()[0].unsettled, 4);
 }
 
+/// A shutdown delays no event by the ack wait, though it was sent to who shut down.
+#[tokio::test]
+async fn closing_hands_back_what_is_under_way() {
+    let fixture = JetstreamFixture::new().await;
+    let log = fixture.log();
+    let mut source = log.open(spec("c")).await.unwrap();
+    // Room for 50 is asked for, and nobody takes them.
+    let nothing = tokio::time::timeout(Duration::from_millis(50), source.pull(50)).await;
+    assert!(nothing.is_err());
+    for number in 0..50 {
+        append(log, event(&number.to_string())).await;
+    }
+    within(async {
+        while log.consumers().await.unwrap()[0].unsettled < 50 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    source.close().await;
+    let mut other = log.open(spec("c")).await.unwrap();
+    let pulled = pull(&mut other, 50).await;
+    assert!(pulled.iter().all(|delivery| delivery.attempt == 2));
+    assert_eq!(ids(&pulled).into_iter().collect::<BTreeSet<_>>().len(), 50);
+}
+
 /// Without a stream on the subject nothing is stored, and that is said at once.
 #[tokio::test]
 async fn without_a_stream_nothing_is_stored() {

@@ -148,6 +148,7 @@ mod tests {
     #[test]
     fn the_default_has_no_mistake() {
         assert_eq!(Config::default().validate(), Vec::<String>::new());
+        assert_eq!(Config::default().listen.to_string(), "0.0.0.0:8080");
     }
 
     /// All mistakes are told at once, each with its key.

@@ -84,8 +84,13 @@ async fn a_request_in_flight_outlives_all_deadlines_of_connections() {
     client.write(post("/publish", "x")).await;
     script.arrived().await;
     sleep(HEADER_TIMEOUT * 3).await;
-    script.release(1);
+    script.release(2);
     assert_eq!(client.reply().await.status, 204);
+    assert_eq!(
+        client.send(post("/publish", "x")).await.status,
+        204,
+        "it is still open"
+    );
 }
 
 /// Connections that nobody uses are given back, without an answer that nobody asked for.

@@ -65,13 +65,19 @@ pub struct Extensions(Vec<(Name, Value)>);
 impl Extensions {
     /// The value of an extension.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.position(name).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
+        self.position(name)
+            .ok()
+            .and_then(|at| self.0.get(at))
+            .map(|(_, value)| value)
     }
 
     /// Sets an extension and gives back the value that it replaces.
     pub fn insert(&mut self, name: Name, value: Value) -> Option<Value> {
         match self.position(name.as_str()) {
-            Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+            Ok(at) => self
+                .0
+                .get_mut(at)
+                .map(|(_, old)| std::mem::replace(old, value)),
             Err(at) => {
                 self.0.insert(at, (name, value));
                 None

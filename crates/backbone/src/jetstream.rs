@@ -5,7 +5,6 @@
 
 mod acks;
 mod answer;
-mod binding;
 mod consumers;
 mod link;
 mod message;

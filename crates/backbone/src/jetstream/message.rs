@@ -51,7 +51,7 @@ impl Outgoing {
     /// An event.
     pub(super) fn event(event: &Event) -> Self {
         let mut outgoing = Self::new(event.data.clone().unwrap_or_default());
-        super::binding::encode(event, |name, value| {
+        tidegate_event::nats::encode(event, |name, value| {
             outgoing.insert(header_name(name), value);
         });
         outgoing
@@ -141,7 +141,7 @@ pub(super) fn read(headers: Option<&HeaderMap>, payload: Bytes) -> Result<Event,
                 values.iter().map(move |value| (name, value.as_str()))
             })
     };
-    super::binding::decode(pairs(), payload.clone()).map_err(|error| {
+    tidegate_event::nats::decode(pairs(), payload.clone()).map_err(|error| {
         let mut headers: Vec<(ByteString, ByteString)> = pairs()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
@@ -174,7 +174,7 @@ fn header_name(name: &str) -> HeaderName {
 }
 
 /// Text as a header takes it: what is not plain ASCII is percent-encoded.
-pub(super) fn escape(text: &str, bytes_max: usize) -> String {
+fn escape(text: &str, bytes_max: usize) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());
     for byte in cut(text, bytes_max).bytes() {

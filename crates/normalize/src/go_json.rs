@@ -347,15 +347,27 @@ fn expecting(name: &str, byte: u8) -> &'static str {
 
 /// How many bytes at the beginning are a string's own: no quote, backslash or control character.
 fn plain_len(text: &[u8]) -> usize {
-    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < b' ';
-    let steps = text
+    // Most strings end within the first step; only long ones are worth the vector code.
+    let (first, rest) = text.split_at_checked(STEP_BYTES).unwrap_or((text, &[]));
+    if let Some(at) = first.iter().position(|byte| is_special(*byte)) {
+        return at;
+    }
+    let steps = rest
         .chunks_exact(STEP_BYTES)
         // No early exit within a step: this is what the compiler makes vector code of.
-        .take_while(|step| !step.iter().fold(false, |any, byte| any | special(*byte)))
+        .take_while(|step| {
+            !step
+                .iter()
+                .fold(false, |any, byte| any | is_special(*byte))
+        })
         .count();
-    let plain = steps * STEP_BYTES;
+    let plain = first.len() + steps * STEP_BYTES;
     let rest = text.get(plain..).unwrap_or_default();
-    plain + rest.iter().take_while(|byte| !special(**byte)).count()
+    plain + rest.iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < b' '
 }
 
 #[cfg(test)]

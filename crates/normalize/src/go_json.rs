@@ -355,11 +355,7 @@ fn plain_len(text: &[u8]) -> usize {
     let steps = rest
         .chunks_exact(STEP_BYTES)
         // No early exit within a step: this is what the compiler makes vector code of.
-        .take_while(|step| {
-            !step
-                .iter()
-                .fold(false, |any, byte| any | is_special(*byte))
-        })
+        .take_while(|step| !step.iter().fold(false, |any, byte| any | is_special(*byte)))
         .count();
     let plain = first.len() + steps * STEP_BYTES;
     let rest = text.get(plain..).unwrap_or_default();

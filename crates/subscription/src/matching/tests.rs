@@ -1,0 +1,1 @@
+//! Which events reach which Subscription.

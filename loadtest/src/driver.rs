@@ -19,6 +19,9 @@ use crate::{Mode, Publish};
 /// An answer's head; a problem body is cut here.
 const ANSWER_BYTES: usize = 8 << 10;
 
+/// How much of it an error repeats.
+const SHOWN_BYTES: usize = 600;
+
 /// What to send, and where.
 pub(crate) struct Target {
     address: SocketAddr,
@@ -183,8 +186,8 @@ async fn one(
             }
         }
         if answer.get(..11) != Some(b"HTTP/1.1 20") {
-            let text =
-                String::from_utf8_lossy(answer.get(..bytes).unwrap_or_default()).into_owned();
+            let shown = answer.get(..bytes.min(SHOWN_BYTES)).unwrap_or_default();
+            let text = String::from_utf8_lossy(shown);
             bail!("the run is void, an answer was not 2xx: {text}");
         }
         let mut driven = driven.borrow_mut();

@@ -3,12 +3,15 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    path::Path,
     thread,
     time::Duration,
 };
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
+
+use crate::TlsConfig;
 
 /// Threads that one process may be told to start; far above any machine's cores, it catches typos.
 const THREADS_MAX: usize = 1_024;
@@ -55,6 +58,8 @@ pub struct Config {
     /// How long a connection may stay open without a request.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
+    /// The same doors over TLS.
+    pub tls: TlsConfig,
 }
 
 impl Default for Config {
@@ -74,6 +79,7 @@ impl Default for Config {
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -128,7 +134,16 @@ impl Config {
                 mistakes.push(format!("{key}: must be longer than 0s"));
             }
         }
+        mistakes.extend(self.tls.validate());
+        if self.listen.port() != 0 && self.tls.listen == Some(self.listen) {
+            mistakes.push("tls.listen: must be another address than listen".to_owned());
+        }
         mistakes
+    }
+
+    /// Takes the relative paths of files as relative to this folder.
+    pub fn resolve(&mut self, folder: &Path) {
+        self.tls.resolve(folder);
     }
 
     /// How many threads serve, with 0 resolved.
@@ -173,6 +188,19 @@ mod tests {
             .filter_map(|line| line.split_once(": "))
             .collect();
         assert_eq!(keys.len(), 10, "{mistakes:?}");
+    }
+
+    /// Two listeners on one address would each get half of the other's connections.
+    #[test]
+    fn both_listeners_on_one_address_are_a_mistake() {
+        let mut config = Config::default();
+        config.tls.listen = Some(config.listen);
+        config.tls.certificate = Some("certificate.pem".into());
+        config.tls.key = Some("key.pem".into());
+        assert_eq!(
+            config.validate(),
+            ["tls.listen: must be another address than listen"]
+        );
     }
 
     /// A buffer that cannot hold one body would refuse every large request.

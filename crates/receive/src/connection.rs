@@ -4,6 +4,8 @@
 //! neither the moments before the protocol is known nor HTTP/2, so the deadlines are kept here.
 
 mod clock;
+#[cfg(test)]
+mod tests;
 mod watched;
 
 use std::{
@@ -26,7 +28,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite},
     sync::watch,
     time::{Instant, Sleep, sleep_until},
 };
@@ -36,7 +38,7 @@ use self::{
     clock::{Busy, Clock, Due},
     watched::Watched,
 };
-use crate::{Config, metrics::Failure};
+use crate::{Config, Peer, metrics::Failure};
 
 /// The request line, and what headers may be too large and still get an answer with a body.
 const HEAD_BYTES_MORE: usize = 16 << 10;
@@ -65,17 +67,22 @@ pub(crate) fn builder(config: &Config) -> Builder {
 }
 
 /// Serves one connection to its end. `Err` says why it ended otherwise than wished.
-pub(crate) async fn run(
-    stream: TcpStream,
+pub(crate) async fn run<S>(
+    stream: S,
+    peer: Peer,
     builder: &Builder,
     router: Router,
     config: &Config,
     mut draining: watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let clock = Arc::new(Clock::new(config.header_timeout, config.idle_timeout));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&clock)));
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
         let busy = Busy::new(Arc::clone(&clock));
         let response = router.call(request);
         async move {

@@ -2,7 +2,8 @@
 //!
 //! Reads requests within their limits, hands them to an [`Intake`], and turns what comes back into
 //! answers. Knows nothing of events and formats: what a body means is `normalize`'s to say, and
-//! only the one behind the seam says that something is stored. No TLS and no authentication yet.
+//! only the one behind the seam says that something is stored. Each request carries its [`Peer`]; who
+//! that is, and what it may send, is not judged here.
 
 mod answer;
 mod body;
@@ -14,12 +15,16 @@ mod limits;
 mod listen;
 mod metrics;
 mod path;
+mod peer;
 mod routes;
 mod serve;
+mod tls;
 
 pub use config::Config;
 pub use intake::{Accepted, Arrival, Door, EventOutcome, Intake, Refusal, SubscribedType};
 pub use limits::SharedLimits;
-pub use listen::Server;
+pub use listen::{BindError, Listeners, Server};
 pub use metrics::Metrics;
+pub use peer::Peer;
 pub use serve::serve;
+pub use tls::{FileError, Reload, Tls, TlsConfig};

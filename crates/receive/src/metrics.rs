@@ -67,6 +67,26 @@ pub(crate) enum Failure {
     Malformed,
     /// The connection broke.
     Broken,
+    /// The handshake took too long.
+    TlsTimeout,
+    /// What came is not TLS, or breaks its rules.
+    TlsMalformed,
+    /// The client speaks no version, cipher or protocol that is spoken here.
+    TlsIncompatible,
+    /// The client did not like what it was shown, such as the certificate.
+    TlsRefusedByClient,
+    /// The connection broke during the handshake.
+    TlsBroken,
+    /// The client's certificate has expired.
+    TlsCertificateExpired,
+    /// The client's certificate, or one above it, is revoked.
+    TlsCertificateRevoked,
+    /// The client's certificate leads to no authority of ours.
+    TlsCertificateUnknownIssuer,
+    /// The client's certificate is wrong in another way.
+    TlsCertificateInvalid,
+    /// The revocation list of the client certificate's issuer is out of date or wrong.
+    TlsRevocationList,
     /// Its task panicked: a mistake of ours.
     Panicked,
 }
@@ -85,7 +105,12 @@ struct Handles {
     in_flight: Gauge,
     connections: Gauge,
     failures: Family<FailureLabels, Counter>,
+    /// A family without labels, so that there is no series where there is no certificate.
+    certificate_expiry: Family<NoLabels, Gauge>,
 }
+
+/// The labels of what there is one of.
+type NoLabels = [(&'static str, &'static str); 0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -160,6 +185,16 @@ impl Failure {
             Self::HeadersTooLarge => "headers_too_large",
             Self::Malformed => "malformed",
             Self::Broken => "broken",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsMalformed => "tls_malformed",
+            Self::TlsIncompatible => "tls_incompatible",
+            Self::TlsRefusedByClient => "tls_refused_by_client",
+            Self::TlsBroken => "tls_broken",
+            Self::TlsCertificateExpired => "tls_certificate_expired",
+            Self::TlsCertificateRevoked => "tls_certificate_revoked",
+            Self::TlsCertificateUnknownIssuer => "tls_certificate_unknown_issuer",
+            Self::TlsCertificateInvalid => "tls_certificate_invalid",
+            Self::TlsRevocationList => "tls_revocation_list",
             Self::Panicked => "panicked",
         }
     }
@@ -186,7 +221,15 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             failures: Family::default(),
+            certificate_expiry: Family::default(),
         };
+        let metrics = Self(Arc::new(handles));
+        metrics.name(registry, duration);
+        metrics
+    }
+
+    fn name(&self, registry: &mut Registry, duration: Family<DoorLabels, Histogram>) {
+        let handles = &self.0;
         registry.register(
             "tidegate_receive_requests",
             "Requests that were answered, by door and status",
@@ -222,7 +265,11 @@ impl Metrics {
             "Connections that ended early, by reason",
             handles.failures.clone(),
         );
-        Self(Arc::new(handles))
+        registry.register(
+            "tidegate_receive_certificate_expiry_seconds",
+            "When the server's certificate ends, in Unix time",
+            handles.certificate_expiry.clone(),
+        );
     }
 
     /// A request was answered.
@@ -262,6 +309,11 @@ impl Metrics {
                 reason: failure.label(),
             })
             .inc();
+    }
+
+    /// The server's certificate in use ends then, in seconds of Unix time.
+    pub(crate) fn certificate_expires(&self, at: i64) {
+        self.0.certificate_expiry.get_or_create(&[]).set(at);
     }
 
     /// Counts a request as in flight until dropped, also when its client goes away.

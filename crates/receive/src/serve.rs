@@ -1,21 +1,22 @@
 //! One thread's server: accepts, hands each connection a task, and drains.
 
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    io::AsyncWriteExt as _,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 
 use crate::{
-    Config, Intake, Metrics, SharedLimits, answer,
+    Config, Intake, Listeners, Metrics, Peer, SharedLimits, Tls, answer,
     connection::{self, Builder},
     error::Error,
-    metrics::Failure,
+    metrics::{Counted, Failure},
     routes::{Shared, router},
+    tls,
 };
 
 /// How long to wait after a failed accept. The usual cause is that the process has no file left,
@@ -26,23 +27,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// without a word. Each takes a socket for at most [`connection::LINGER`] twice.
 const REFUSALS_MAX: usize = 64;
 
-/// Serves the doors on one listener until `shutdown`, then ends: accepts no more, lets requests in
+/// Serves the doors on one thread's listeners until `shutdown`, then ends: accepts no more, lets requests in
 /// flight finish, and closes each connection after its last answer. How long that may take is the
 /// caller's to bound; dropping the future drops all connections.
 ///
-/// To be run on a runtime of its own, one for each listener of [`crate::Server`].
+/// To be run on a runtime of its own, one for each [`Listeners`] of [`crate::Server`].
 pub async fn serve<I: Intake>(
-    listener: std::net::TcpListener,
+    listeners: Listeners,
     config: Config,
     intake: I,
     metrics: Metrics,
     limits: SharedLimits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
+    let doors = match Doors::new(listeners) {
+        Ok(doors) => doors,
         Err(error) => {
-            tracing::error!(%error, "the listener cannot be served");
+            tracing::error!(%error, "the listeners cannot be served");
             return;
         }
     };
@@ -58,12 +59,12 @@ pub async fn serve<I: Intake>(
                 thread.ended(ended);
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = doors.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 failing = false;
-                thread.connect(stream);
+                thread.connect(accepted);
             }
             Err(error) if is_the_connections(&error) => {}
             Err(error) => {
@@ -78,7 +79,7 @@ pub async fn serve<I: Intake>(
             }
         }
     }
-    drop(listener);
+    drop(doors);
     drain.send_replace(true);
     while let Some(ended) = thread.connections.join_next().await {
         thread.ended(ended);
@@ -89,6 +90,51 @@ pub async fn serve<I: Intake>(
 fn is_the_connections(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     [ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind())
+}
+
+/// Both listeners of a thread.
+struct Doors {
+    plain: TcpListener,
+    tls: Option<(TcpListener, Tls)>,
+}
+
+/// A connection that came, and how it is secured.
+struct Incoming {
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Tls>,
+}
+
+impl Doors {
+    fn new(listeners: Listeners) -> io::Result<Self> {
+        let from_std = |(listener, tls)| io::Result::Ok((TcpListener::from_std(listener)?, tls));
+        Ok(Self {
+            plain: TcpListener::from_std(listeners.plain)?,
+            tls: listeners.tls.map(from_std).transpose()?,
+        })
+    }
+
+    /// The next connection of either kind. None of them comes first: many connections of one kind
+    /// must not keep the other out.
+    async fn accept(&self) -> io::Result<Incoming> {
+        let Some((listener, tls)) = &self.tls else {
+            return Ok(Incoming::new(self.plain.accept().await?, None));
+        };
+        tokio::select! {
+            accepted = self.plain.accept() => Ok(Incoming::new(accepted?, None)),
+            accepted = listener.accept() => Ok(Incoming::new(accepted?, Some(tls.clone()))),
+        }
+    }
+}
+
+impl Incoming {
+    fn new((stream, address): (TcpStream, SocketAddr), tls: Option<Tls>) -> Self {
+        Self {
+            stream,
+            address,
+            tls,
+        }
+    }
 }
 
 /// What one thread's connections share.
@@ -131,29 +177,39 @@ impl Thread {
         }
     }
 
-    fn connect(&mut self, stream: TcpStream) {
+    fn connect(&mut self, incoming: Incoming) {
+        let Incoming {
+            stream,
+            address,
+            tls,
+        } = incoming;
         let Some(permit) = self.limits.connection() else {
-            self.refuse(stream);
+            self.metrics.failed(Failure::Refused);
+            // Words need a handshake first, which is more than a refusal may cost.
+            if tls.is_none() {
+                self.refuse(stream);
+            }
             return;
         };
-        let router = self.router.clone();
-        let builder = Arc::clone(&self.builder);
-        let config = Arc::clone(&self.config);
-        let metrics = self.metrics.clone();
-        let draining = self.draining.clone();
-        self.connections.spawn(async move {
-            let _permit = permit;
-            let _open = metrics.connection();
-            // An answer goes out at once instead of waiting for more to send.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "the connection is gone already");
-                return;
-            }
-            let run = connection::run(stream, &builder, router, &config, draining);
-            if let Err(failure) = run.await {
-                metrics.failed(failure);
-            }
-        });
+        let connection = Connection {
+            _permit: permit,
+            _open: self.metrics.connection(),
+            peer: Peer::new(address),
+            router: self.router.clone(),
+            builder: Arc::clone(&self.builder),
+            config: Arc::clone(&self.config),
+            metrics: self.metrics.clone(),
+            draining: self.draining.clone(),
+        };
+        // An answer goes out at once instead of waiting for more to send.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "the connection is gone already");
+            return;
+        }
+        match tls {
+            None => self.connections.spawn(connection.plain(stream)),
+            Some(tls) => self.connections.spawn(connection.secured(stream, tls)),
+        };
     }
 
     fn ended(&self, ended: Result<(), JoinError>) {
@@ -167,7 +223,6 @@ impl Thread {
 
     /// Says that there are too many connections, without reading the request.
     fn refuse(&mut self, mut stream: TcpStream) {
-        self.metrics.failed(Failure::Refused);
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
@@ -180,5 +235,52 @@ impl Thread {
                 connection::linger(&mut stream).await;
             }
         });
+    }
+}
+
+/// What one connection's task holds, the count of it included.
+struct Connection {
+    _permit: OwnedSemaphorePermit,
+    _open: Counted,
+    peer: Peer,
+    router: axum::Router,
+    builder: Arc<Builder>,
+    config: Arc<Config>,
+    metrics: Metrics,
+    draining: watch::Receiver<bool>,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    async fn plain(self, stream: TcpStream) {
+        self.run(stream).await;
+    }
+
+    async fn secured(mut self, stream: TcpStream, tls: Tls) {
+        let draining = self.draining.clone();
+        let time = self.config.header_timeout;
+        let secured = tls::handshake(&tls, stream, &mut self.peer, time, draining);
+        match secured.await {
+            Ok(stream) => self.run(stream).await,
+            Err(failure) => self.metrics.failed(failure),
+        }
+    }
+
+    async fn run<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let run = connection::run(
+            stream,
+            self.peer,
+            &self.builder,
+            self.router,
+            &self.config,
+            self.draining,
+        );
+        if let Err(failure) = run.await {
+            self.metrics.failed(failure);
+        }
     }
 }

@@ -149,6 +149,7 @@ impl Config {
         config.folder = file
             .and_then(Path::parent)
             .map_or_else(PathBuf::new, Path::to_path_buf);
+        config.receive.resolve(&config.folder);
         Ok(config)
     }
 

@@ -30,6 +30,7 @@ use crate::{config::Config, subscriptions::Folder};
 /// All stages of one process, running.
 pub(crate) struct Pipeline {
     receive_addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
     log: Jetstream,
     control: Control,
     workers: Vec<Worker>,
@@ -52,10 +53,8 @@ impl Pipeline {
         {
             tracing::warn!(%drift, "a stream differs from its configuration");
         }
-        let server = Server::bind(&config.receive).with_context(|| {
-            format!("receive.listen: cannot listen on {}", config.receive.listen)
-        })?;
-        let receive_addr = server.local_addr();
+        let server = Server::bind(&config.receive)?;
+        let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
@@ -69,15 +68,24 @@ impl Pipeline {
             metrics: worker::Metrics::register(registry),
             ended,
         };
+        if let Some(tls) = server.tls() {
+            let mut draining = shared.draining.clone();
+            let drain = async move {
+                // An error means that the pipeline is gone, which ends this as well.
+                draining.wait_for(|draining| *draining).await.ok();
+            };
+            tokio::spawn(tls.watch(shared.metrics.receive(), drain));
+        }
         let mut workers = Vec::new();
-        for (index, listener) in server.into_listeners().into_iter().enumerate() {
-            workers.push(Worker::start(index, listener, shared.clone()).await?);
+        for (index, listeners) in server.into_listeners().into_iter().enumerate() {
+            workers.push(Worker::start(index, listeners, shared.clone()).await?);
         }
         let folder = Folder::new(config.subscriptions_folder());
         let commands = workers.iter().map(Worker::commands).collect();
         let control = Control::start(config, log.clone(), folder, commands, subscriptions).await;
         Ok(Self {
             receive_addr,
+            tls_addr,
             log,
             control,
             workers,
@@ -89,6 +97,11 @@ impl Pipeline {
     /// Where the doors are.
     pub(crate) fn receive_addr(&self) -> SocketAddr {
         self.receive_addr
+    }
+
+    /// Where the doors are over TLS.
+    pub(crate) fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_addr
     }
 
     /// The log, for those who ask it.

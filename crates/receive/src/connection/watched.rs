@@ -51,8 +51,8 @@ pub(crate) async fn linger(stream: &mut TcpStream) {
 
 /// A connection whose reads are noted, and which ends gently.
 #[derive(Debug)]
-pub(super) struct Watched {
-    stream: TcpStream,
+pub(super) struct Watched<S> {
+    stream: S,
     clock: Arc<Clock>,
     /// What of the preface is still to come; `None` when it is known which protocol this is.
     preface: Option<&'static [u8]>,
@@ -65,8 +65,8 @@ struct Ending {
     bytes: usize,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream, clock: Arc<Clock>) -> Self {
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, clock: Arc<Clock>) -> Self {
         Self {
             stream,
             clock,
@@ -92,7 +92,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod endings;
@@ -16,3 +18,9 @@ mod limits;
 mod paths;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod tls_files;
+#[cfg(test)]
+mod tls_hostile;

@@ -9,8 +9,8 @@ use std::{
 use http::StatusCode;
 use prometheus_client::registry::Registry;
 use tidegate_receive::{
-    Accepted, Arrival, Config, Intake, Metrics, Refusal, Server, SharedLimits, SubscribedType,
-    serve,
+    Accepted, Arrival, Config, Intake, Metrics, Refusal, Reload, Server, SharedLimits,
+    SubscribedType, Tls, serve,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -130,7 +130,10 @@ impl Intake for Script {
 /// A running gateway of one thread.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
+    pub(crate) tls_address: Option<SocketAddr>,
+    tls: Option<Tls>,
     registry: Registry,
+    counts: Metrics,
     shutdown: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -154,14 +157,16 @@ impl Gateway {
         assert_eq!(config.validate(), Vec::<String>::new());
         let server = Server::bind(&config).unwrap();
         let address = server.local_addr();
+        let (tls_address, tls) = (server.tls_addr(), server.tls());
         let limits: SharedLimits = server.limits();
-        let listener = server.into_listeners().pop().unwrap();
+        let listeners = server.into_listeners().pop().unwrap();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
+        let counts = metrics.clone();
         let (shutdown, signal) = oneshot::channel();
         let signal = async move { signal.await.unwrap() };
         let served = tokio::spawn(serve(
-            listener,
+            listeners,
             config,
             script.clone(),
             metrics,
@@ -170,7 +175,10 @@ impl Gateway {
         ));
         Self {
             address,
+            tls_address,
+            tls,
             registry,
+            counts,
             shutdown: Some(shutdown),
             served,
         }
@@ -198,6 +206,11 @@ impl Gateway {
         };
         let counted = timeout(BOUND, counted).await;
         assert!(counted.is_ok(), "{text} is not in {}", self.metrics());
+    }
+
+    /// Looks at the files of TLS now.
+    pub(crate) fn reload(&self) -> Reload {
+        self.tls.as_ref().unwrap().reload(&self.counts)
     }
 
     pub(crate) fn begin_shutdown(&mut self) {

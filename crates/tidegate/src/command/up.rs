@@ -121,6 +121,7 @@ async fn start(
     }
     let said = Said {
         receive: pipeline.receive_addr(),
+        tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
     tokio::spawn(admin.serve(registry, pipeline.log(), pipeline.draining()));
@@ -188,12 +189,17 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 /// What is told on the first ready moment.
 struct Said {
     receive: std::net::SocketAddr,
+    tls: Option<std::net::SocketAddr>,
     admin: std::net::SocketAddr,
 }
 
 impl Said {
     fn tell(&self, nats: &Nats, file: Option<&Path>) -> anyhow::Result<()> {
-        let Self { receive, admin } = self;
+        let Self {
+            receive,
+            tls,
+            admin,
+        } = self;
         let (about, json) = match nats {
             Nats::Own(own, _) => {
                 let (url, version, pid) = (own.public_url(), own.version(), own.pid());
@@ -211,6 +217,7 @@ impl Said {
         if let Some(file) = file {
             let said = json!({
                 "receive": receive.to_string(),
+                "tls": tls.map(|address| address.to_string()),
                 "admin": admin.to_string(),
                 "nats": json,
                 "pid": std::process::id(),
@@ -218,7 +225,8 @@ impl Said {
             });
             write_whole(file, &said.to_string())?;
         }
-        eprintln!("ready receive=http://{receive} admin=http://{admin} nats={about}");
+        let tls = tls.map_or_else(String::new, |address| format!(" tls=https://{address}"));
+        eprintln!("ready receive=http://{receive}{tls} admin=http://{admin} nats={about}");
         Ok(())
     }
 }

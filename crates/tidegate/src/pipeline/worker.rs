@@ -1,14 +1,14 @@
-//! One thread with a single-threaded runtime: a listener, connections of its own, and its share
+//! One thread with a single-threaded runtime: listeners, connections of its own, and its share
 //! of the Subscriptions.
 
-use std::{collections::HashMap, net::TcpListener, sync::Arc, thread};
+use std::{collections::HashMap, sync::Arc, thread};
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
 use tidegate_deliver::Client;
 use tidegate_publish::{Admission, Publisher};
-use tidegate_receive::SharedLimits;
+use tidegate_receive::{Listeners, SharedLimits};
 use tidegate_subscription::Subscription;
 use tokio::{
     runtime,
@@ -75,6 +75,11 @@ impl Metrics {
             deliver: tidegate_deliver::Metrics::register(registry),
         }
     }
+
+    /// Those of the doors.
+    pub(super) fn receive(&self) -> tidegate_receive::Metrics {
+        self.receive.clone()
+    }
 }
 
 /// A running worker.
@@ -87,7 +92,7 @@ impl Worker {
     /// Starts the thread and waits until its connections stand.
     pub(super) async fn start(
         index: usize,
-        listener: TcpListener,
+        listeners: Listeners,
         shared: Shared,
     ) -> anyhow::Result<Self> {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
@@ -99,7 +104,7 @@ impl Worker {
                 let _told = Ended(shared.ended.clone());
                 let runtime = runtime::Builder::new_current_thread().enable_all().build();
                 match runtime {
-                    Ok(runtime) => runtime.block_on(work(index, listener, shared, received, up)),
+                    Ok(runtime) => runtime.block_on(work(index, listeners, shared, received, up)),
                     Err(error) => drop(up.send(Err(anyhow!(error).context("no runtime")))),
                 }
                 // Nobody waits for it when the process ends at once.
@@ -123,7 +128,7 @@ impl Worker {
 
 async fn work(
     index: usize,
-    listener: TcpListener,
+    listeners: Listeners,
     shared: Shared,
     mut commands: mpsc::Receiver<Command>,
     up: oneshot::Sender<anyhow::Result<()>>,
@@ -134,7 +139,7 @@ async fn work(
     };
     drop(up.send(Ok(())));
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, publish_log, shared.clone()));
+    tasks.spawn(serve(listeners, publish_log, shared.clone()));
     let mut draining = shared.draining.clone();
     loop {
         tokio::select! {
@@ -168,7 +173,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
     ))
 }
 
-async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
+async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
     let config = &shared.config;
     let publisher = Publisher::new(
         &config.publish,
@@ -190,7 +195,7 @@ async fn serve(listener: TcpListener, log: Jetstream, shared: Shared) {
         draining.wait_for(|draining| *draining).await.ok();
     };
     tidegate_receive::serve(
-        listener,
+        listeners,
         config.receive.clone(),
         intake,
         shared.metrics.receive.clone(),

@@ -211,3 +211,86 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use argon2::{PasswordHasher, Version};
+
+    use super::*;
+
+    fn hash(password: &str) -> Hash {
+        let params = Params::new(8, 1, 1, None).unwrap();
+        let text = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_with_salt(password.as_bytes(), b"salt for the tests")
+            .unwrap();
+        Hash::parse(&text.to_string()).unwrap()
+    }
+
+    fn passwords(remembered_max: usize) -> Passwords {
+        let config = Config {
+            verified_cache_max: remembered_max,
+            ..Config::default()
+        };
+        Passwords::new(&config).unwrap()
+    }
+
+    fn secret(text: &str) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(text.as_bytes().to_vec())
+    }
+
+    /// A changed or withdrawn password must not live on in the memory.
+    #[tokio::test]
+    async fn a_pair_is_remembered_for_its_own_hash_and_its_own_time() {
+        let passwords = passwords(10);
+        let (old, new) = (hash("old"), hash("new"));
+        assert_eq!(
+            passwords.verify(&old, "anna", &secret("old")).await,
+            Ok(true)
+        );
+        assert_eq!(
+            passwords.verify(&new, "anna", &secret("old")).await,
+            Ok(false)
+        );
+        assert_eq!(
+            passwords.verify(&old, "anna", &secret("new")).await,
+            Ok(false)
+        );
+        let name = passwords.name_of(&old, "anna", b"old");
+        assert!(passwords.remembers(&name));
+        assert!(!passwords.remembers(&passwords.name_of(&old, "bert", b"old")));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_mins(5)).await;
+        assert!(!passwords.remembers(&name));
+    }
+
+    /// Many users must not fill the memory; the oldest are asked again.
+    #[tokio::test]
+    async fn the_number_of_remembered_pairs_is_bounded() {
+        let passwords = passwords(2);
+        let hash = hash("x");
+        for username in ["a", "b", "b", "c"] {
+            assert_eq!(
+                passwords.verify(&hash, username, &secret("x")).await,
+                Ok(true)
+            );
+        }
+        assert_eq!(locked(&passwords.remembered).until.len(), 2);
+        assert!(!passwords.remembers(&passwords.name_of(&hash, "a", b"x")));
+        assert!(passwords.remembers(&passwords.name_of(&hash, "c", b"x")));
+    }
+
+    /// Waiting requests hold their bodies' connections; a queue without an end would be one more
+    /// way to fill the process.
+    #[tokio::test]
+    async fn the_queue_of_logins_has_an_end() {
+        let passwords = passwords(2);
+        let places: Vec<_> = (0..WAITING_MAX)
+            .map_while(|_| Waiting::begin(&passwords.waiting).ok())
+            .collect();
+        assert_eq!(places.len(), WAITING_MAX);
+        let hash = hash("x");
+        assert_eq!(passwords.verify(&hash, "a", &secret("x")).await, Err(Busy));
+        drop(places);
+        assert_eq!(passwords.verify(&hash, "a", &secret("x")).await, Ok(true));
+    }
+}

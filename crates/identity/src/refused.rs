@@ -59,10 +59,10 @@ impl Refused {
         )
     }
 
-    /// The address has failed too often.
-    pub(crate) fn too_many_failures(retry_after: Duration) -> Self {
+    /// The address has failed too often. `Retry-After` is in whole seconds, so it is rounded up.
+    pub(crate) fn too_many_failures(wait: Duration) -> Self {
         Self {
-            retry_after: Some(retry_after),
+            retry_after: Some(Duration::from_secs(wait.as_secs() + 1)),
             ..Self::new(
                 "identity/too-many-failures",
                 StatusCode::TOO_MANY_REQUESTS,

@@ -178,3 +178,12 @@ async fn without_clients_nobody_is_known() {
     assert_eq!(asked.who(&identities, None).await, UNAUTHENTICATED);
     assert_eq!(asking().who(&identities, None).await, Err("anonymous"));
 }
+
+/// Doors run on threads of their own and hand requests around.
+#[tokio::test]
+async fn the_first_step_can_move_between_threads() {
+    let identities = std::sync::Arc::new(house(&safe(), Vec::new()));
+    let asked = asking();
+    let task = tokio::spawn(async move { asked.who(&identities, None).await });
+    assert_eq!(task.await.unwrap(), Err("anonymous"));
+}

@@ -77,7 +77,11 @@ impl Issuer {
             self.url,
             body.len()
         );
-        assert!(stream.write_all(answer.as_bytes()).await.is_ok());
+        // Whoever has seen enough hangs up.
+        stream
+            .write_all(answer.as_bytes())
+            .await
+            .unwrap_or_default();
     }
 
     fn document(&self, request: &str) -> (&'static str, String) {

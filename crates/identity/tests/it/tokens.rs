@@ -1,18 +1,24 @@
 //! Tokens of an issuer, good ones and forged ones.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    rand::SystemRandom,
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        Ed25519KeyPair, KeyPair,
+    },
+};
 use serde_json::{Value, json};
 use tidegate_application::authentication::{Authentication, Oidc};
-use tidegate_identity::{Client, Config, Identities, Memory};
+use tidegate_identity::{Client, Config, Identities};
 
 use crate::{
     house::{Asking, NOW, Safe, UNAUTHENTICATED, asking, built, client, house, now},
     issuer::Issuer,
     signing::{FIRST_PUBLIC, claims, first, second, symmetric, unsigned},
 };
-
-const INSTANTLY: Duration = Duration::from_nanos(1);
 
 fn rules(issuer: &str) -> Oidc {
     Oidc {
@@ -26,7 +32,7 @@ fn rules(issuer: &str) -> Oidc {
     }
 }
 
-fn shop(issuer: &str) -> Vec<Client> {
+pub(crate) fn shop(issuer: &str) -> Vec<Client> {
     vec![client("shop", vec![Authentication::Oidc(rules(issuer))])]
 }
 
@@ -36,7 +42,7 @@ fn with(claims: &Value, name: &str, value: Value) -> Value {
     claims
 }
 
-async fn who(identities: &Identities, token: &str) -> Result<String, &'static str> {
+pub(crate) async fn who(identities: &Identities, token: &str) -> Result<String, &'static str> {
     asking().bearer(token).who(identities, Some("shop")).await
 }
 
@@ -174,125 +180,6 @@ async fn forged_tokens_are_refused() {
     assert_eq!(issuer.fetches(), 1);
 }
 
-/// Strangers must not be able to use the gateway against an issuer.
-#[tokio::test]
-async fn a_flood_of_unknown_keys_makes_one_fetch() {
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    let config = Config {
-        failures_per_minute: 1_000,
-        ..Config::default()
-    };
-    let (identities, _) = built(&config, &Safe::default(), shop(&issuer.url));
-    let token = second().token(&claims(&issuer.url));
-    let flood = (0..100).map(|_| who(&identities, &token));
-    for answer in futures(flood).await {
-        assert_eq!(answer, UNAUTHENTICATED);
-    }
-    assert_eq!(issuer.fetches(), 1);
-}
-
-/// All of them at once, in one task.
-async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut all: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut ready = true;
-        for (one, output) in all.iter_mut().filter(|(_, output)| output.is_none()) {
-            match one.as_mut().poll(context) {
-                std::task::Poll::Ready(value) => *output = Some(value),
-                std::task::Poll::Pending => ready = false,
-            }
-        }
-        if ready {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    all.into_iter().filter_map(|(_, output)| output).collect()
-}
-
-/// A rotation at the issuer must not need anything here, and must end the old key.
-#[tokio::test]
-async fn a_new_key_is_fetched_and_the_old_one_ends() {
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    let config = Config {
-        keys_refetch_after: INSTANTLY,
-        ..Config::default()
-    };
-    let (identities, _) = built(&config, &Safe::default(), shop(&issuer.url));
-    let (old, new) = (
-        first().token(&claims(&issuer.url)),
-        second().token(&claims(&issuer.url)),
-    );
-    assert!(who(&identities, &old).await.is_ok());
-    issuer.set_keys(vec![second().jwk()]);
-    assert!(who(&identities, &new).await.is_ok());
-    assert_eq!(who(&identities, &old).await, UNAUTHENTICATED);
-}
-
-/// Some senders take a 4xx for final: an issuer's absence must never look like one.
-#[tokio::test]
-async fn without_an_issuer_the_answer_is_503_and_known_keys_stay() {
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    issuer.set_down(true);
-    let config = Config {
-        keys_fresh_for: INSTANTLY,
-        keys_retry_after: INSTANTLY,
-        keys_refetch_after: INSTANTLY,
-        ..Config::default()
-    };
-    let (identities, _) = built(&config, &Safe::default(), shop(&issuer.url));
-    let token = first().token(&claims(&issuer.url));
-    for application in [Some("shop"), None] {
-        let refused = asking().bearer(&token).to(&identities, application).await;
-        let refused = refused.unwrap_err();
-        assert_eq!(refused.code, "identity/unavailable");
-        assert_eq!(refused.status, 503);
-        assert!(refused.retry_after.is_some());
-    }
-    issuer.set_down(false);
-    assert!(who(&identities, &token).await.is_ok());
-    issuer.set_down(true);
-    assert!(who(&identities, &token).await.is_ok());
-    let unknown = second().token(&claims(&issuer.url));
-    assert_eq!(
-        who(&identities, &unknown).await,
-        Err("identity/unavailable")
-    );
-}
-
-/// A change of the documents must not cost a fetch, nor the keys of an absent issuer.
-#[tokio::test]
-async fn keys_outlive_a_change_of_the_documents() {
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    let memory = Arc::new(Memory::new(&Config::default()).unwrap());
-    let token = first().token(&claims(&issuer.url));
-    for _ in 0..3 {
-        let (identities, _) = Identities::new(shop(&issuer.url), &Safe::default(), &memory);
-        assert!(who(&identities, &token).await.is_ok());
-        issuer.set_down(true);
-    }
-    assert_eq!(issuer.fetches(), 1);
-}
-
-/// Who answers in an issuer's place must not choose its keys.
-#[tokio::test]
-async fn a_discovery_document_of_another_issuer_is_refused() {
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    let token = first().token(&claims(&issuer.url));
-    issuer.pretend_to_be("https://elsewhere.example");
-    let identities = house(&Safe::default(), shop(&issuer.url));
-    assert_eq!(who(&identities, &token).await, Err("identity/unavailable"));
-    assert_eq!(issuer.fetches(), 0);
-
-    let issuer = Issuer::start(vec![first().jwk()]).await;
-    issuer.redirect();
-    let token = first().token(&claims(&issuer.url));
-    let identities = house(&Safe::default(), shop(&issuer.url));
-    assert_eq!(who(&identities, &token).await, Err("identity/unavailable"));
-}
-
 /// With a place of the keys there is nothing to discover, and PSS keys work as well.
 #[tokio::test]
 async fn a_named_place_of_the_keys_is_used() {
@@ -326,5 +213,56 @@ fn rules_that_say_nothing_are_a_mistake() {
         let clients = vec![client("shop", vec![Authentication::Oidc(rules)])];
         let (_, mistakes) = built(&Config::default(), &Safe::default(), clients);
         assert_eq!(mistakes.len(), 1);
+    }
+}
+
+/// The elliptic algorithms, each with its own kind of key, and with no other.
+#[tokio::test]
+async fn elliptic_keys_verify_their_own_algorithm_only() {
+    let random = SystemRandom::new();
+    let edwards = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+    let edwards = Ed25519KeyPair::from_pkcs8(edwards.as_ref()).unwrap();
+    let pair = |scheme| {
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(scheme, &random).unwrap();
+        EcdsaKeyPair::from_pkcs8(scheme, pkcs8.as_ref(), &random).unwrap()
+    };
+    let p256 = pair(&ECDSA_P256_SHA256_FIXED_SIGNING);
+    let p384 = pair(&ECDSA_P384_SHA384_FIXED_SIGNING);
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let jwk = |curve: &str, point: &[u8]| {
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        json!({"kty": "EC", "crv": curve, "kid": curve, "x": text(x), "y": text(y)})
+    };
+    let issuer = Issuer::start(vec![
+        jwk("P-256", p256.public_key().as_ref()),
+        jwk("P-384", p384.public_key().as_ref()),
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "Ed25519", "x": text(edwards.public_key().as_ref())}),
+    ])
+    .await;
+    let identities = house(&Safe::default(), shop(&issuer.url));
+    let claims = claims(&issuer.url);
+    for (kid, right) in [("P-256", "ES256"), ("P-384", "ES384"), ("Ed25519", "EdDSA")] {
+        for alg in ["ES256", "ES384", "EdDSA", "RS256"] {
+            let signed = unsigned(&json!({"alg": alg, "kid": kid}), &claims);
+            let signature = match kid {
+                "P-256" => p256
+                    .sign(&random, signed.as_bytes())
+                    .unwrap()
+                    .as_ref()
+                    .to_vec(),
+                "P-384" => p384
+                    .sign(&random, signed.as_bytes())
+                    .unwrap()
+                    .as_ref()
+                    .to_vec(),
+                _ => edwards.sign(signed.as_bytes()).as_ref().to_vec(),
+            };
+            let token = format!("{signed}.{}", text(&signature));
+            assert_eq!(
+                who(&identities, &token).await.is_ok(),
+                alg == right,
+                "{kid} {alg}"
+            );
+        }
     }
 }

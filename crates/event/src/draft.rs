@@ -21,24 +21,48 @@ pub enum Leniency {
     Drop,
 }
 
-/// Attributes as a binding finds them.
+/// An event that is being read: what a binding finds, before the rules are applied.
+///
+/// Who knows a sender better than the specification does may mend it here; [`Draft::finish`] judges.
 #[derive(Debug, Default)]
-pub(crate) struct Draft {
-    specversion: Option<ByteString>,
-    id: Option<ByteString>,
-    source: Option<ByteString>,
-    r#type: Option<ByteString>,
-    datacontenttype: Option<ByteString>,
-    dataschema: Option<ByteString>,
-    subject: Option<ByteString>,
-    time: Option<ByteString>,
-    extensions: Extensions,
+pub struct Draft {
+    /// The version of the specification that the sender names.
+    pub specversion: Option<ByteString>,
+    /// `id`
+    pub id: Option<ByteString>,
+    /// `source`
+    pub source: Option<ByteString>,
+    /// `type`
+    pub r#type: Option<ByteString>,
+    /// `datacontenttype`
+    pub datacontenttype: Option<ByteString>,
+    /// `dataschema`
+    pub dataschema: Option<ByteString>,
+    /// `subject`
+    pub subject: Option<ByteString>,
+    /// `time`
+    pub time: Option<ByteString>,
+    /// Everything else that stands where attributes do, in the sender's order, names as they came.
+    pub extensions: Vec<(ByteString, Loose)>,
+    /// The data.
+    pub data: Data,
+}
+
+/// The value of something that may become an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loose {
+    /// One that an attribute may have.
+    Value(Value),
+    /// The text of a JSON value that none may have: a number that is no 32-bit integer, an array,
+    /// an object.
+    Json(ByteString),
 }
 
 /// The data as a binding finds it.
-#[derive(Debug)]
-pub(crate) enum Data {
+#[derive(Debug, Default)]
+pub enum Data {
     /// There is none.
+    #[default]
     Absent,
     /// Its own bytes.
     Bytes(Bytes),
@@ -48,66 +72,51 @@ pub(crate) enum Data {
 }
 
 impl Draft {
-    /// Takes an attribute that is text everywhere, the core ones. `Err` gives the value back when
-    /// the name is another one.
-    pub(crate) fn core(&mut self, name: &str, value: ByteString) -> Result<(), CoreError> {
-        let (slot, name) = match name {
-            "specversion" => (&mut self.specversion, "specversion"),
-            "id" => (&mut self.id, "id"),
-            "source" => (&mut self.source, "source"),
-            "type" => (&mut self.r#type, "type"),
-            "datacontenttype" => (&mut self.datacontenttype, "datacontenttype"),
-            "dataschema" => (&mut self.dataschema, "dataschema"),
-            "subject" => (&mut self.subject, "subject"),
-            "time" => (&mut self.time, "time"),
-            _ => return Err(CoreError::Other(value)),
-        };
-        match slot.replace(value) {
-            None => Ok(()),
-            Some(_) => Err(CoreError::Is(Error::Duplicate {
-                attribute: name.to_owned(),
-            })),
+    /// The place of a core attribute; `None` for every other name.
+    pub fn core(&mut self, name: &str) -> Option<&mut Option<ByteString>> {
+        match name {
+            "specversion" => Some(&mut self.specversion),
+            "id" => Some(&mut self.id),
+            "source" => Some(&mut self.source),
+            "type" => Some(&mut self.r#type),
+            "datacontenttype" => Some(&mut self.datacontenttype),
+            "dataschema" => Some(&mut self.dataschema),
+            "subject" => Some(&mut self.subject),
+            "time" => Some(&mut self.time),
+            _ => None,
         }
     }
 
-    pub(crate) fn extension(
-        &mut self,
-        name: ByteString,
-        value: Value,
-        leniency: Leniency,
-    ) -> Result<(), Error> {
-        let name = match (Name::new(name.clone()), leniency) {
-            (Some(name), _) => name,
-            (None, Leniency::Drop) => return Ok(()),
-            (None, Leniency::Lowercase) => {
-                Name::new(name.to_ascii_lowercase()).ok_or_else(|| Error::Name {
-                    name: Shown::new(name),
-                })?
-            }
-            (None, Leniency::Strict) => {
-                return Err(Error::Name {
-                    name: Shown::new(name),
-                });
-            }
-        };
-        let attribute = name.clone();
-        match self.extensions.insert(name, value) {
-            None => Ok(()),
-            Some(_) => Err(Error::Duplicate {
-                attribute: attribute.to_string(),
-            }),
-        }
+    /// Takes the first extension of this name out.
+    pub fn take(&mut self, name: &str) -> Option<Loose> {
+        let at = self.extensions.iter().position(|(have, _)| have == name)?;
+        Some(self.extensions.remove(at).1)
     }
 
-    pub(crate) fn has_datacontenttype(&self) -> bool {
-        self.datacontenttype.is_some()
+    /// What a binding finds under a name.
+    pub(crate) fn found(&mut self, name: ByteString, value: Value) -> Result<(), Error> {
+        match (self.core(&name), value) {
+            (None, value) => self.extensions.push((name, Loose::Value(value))),
+            (Some(slot), Value::String(text)) => {
+                if slot.replace(text).is_some() {
+                    return Err(Error::Duplicate {
+                        attribute: name.to_string(),
+                    });
+                }
+            }
+            (Some(_), value @ (Value::Boolean(_) | Value::Integer(_))) => {
+                return Err(Error::invalid(&name, "must be a string", &*value.to_text()));
+            }
+        }
+        Ok(())
     }
 
     /// The event, raised to 1.0 and judged by all rules.
-    pub(crate) fn finish(mut self, data: Data) -> Result<Event, Error> {
+    pub fn finish(mut self, leniency: Leniency) -> Result<Event, Error> {
         let version = self.specversion.take().ok_or(Error::Missing {
             attribute: "specversion",
         })?;
+        let data = std::mem::take(&mut self.data);
         let data = match &*version {
             "1.0" => data,
             "0.3" => self.raise(data)?,
@@ -123,6 +132,7 @@ impl Draft {
             Data::Json(text) => self.data_of(text)?,
         };
         let event = Event {
+            extensions: extensions(self.extensions, leniency)?,
             id: self.id.ok_or(Error::Missing { attribute: "id" })?,
             source: self.source.ok_or(Error::Missing {
                 attribute: "source",
@@ -132,7 +142,6 @@ impl Draft {
             dataschema: self.dataschema,
             subject: self.subject,
             time: self.time,
-            extensions: self.extensions,
             data: data.filter(|bytes| !bytes.is_empty()),
         };
         validate(&event)?;
@@ -141,20 +150,25 @@ impl Draft {
 
     /// 0.3 → 1.0: `schemaurl` became `dataschema`; `datacontentencoding` went into the formats.
     fn raise(&mut self, data: Data) -> Result<Data, Error> {
-        if let Some(schema) = self.extensions.remove("schemaurl") {
+        if let Some(Loose::Value(schema)) = self.take("schemaurl") {
             self.dataschema.get_or_insert(schema.to_text());
         }
-        let encoded = match self.extensions.remove("datacontentencoding") {
+        let encoded = match self.take("datacontentencoding") {
             None => return Ok(data),
-            Some(encoding) if encoding.to_text().eq_ignore_ascii_case("base64") => match data {
-                Data::Absent => return Ok(Data::Absent),
-                Data::Bytes(bytes) => bytes,
-                Data::Json(text) => json_string(&text)?.ok_or(Error::Data {
-                    reason: "data: must be a string when datacontentencoding is base64",
-                })?,
-            },
+            Some(Loose::Value(encoding)) if encoding.to_text().eq_ignore_ascii_case("base64") => {
+                match data {
+                    Data::Absent => return Ok(Data::Absent),
+                    Data::Bytes(bytes) => bytes,
+                    Data::Json(text) => json_string(&text)?.ok_or(Error::Data {
+                        reason: "data: must be a string when datacontentencoding is base64",
+                    })?,
+                }
+            }
             Some(encoding) => {
-                let value = encoding.to_text();
+                let value = match encoding {
+                    Loose::Value(value) => value.to_text(),
+                    Loose::Json(text) => text,
+                };
                 return Err(Error::invalid(
                     "datacontentencoding",
                     "must be base64",
@@ -180,12 +194,38 @@ impl Draft {
     }
 }
 
-/// Why [`Draft::core`] did not take a value.
-pub(crate) enum CoreError {
-    /// It is a core attribute, and wrong.
-    Is(Error),
-    /// It is none; here it is again.
-    Other(ByteString),
+fn extensions(found: Vec<(ByteString, Loose)>, leniency: Leniency) -> Result<Extensions, Error> {
+    let mut extensions = Extensions::default();
+    for (name, value) in found {
+        let name = match (Name::new(name.clone()), leniency) {
+            (Some(name), _) => name,
+            (None, Leniency::Drop) => continue,
+            (None, Leniency::Lowercase) => {
+                Name::new(name.to_ascii_lowercase()).ok_or_else(|| Error::Name {
+                    name: Shown::new(name),
+                })?
+            }
+            (None, Leniency::Strict) => {
+                return Err(Error::Name {
+                    name: Shown::new(name),
+                });
+            }
+        };
+        let value = match value {
+            Loose::Value(value) => value,
+            Loose::Json(text) => {
+                let reason = "must be a string, a boolean or a 32-bit integer";
+                return Err(Error::invalid(name.as_str(), reason, &*text));
+            }
+        };
+        let attribute = name.clone();
+        if extensions.insert(name, value).is_some() {
+            return Err(Error::Duplicate {
+                attribute: attribute.to_string(),
+            });
+        }
+    }
+    Ok(extensions)
 }
 
 /// Whether data of this media type is JSON text.

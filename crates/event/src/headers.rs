@@ -6,8 +6,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::{
-    Error, Event, Leniency, Value,
-    draft::{CoreError, Data, Draft},
+    Error, Event, Value,
+    draft::{Data, Draft},
     error::Shown,
     percent,
 };
@@ -15,13 +15,12 @@ use crate::{
 /// Room for the attributes of an ordinary event, so that its buffer is allocated once.
 const ATTRIBUTES_BYTES: usize = 384;
 
-/// Reads an event from attribute names (without `ce-`), their header values, and the body.
-pub(crate) fn decode<'a>(
+/// Reads the parts of an event from attribute names (without `ce-`), their header values, and the body.
+pub(crate) fn read<'a>(
     attributes: impl Iterator<Item = (&'a str, &'a [u8])>,
     content_type: Option<&[u8]>,
     body: Bytes,
-    leniency: Leniency,
-) -> Result<Event, Error> {
+) -> Result<Draft, Error> {
     // All text goes into one buffer, which the event's attributes then share.
     let mut buffer = Vec::with_capacity(ATTRIBUTES_BYTES);
     let mut entries: Vec<(Cow<'a, str>, usize)> = Vec::with_capacity(12);
@@ -46,25 +45,15 @@ pub(crate) fn decode<'a>(
     for (name, to) in entries {
         let value = text(from, to);
         from = to;
-        match draft.core(&name, value) {
-            Ok(()) => {}
-            Err(CoreError::Is(error)) => return Err(error),
-            Err(CoreError::Other(value)) => {
-                draft.extension(name.into_owned().into(), Value::String(value), leniency)?;
-            }
-        }
+        draft.found(name.into_owned().into(), Value::String(value))?;
     }
-    if content_type.is_some() && !draft.has_datacontenttype() {
-        let value = text(values_end, buffer.len());
-        if let Err(CoreError::Is(error)) = draft.core("datacontenttype", value) {
-            return Err(error);
-        }
+    if content_type.is_some() && draft.datacontenttype.is_none() {
+        draft.datacontenttype = Some(text(values_end, buffer.len()));
     }
-    draft.finish(if body.is_empty() {
-        Data::Absent
-    } else {
-        Data::Bytes(body)
-    })
+    if !body.is_empty() {
+        draft.data = Data::Bytes(body);
+    }
+    Ok(draft)
 }
 
 /// Calls `header` with each attribute's name (without `ce-`) and header value; not with

@@ -8,7 +8,7 @@ use http::{
     header::{CONTENT_TYPE, Entry},
 };
 
-use crate::{Error, Event, Leniency, error::Shown, headers};
+use crate::{Draft, Error, Event, Leniency, error::Shown, headers};
 
 /// The content type of the structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
@@ -83,6 +83,11 @@ fn charset(content_type: &[u8]) -> Option<&[u8]> {
 
 /// Reads an event in binary mode.
 pub fn decode_binary(headers: &HeaderMap, body: Bytes, leniency: Leniency) -> Result<Event, Error> {
+    read_binary(headers, body)?.finish(leniency)
+}
+
+/// Reads the parts of an event in binary mode, to be judged later.
+pub fn read_binary(headers: &HeaderMap, body: Bytes) -> Result<Draft, Error> {
     let attributes = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().strip_prefix(PREFIX)?, value.as_bytes())));
@@ -97,7 +102,7 @@ pub fn decode_binary(headers: &HeaderMap, body: Bytes, leniency: Leniency) -> Re
     let content_type = content_type
         .map(HeaderValue::as_bytes)
         .filter(|value| !value.is_empty());
-    headers::decode(attributes, content_type, body, leniency)
+    headers::read(attributes, content_type, body)
 }
 
 /// Writes the headers of an event in binary mode; the body is `event.data` as it is.

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Error, Event, Leniency, Value,
-    draft::{CoreError, Data, Draft, base64, is_json},
+    draft::{Data, Draft, Loose, base64, is_json},
 };
 
 /// Most members of one event. Real ones have about ten; the bound keeps the search for repeated
@@ -25,8 +25,13 @@ const MEMBERS_MAX: usize = 128;
 
 /// Reads one event.
 pub fn decode(json: Bytes, leniency: Leniency) -> Result<Event, Error> {
-    let members: Members<'_> = serde_json::from_slice(&json).map_err(not_json)?;
-    event(&json, members, leniency)
+    read(&json)?.finish(leniency)
+}
+
+/// Reads the members of one event, to be judged later.
+pub fn read(json: &Bytes) -> Result<Draft, Error> {
+    let members: Members<'_> = serde_json::from_slice(json).map_err(not_json)?;
+    draft(json, members)
 }
 
 /// Reads a batch of at most `events_max` events: all of them, or the first that is wrong.
@@ -34,6 +39,15 @@ pub fn decode_batch(
     json: Bytes,
     events_max: usize,
     leniency: Leniency,
+) -> Result<Vec<Event>, Error> {
+    decode_batch_with(json, events_max, |draft| draft.finish(leniency))
+}
+
+/// The same, with a judge of one's own for each event.
+pub fn decode_batch_with(
+    json: Bytes,
+    events_max: usize,
+    mut finish: impl FnMut(Draft) -> Result<Event, Error>,
 ) -> Result<Vec<Event>, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(&json);
     let batch = deserializer
@@ -51,7 +65,8 @@ pub fn decode_batch(
                 .ok_or_else(|| Error::Json {
                     reason: "must be an object".to_owned(),
                 })
-                .and_then(|members| event(&json, members, leniency))
+                .and_then(|members| draft(&json, members))
+                .and_then(&mut finish)
                 .map_err(|error| Error::InBatch {
                     index,
                     error: Box::new(error),
@@ -79,7 +94,7 @@ fn not_json(error: serde_json::Error) -> Error {
     }
 }
 
-fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event, Error> {
+fn draft(json: &Bytes, members: Members<'_>) -> Result<Draft, Error> {
     let mut draft = Draft::default();
     let (mut data, mut data_base64) = (None, None);
     for (at, (name, value)) in members.0.iter().enumerate() {
@@ -94,10 +109,10 @@ fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event
             "data" => data = Some(raw),
             _ if raw == "null" => {}
             "data_base64" => data_base64 = Some(raw),
-            name => attribute(&mut draft, json, name, raw, leniency)?,
+            name => attribute(&mut draft, json, name, raw)?,
         }
     }
-    let data = match (data, data_base64) {
+    draft.data = match (data, data_base64) {
         (None, None) => Data::Absent,
         (Some(data), None) => Data::Json(json.slice_ref(data.as_bytes())),
         (None | Some("null"), Some(encoded)) => Data::Bytes(from_base64(encoded)?),
@@ -107,7 +122,7 @@ fn event(json: &Bytes, members: Members<'_>, leniency: Leniency) -> Result<Event
             });
         }
     };
-    draft.finish(data)
+    Ok(draft)
 }
 
 fn from_base64(raw: &str) -> Result<Bytes, Error> {
@@ -119,13 +134,7 @@ fn from_base64(raw: &str) -> Result<Bytes, Error> {
     base64(text.0.as_bytes())
 }
 
-fn attribute(
-    draft: &mut Draft,
-    json: &Bytes,
-    name: &str,
-    raw: &str,
-    leniency: Leniency,
-) -> Result<(), Error> {
+fn attribute(draft: &mut Draft, json: &Bytes, name: &str, raw: &str) -> Result<(), Error> {
     let shared = |text: Cow<'_, str>| match text {
         // What stands in the buffer is shared with it.
         Cow::Borrowed(text) => ByteString::try_from(json.slice_ref(text.as_bytes()))
@@ -135,36 +144,23 @@ fn attribute(
     let value = match raw.as_bytes().first() {
         Some(b'"') => {
             let text: Text<'_> = serde_json::from_str(raw).map_err(not_json)?;
-            match draft.core(name, shared(text.0)) {
-                Ok(()) => return Ok(()),
-                Err(CoreError::Is(error)) => return Err(error),
-                Err(CoreError::Other(text)) => Value::String(text),
-            }
+            Value::String(shared(text.0))
         }
         Some(b't') => Value::Boolean(true),
         Some(b'f') => Value::Boolean(false),
-        _ => raw.parse().map(Value::Integer).map_err(|_| {
-            Error::invalid(name, "must be a string, a boolean or a 32-bit integer", raw)
-        })?,
+        _ => match raw.parse() {
+            Ok(number) => Value::Integer(number),
+            Err(_) if draft.core(name).is_some() => {
+                return Err(Error::invalid(name, "must be a string", raw));
+            }
+            Err(_) => {
+                let text = shared(Cow::Borrowed(raw));
+                draft.extensions.push((name.into(), Loose::Json(text)));
+                return Ok(());
+            }
+        },
     };
-    if is_core(name) && !matches!(value, Value::String(_)) {
-        return Err(Error::invalid(name, "must be a string", raw));
-    }
-    draft.extension(name.into(), value, leniency)
-}
-
-fn is_core(name: &str) -> bool {
-    matches!(
-        name,
-        "specversion"
-            | "id"
-            | "source"
-            | "type"
-            | "datacontenttype"
-            | "dataschema"
-            | "subject"
-            | "time"
-    )
+    draft.found(name.into(), value)
 }
 
 /// Writes one event.

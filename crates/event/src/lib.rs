@@ -17,7 +17,7 @@ pub mod json;
 pub mod nats;
 
 pub use attribute::{Name, Value};
-pub use draft::{Leniency, is_json};
+pub use draft::{Data, Draft, Leniency, Loose, is_json};
 pub use error::{Error, Shown};
 pub use event::{Event, Extensions};
 pub use validate::{is_timestamp, validate};

@@ -35,5 +35,5 @@ pub fn decode<'a>(
             .eq_ignore_ascii_case("ce-")
             .then_some((name, value.as_bytes()))
     });
-    headers::decode(attributes, None, payload, Leniency::Lowercase)
+    headers::read(attributes, None, payload)?.finish(Leniency::Lowercase)
 }

@@ -4,19 +4,24 @@
 //! internal model that knows whether it wants an event. Reading files, and delivering, is not
 //! done here.
 
-mod document;
 mod kyma;
+mod kyma_v1alpha2;
 mod matching;
 mod subscribed;
 
 use std::num::NonZeroU32;
 
 use sha2::{Digest, Sha256};
+use tidegate_document::Parsed;
 use url::Url;
 
-pub use document::{Mistake, Parsed, parse};
 pub use matching::{Interest, Matched, Matching};
 pub use subscribed::subscribed_types;
+
+/// Parses the Subscription documents of a text.
+pub fn parse(text: &str) -> Parsed<Subscription> {
+    tidegate_document::parse(text, &[kyma_v1alpha2::KIND])
+}
 
 /// Who gets what, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +70,7 @@ mod tests {
         assert_eq!(parsed.mistakes, []);
         // printf 'c/a.b' | sha256sum | cut -c1-32
         assert_eq!(
-            parsed.subscriptions[0].1.consumer_name(),
+            parsed.documents[0].1.consumer_name(),
             "sub-0707b09d3fcc9b3384653d41c4ac472a"
         );
     }

@@ -5,9 +5,9 @@ mod admin;
 mod cli;
 mod command;
 mod config;
+mod folder;
 mod intake;
 mod nats_server;
 mod pipeline;
-mod subscriptions;
 
 pub use cli::run;

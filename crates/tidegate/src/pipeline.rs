@@ -25,7 +25,7 @@ use tidegate_receive::Server;
 use tokio::sync::{mpsc, watch};
 
 use self::{control::Control, worker::Worker};
-use crate::{config::Config, subscriptions::Folder};
+use crate::{config::Config, folder::Folder};
 
 /// All stages of one process, running.
 pub(crate) struct Pipeline {

@@ -33,9 +33,18 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("tidegate-event", &[]),
-    ("tidegate-subscription", &["tidegate-event"]),
+    ("tidegate-document", &[]),
+    (
+        "tidegate-application",
+        &["tidegate-event", "tidegate-document"],
+    ),
+    ("tidegate-identity", &["tidegate-application"]),
+    (
+        "tidegate-subscription",
+        &["tidegate-event", "tidegate-document"],
+    ),
     ("tidegate-backbone", &["tidegate-event"]),
     ("tidegate-telemetry", &["tidegate-event"]),
     (
@@ -46,7 +55,10 @@ const EDGES: [(&str, &[&str]); 13] = [
             "tidegate-telemetry",
         ],
     ),
-    ("tidegate-normalize", &["tidegate-event"]),
+    (
+        "tidegate-normalize",
+        &["tidegate-event", "tidegate-application"],
+    ),
     (
         "tidegate-publish",
         &["tidegate-event", "tidegate-backbone", "tidegate-telemetry"],
@@ -80,7 +92,7 @@ const LINES_MAX: usize = 500;
 const README_LINES_MAX: usize = 120;
 
 /// Rooms whose codes reach people.
-const CODE_ROOMS: [&str; 4] = ["event", "normalize", "publish", "receive"];
+const CODE_ROOMS: [&str; 5] = ["event", "identity", "normalize", "publish", "receive"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut mistakes = Vec::new();

@@ -146,8 +146,8 @@ fn documents_are_judged_one_by_one() {
         good.replace("name: s", "name: t")
     );
     let parsed = parse(&text);
-    assert_eq!(parsed.subscriptions.len(), 2, "{:?}", parsed.mistakes);
-    assert_eq!(parsed.subscriptions[0].0, 3);
+    assert_eq!(parsed.documents.len(), 2, "{:?}", parsed.mistakes);
+    assert_eq!(parsed.documents[0].0, 3);
     assert_eq!(parsed.mistakes.len(), 1);
     assert!(parsed.mistakes[0].line >= 12, "{}", parsed.mistakes[0]);
 }
@@ -205,7 +205,7 @@ status:
 ";
     let parsed = parse(text);
     assert_eq!(parsed.mistakes, []);
-    let subscription = &parsed.subscriptions[0].1;
+    let subscription = &parsed.documents[0].1;
     assert_eq!(subscription.id(), "shop/orders");
     assert_eq!(subscription.max_in_flight.get(), 25);
     assert_eq!(subscription.interests().len(), 2);
@@ -220,7 +220,7 @@ fn a_window_below_one_is_the_default() {
     for window in ["0", "-5"] {
         let config = format!("config: {{maxInFlightMessages: \"{window}\"}}");
         let text = spec(&["sink: http://h/", "source: s", "types: [a.b]", &config]);
-        assert_eq!(parse(&text).subscriptions[0].1.max_in_flight.get(), 10);
+        assert_eq!(parse(&text).documents[0].1.max_in_flight.get(), 10);
     }
 }
 
@@ -243,7 +243,7 @@ fn subscribed_types_are_those_of_the_application() {
     );
     let parsed = parse(&text);
     assert_eq!(parsed.mistakes, []);
-    let subscriptions = || parsed.subscriptions.iter().map(|(_, one)| one);
+    let subscriptions = || parsed.documents.iter().map(|(_, one)| one);
     let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
     assert_eq!(
         subscribed_types(subscriptions(), "shop"),
@@ -274,6 +274,6 @@ fn an_alias_bomb_is_refused() {
             "{name}: &{name} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
         );
     }
-    assert_eq!(parse(&text).subscriptions.len(), 0);
+    assert_eq!(parse(&text).documents.len(), 0);
     assert!(!parse(&text).mistakes.is_empty());
 }

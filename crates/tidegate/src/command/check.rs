@@ -4,12 +4,12 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use tidegate_subscription::parse;
+use tidegate_subscription::{Subscription, parse};
 
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
-    subscriptions::{FileMistake, Folder},
+    folder::{FileMistake, Folder},
 };
 
 const EXAMPLES: &str = "\
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         match fs::read_to_string(file) {
             Ok(text) => {
                 let parsed = parse(&text);
-                subscriptions += parsed.subscriptions.len();
+                subscriptions += parsed.documents.len();
                 let told = |one| FileMistake::new(file, one).to_string();
                 mistakes.extend(parsed.mistakes.iter().map(told));
             }
@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let (Some(folder), true) = (folder, arguments.files.is_empty()) {
         // Without a configuration file the default folder need not be there.
         if arguments.file.config.is_some() || folder.exists() {
-            let loaded = Folder::new(folder).load();
-            subscriptions += loaded.subscriptions.len();
+            let loaded = Folder::<Subscription>::new(folder).load();
+            subscriptions += loaded.resources.len();
             mistakes.extend(loaded.mistakes.iter().map(ToString::to_string));
         }
     }

@@ -13,7 +13,7 @@ use tokio::{
 use super::worker::{Command, Subscriptions};
 use crate::{
     config::Config,
-    subscriptions::{Folder, Loaded},
+    folder::{Folder, Loaded},
 };
 
 /// How often the room in the log is looked at. At 100,000 events of 1 KiB a second, a log of
@@ -36,7 +36,7 @@ impl Control {
     pub(super) async fn start(
         config: &Config,
         log: Jetstream,
-        folder: Folder,
+        folder: Folder<Subscription>,
         workers: Vec<mpsc::Sender<Command>>,
         subscriptions: watch::Sender<Subscriptions>,
     ) -> Self {
@@ -79,7 +79,7 @@ struct State {
 }
 
 impl State {
-    async fn run(mut self, mut folder: Folder, poll: Duration) {
+    async fn run(mut self, mut folder: Folder<Subscription>, poll: Duration) {
         let mut poll = interval(poll);
         let mut reclaim = interval(RECLAIM_EVERY);
         for ticker in [&mut poll, &mut reclaim] {
@@ -122,12 +122,12 @@ impl State {
     }
 
     /// Brings what runs to what the folder says.
-    async fn apply(&mut self, loaded: Loaded) {
+    async fn apply(&mut self, loaded: Loaded<Subscription>) {
         for mistake in &loaded.mistakes {
             tracing::error!(%mistake, "a subscription is not usable");
         }
         let wanted: HashMap<String, Arc<Subscription>> = loaded
-            .subscriptions
+            .resources
             .into_iter()
             .map(|subscription| (subscription.id(), Arc::new(subscription)))
             .collect();

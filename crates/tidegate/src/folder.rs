@@ -1,7 +1,7 @@
-//! The folder of Subscription files: read, and read again when it changes.
+//! A folder of resource files: read, and read again when it changes.
 //!
 //! It is polled by content: that works for mounted ConfigMaps and network disks, too. A file
-//! that has become bad keeps its last good Subscriptions.
+//! that has become bad keeps its last good resources.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,7 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidegate_subscription::{Mistake, Parsed, Subscription, parse};
+use tidegate_application::Application;
+use tidegate_document::{Mistake, Parsed};
+use tidegate_subscription::Subscription;
 
 /// Largest file that is read; the parser's own bound.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -17,12 +19,41 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Most files in the folder.
 const FILES_MAX: usize = 10_000;
 
+/// What a folder's files hold.
+pub(crate) trait Resource: Clone {
+    /// Reads the documents of one file.
+    fn parse(text: &str) -> Parsed<Self>;
+
+    /// What no two of them may share.
+    fn id(&self) -> String;
+}
+
+impl Resource for Subscription {
+    fn parse(text: &str) -> Parsed<Self> {
+        tidegate_subscription::parse(text)
+    }
+
+    fn id(&self) -> String {
+        Self::id(self)
+    }
+}
+
+impl Resource for Application {
+    fn parse(text: &str) -> Parsed<Self> {
+        tidegate_application::parse(text)
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
 /// A folder and what was last found in it.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct Folder<T> {
     path: PathBuf,
     texts: BTreeMap<PathBuf, Text>,
-    good: HashMap<PathBuf, Vec<(usize, Subscription)>>,
+    good: HashMap<PathBuf, Vec<(usize, T)>>,
     missing: bool,
 }
 
@@ -30,9 +61,9 @@ pub(crate) struct Folder {
 type Text = Result<String, String>;
 
 /// What the folder says.
-#[derive(Debug, Default)]
-pub(crate) struct Loaded {
-    pub(crate) subscriptions: Vec<Subscription>,
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    pub(crate) resources: Vec<T>,
     pub(crate) mistakes: Vec<FileMistake>,
 }
 
@@ -58,7 +89,7 @@ impl FileMistake {
     }
 }
 
-impl Folder {
+impl<T: Resource> Folder<T> {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -69,14 +100,14 @@ impl Folder {
     }
 
     /// What the folder says now.
-    pub(crate) fn load(&mut self) -> Loaded {
+    pub(crate) fn load(&mut self) -> Loaded<T> {
         self.missing = false;
         self.texts.clear();
         self.poll().unwrap_or_else(|| self.read())
     }
 
     /// What the folder says now, if that is something else than before.
-    pub(crate) fn poll(&mut self) -> Option<Loaded> {
+    pub(crate) fn poll(&mut self) -> Option<Loaded<T>> {
         match texts(&self.path) {
             Ok(texts) => {
                 let changed = self.missing || texts != self.texts;
@@ -101,13 +132,16 @@ impl Folder {
         }
     }
 
-    fn read(&mut self) -> Loaded {
-        let mut loaded = Loaded::default();
+    fn read(&mut self) -> Loaded<T> {
+        let mut loaded = Loaded {
+            resources: Vec::new(),
+            mistakes: Vec::new(),
+        };
         let mut seen: HashMap<String, String> = HashMap::new();
         let mut good = HashMap::new();
         for (file, text) in &self.texts {
             let parsed = match text {
-                Ok(text) => parse(text),
+                Ok(text) => T::parse(text),
                 Err(error) => {
                     let mistake = format!(" {error}");
                     loaded.mistakes.push(FileMistake {
@@ -124,23 +158,23 @@ impl Folder {
                     .iter()
                     .map(|one| FileMistake::new(file, one)),
             );
-            let mut subscriptions = parsed.subscriptions;
+            let mut resources = parsed.documents;
             if is_bad {
-                keep_last_good(&mut subscriptions, self.good.get(file));
+                keep_last_good(&mut resources, self.good.get(file));
             }
-            good.insert(file.clone(), subscriptions.clone());
-            for (line, subscription) in subscriptions {
+            good.insert(file.clone(), resources.clone());
+            for (line, resource) in resources {
                 let place = format!("{}:{line}", file.display());
-                match seen.insert(subscription.id(), place.clone()) {
-                    None => loaded.subscriptions.push(subscription),
+                match seen.insert(resource.id(), place.clone()) {
+                    None => loaded.resources.push(resource),
                     Some(first) => {
                         let mistake =
-                            format!("{line}: {} stands in {first} already", subscription.id());
+                            format!("{line}: {} stands in {first} already", resource.id());
                         loaded.mistakes.push(FileMistake {
                             file: file.clone(),
                             mistake,
                         });
-                        seen.insert(subscription.id(), first);
+                        seen.insert(resource.id(), first);
                     }
                 }
             }
@@ -150,14 +184,11 @@ impl Folder {
     }
 }
 
-/// Of a file with mistakes, Subscriptions that it had and now does not show go on.
-fn keep_last_good(
-    now: &mut Vec<(usize, Subscription)>,
-    before: Option<&Vec<(usize, Subscription)>>,
-) {
-    for (line, subscription) in before.into_iter().flatten() {
-        if !now.iter().any(|(_, have)| have.id() == subscription.id()) {
-            now.push((*line, subscription.clone()));
+/// Of a file with mistakes, resources that it had and now does not show go on.
+fn keep_last_good<T: Resource>(now: &mut Vec<(usize, T)>, before: Option<&Vec<(usize, T)>>) {
+    for (line, resource) in before.into_iter().flatten() {
+        if !now.iter().any(|(_, have)| have.id() == resource.id()) {
+            now.push((*line, resource.clone()));
         }
     }
 }
@@ -207,8 +238,8 @@ mod tests {
         )
     }
 
-    fn ids(loaded: &Loaded) -> Vec<String> {
-        loaded.subscriptions.iter().map(Subscription::id).collect()
+    fn ids(loaded: &Loaded<Subscription>) -> Vec<String> {
+        loaded.resources.iter().map(Subscription::id).collect()
     }
 
     /// A mistake while editing must not stop deliveries that ran.
@@ -217,7 +248,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.yaml"), document("one")).unwrap();
         fs::write(dir.path().join("b.yaml"), document("two")).unwrap();
-        let mut folder = Folder::new(dir.path().to_owned());
+        let mut folder = Folder::<Subscription>::new(dir.path().to_owned());
         assert_eq!(ids(&folder.load()), ["default/one", "default/two"]);
         assert!(folder.poll().is_none());
 
@@ -241,7 +272,7 @@ mod tests {
         let path = dir.path().join("subscriptions");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("a.yaml"), document("one")).unwrap();
-        let mut folder = Folder::new(path.clone());
+        let mut folder = Folder::<Subscription>::new(path.clone());
         folder.load();
         fs::rename(&path, dir.path().join("away")).unwrap();
         let loaded = folder.poll().unwrap();
@@ -258,7 +289,7 @@ mod tests {
         fs::write(dir.path().join("b.yml"), document("one")).unwrap();
         fs::write(dir.path().join("ignored.txt"), document("two")).unwrap();
         fs::write(dir.path().join(".hidden.yaml"), document("three")).unwrap();
-        let loaded = Folder::new(dir.path().to_owned()).load();
+        let loaded = Folder::<Subscription>::new(dir.path().to_owned()).load();
         assert_eq!(ids(&loaded), ["default/one"]);
         let mistake = loaded.mistakes[0].to_string();
         assert!(

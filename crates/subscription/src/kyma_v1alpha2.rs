@@ -6,14 +6,20 @@ use std::{collections::HashMap, num::NonZeroU32};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
+use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
 use tidegate_event::{Event, validate};
 use url::Url;
 
-use super::{Mistake, line_of, of_yaml};
 use crate::{Matching, Subscription};
 
-pub(super) const API_VERSION: &str = "eventing.kyma-project.io/v1alpha2";
-pub(super) const KIND: &str = "Subscription";
+const API_VERSION: &str = "eventing.kyma-project.io/v1alpha2";
+
+/// The kind.
+pub(crate) const KIND: Kind<Subscription> = Kind {
+    api_version: API_VERSION,
+    kind: "Subscription",
+    parse,
+};
 
 /// Kyma's default window.
 const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
@@ -37,13 +43,6 @@ struct Document {
     _status: Option<IgnoredAny>,
 }
 
-/// What matters of it; a document exported from a cluster holds much more.
-#[derive(Deserialize)]
-struct Metadata {
-    name: Option<Spanned<String>>,
-    namespace: Option<Spanned<String>>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Spec {
@@ -56,34 +55,13 @@ struct Spec {
     config: Option<HashMap<String, Spanned<String>>>,
 }
 
-/// Collects mistakes with their places.
-struct Mistakes {
-    first_line: usize,
-    subscription: Option<String>,
-    found: Vec<Mistake>,
-}
-
-impl Mistakes {
-    fn add(&mut self, line: Option<usize>, field: &str, message: impl Into<String>) {
-        self.found.push(Mistake {
-            line: line.map_or(self.first_line, |line| self.first_line + line - 1),
-            subscription: self.subscription.clone(),
-            field: field.to_owned(),
-            message: message.into(),
-        });
-    }
-}
-
-pub(super) fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
+fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
     let document: Document =
         serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes {
-        first_line,
-        subscription: None,
-        found: Vec::new(),
-    };
-    let (namespace, name) = identity(document.metadata, &mut mistakes);
-    mistakes.subscription = Some(format!("{namespace}/{name}"));
+    let mut mistakes = Mistakes::new(first_line);
+    let metadata = document.metadata.unwrap_or_default();
+    let (namespace, name) = metadata.identity(&mut mistakes);
+    mistakes.object = Some(format!("{namespace}/{name}"));
     let Some(spec) = document.spec else {
         mistakes.add(None, "spec", "must be set");
         return Err(mistakes.found);
@@ -107,46 +85,6 @@ pub(super) fn parse(document: &str, first_line: usize) -> Result<Subscription, V
         }),
         _ => Err(mistakes.found),
     }
-}
-
-fn identity(metadata: Option<Metadata>, mistakes: &mut Mistakes) -> (String, String) {
-    let (name, namespace) =
-        metadata.map_or((None, None), |metadata| (metadata.name, metadata.namespace));
-    let mut legal = |field, value: Option<Spanned<String>>, default: Option<&str>| {
-        let line = value.as_ref().and_then(line_of);
-        let value = value
-            .map(|value| value.value)
-            .or(default.map(str::to_owned));
-        match value {
-            Some(value) if is_dns_subdomain(&value) => value,
-            Some(value) => {
-                let rule =
-                    "must be lower-case letters, digits, '-' and '.', at most 253 characters";
-                mistakes.add(line, field, format!("{rule}, got {value:?}"));
-                value
-            }
-            None => {
-                mistakes.add(line, field, "must be set");
-                String::new()
-            }
-        }
-    };
-    let name = legal("metadata.name", name, None);
-    (
-        legal("metadata.namespace", namespace, Some("default")),
-        name,
-    )
-}
-
-fn is_dns_subdomain(text: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    !text.is_empty()
-        && text.len() <= 253
-        && text.split('.').all(|label| {
-            label.bytes().next().is_some_and(legal)
-                && label.bytes().last().is_some_and(legal)
-                && label.bytes().all(|byte| legal(byte) || byte == b'-')
-        })
 }
 
 fn is_exact(spec: &Spec, mistakes: &mut Mistakes) -> bool {

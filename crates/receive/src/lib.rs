@@ -2,8 +2,8 @@
 //!
 //! Reads requests within their limits, hands them to an [`Intake`], and turns what comes back into
 //! answers. Knows nothing of events and formats: what a body means is `normalize`'s to say, and
-//! only the one behind the seam says that something is stored. Each request carries its [`Peer`]; who
-//! that is, and what it may send, is not judged here.
+//! only the one behind the seam says that something is stored. Each request carries its [`Peer`];
+//! who that is, and what it may send, is not judged here.
 
 mod answer;
 mod body;

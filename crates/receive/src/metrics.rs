@@ -2,6 +2,9 @@
 //!
 //! Handles are resolved once; a request formats no label and looks nothing up.
 
+mod expiry;
+mod failure;
+
 use std::{
     array,
     sync::{Arc, OnceLock},
@@ -15,6 +18,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use self::expiry::Expiry;
+pub(crate) use self::failure::Failure;
 use crate::Door;
 
 /// Upper bounds in seconds: from a request that is refused unread (tens of microseconds) to one
@@ -54,43 +59,6 @@ pub(crate) enum Endpoint {
 /// How many places there are.
 const ENDPOINTS: usize = 8;
 
-/// Why a connection ended otherwise than by its client's or its own wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Failure {
-    /// Too many connections are open.
-    Refused,
-    /// The head of a request took too long.
-    HeaderTimeout,
-    /// The head of a request is too large for the parser.
-    HeadersTooLarge,
-    /// What came is not HTTP.
-    Malformed,
-    /// The connection broke.
-    Broken,
-    /// The handshake took too long.
-    TlsTimeout,
-    /// What came is not TLS, or breaks its rules.
-    TlsMalformed,
-    /// The client speaks no version, cipher or protocol that is spoken here.
-    TlsIncompatible,
-    /// The client did not like what it was shown, such as the certificate.
-    TlsRefusedByClient,
-    /// The connection broke during the handshake.
-    TlsBroken,
-    /// The client's certificate has expired.
-    TlsCertificateExpired,
-    /// The client's certificate, or one above it, is revoked.
-    TlsCertificateRevoked,
-    /// The client's certificate leads to no authority of ours.
-    TlsCertificateUnknownIssuer,
-    /// The client's certificate is wrong in another way.
-    TlsCertificateInvalid,
-    /// The revocation list of the client certificate's issuer is out of date or wrong.
-    TlsRevocationList,
-    /// Its task panicked: a mistake of ours.
-    Panicked,
-}
-
 /// Handles, resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Handles>);
@@ -105,12 +73,8 @@ struct Handles {
     in_flight: Gauge,
     connections: Gauge,
     failures: Family<FailureLabels, Counter>,
-    /// A family without labels, so that there is no series where there is no certificate.
-    certificate_expiry: Family<NoLabels, Gauge>,
+    certificate_expiry: Expiry,
 }
-
-/// The labels of what there is one of.
-type NoLabels = [(&'static str, &'static str); 0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -175,31 +139,6 @@ impl Endpoint {
     }
 }
 
-// === impl Failure ===
-
-impl Failure {
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::HeaderTimeout => "header_timeout",
-            Self::HeadersTooLarge => "headers_too_large",
-            Self::Malformed => "malformed",
-            Self::Broken => "broken",
-            Self::TlsTimeout => "tls_timeout",
-            Self::TlsMalformed => "tls_malformed",
-            Self::TlsIncompatible => "tls_incompatible",
-            Self::TlsRefusedByClient => "tls_refused_by_client",
-            Self::TlsBroken => "tls_broken",
-            Self::TlsCertificateExpired => "tls_certificate_expired",
-            Self::TlsCertificateRevoked => "tls_certificate_revoked",
-            Self::TlsCertificateUnknownIssuer => "tls_certificate_unknown_issuer",
-            Self::TlsCertificateInvalid => "tls_certificate_invalid",
-            Self::TlsRevocationList => "tls_revocation_list",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
 // === impl Metrics ===
 
 impl Metrics {
@@ -221,7 +160,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             failures: Family::default(),
-            certificate_expiry: Family::default(),
+            certificate_expiry: Expiry::default(),
         };
         let metrics = Self(Arc::new(handles));
         metrics.name(registry, duration);
@@ -313,7 +252,7 @@ impl Metrics {
 
     /// The server's certificate in use ends then, in seconds of Unix time.
     pub(crate) fn certificate_expires(&self, at: i64) {
-        self.0.certificate_expiry.get_or_create(&[]).set(at);
+        self.0.certificate_expiry.set(at);
     }
 
     /// Counts a request as in flight until dropped, also when its client goes away.

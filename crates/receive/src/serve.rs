@@ -27,9 +27,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// without a word. Each takes a socket for at most [`connection::LINGER`] twice.
 const REFUSALS_MAX: usize = 64;
 
-/// Serves the doors on one thread's listeners until `shutdown`, then ends: accepts no more, lets requests in
-/// flight finish, and closes each connection after its last answer. How long that may take is the
-/// caller's to bound; dropping the future drops all connections.
+/// Serves the doors on one thread's listeners until `shutdown`, then ends: accepts no more, lets
+/// requests in flight finish, and closes each connection after its last answer. How long that may
+/// take is the caller's to bound; dropping the future drops all connections.
 ///
 /// To be run on a runtime of its own, one for each [`Listeners`] of [`crate::Server`].
 pub async fn serve<I: Intake>(

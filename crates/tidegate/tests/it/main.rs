@@ -12,3 +12,5 @@ mod kyma;
 mod operation;
 #[cfg(test)]
 mod path;
+#[cfg(test)]
+mod tls;

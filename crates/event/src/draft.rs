@@ -42,7 +42,8 @@ pub struct Draft {
     pub subject: Option<ByteString>,
     /// `time`
     pub time: Option<ByteString>,
-    /// Everything else that stands where attributes do, in the sender's order, names as they came.
+    /// Everything else that stands where attributes do, in the sender's order, names as they came;
+    /// also a core attribute that is no string.
     pub extensions: Vec<(ByteString, Loose)>,
     /// The data.
     pub data: Data,
@@ -56,6 +57,16 @@ pub enum Loose {
     /// The text of a JSON value that none may have: a number that is no 32-bit integer, an array,
     /// an object.
     Json(ByteString),
+}
+
+impl Loose {
+    /// Its text.
+    pub fn to_text(&self) -> ByteString {
+        match self {
+            Self::Value(value) => value.to_text(),
+            Self::Json(text) => text.clone(),
+        }
+    }
 }
 
 /// The data as a binding finds it.
@@ -104,8 +115,9 @@ impl Draft {
                     });
                 }
             }
+            // Of a type that the attribute cannot have: whoever mends may, `finish` refuses it.
             (Some(_), value @ (Value::Boolean(_) | Value::Integer(_))) => {
-                return Err(Error::invalid(&name, "must be a string", &*value.to_text()));
+                self.extensions.push((name, Loose::Value(value)));
             }
         }
         Ok(())
@@ -165,14 +177,10 @@ impl Draft {
                 }
             }
             Some(encoding) => {
-                let value = match encoding {
-                    Loose::Value(value) => value.to_text(),
-                    Loose::Json(text) => text,
-                };
                 return Err(Error::invalid(
                     "datacontentencoding",
                     "must be base64",
-                    &*value,
+                    &*encoding.to_text(),
                 ));
             }
         };
@@ -194,9 +202,27 @@ impl Draft {
     }
 }
 
+fn is_core(name: &str) -> bool {
+    const CORE: [&str; 8] = [
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "datacontenttype",
+        "dataschema",
+        "subject",
+        "time",
+    ];
+    CORE.contains(&name)
+}
+
 fn extensions(found: Vec<(ByteString, Loose)>, leniency: Leniency) -> Result<Extensions, Error> {
     let mut extensions = Extensions::default();
     for (name, value) in found {
+        if is_core(&name) {
+            let text = value.to_text();
+            return Err(Error::invalid(&name, "must be a string", &*text));
+        }
         let name = match (Name::new(name.clone()), leniency) {
             (Some(name), _) => name,
             (None, Leniency::Drop) => continue,

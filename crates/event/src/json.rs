@@ -150,9 +150,6 @@ fn attribute(draft: &mut Draft, json: &Bytes, name: &str, raw: &str) -> Result<(
         Some(b'f') => Value::Boolean(false),
         _ => match raw.parse() {
             Ok(number) => Value::Integer(number),
-            Err(_) if draft.core(name).is_some() => {
-                return Err(Error::invalid(name, "must be a string", raw));
-            }
             Err(_) => {
                 let text = shared(Cow::Borrowed(raw));
                 draft.extensions.push((name.into(), Loose::Json(text)));

@@ -47,6 +47,27 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 17] = [
+        Self::CloudEvent,
+        Self::CloudEvent01,
+        Self::EventHub,
+        Self::EventMeshWebhook,
+        Self::EventMeshRest,
+        Self::EventMeshEventsApi,
+        Self::KymaLegacy,
+        Self::SuccessFactors,
+        Self::Concur,
+        Self::CustomerDataCloud,
+        Self::AlertNotification,
+        Self::CloudAlm,
+        Self::LeanIx,
+        Self::Idoc,
+        Self::Cxml,
+        Self::GenericJson,
+        Self::GenericXml,
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -73,6 +73,11 @@ impl fmt::Debug for BodyCheck {
 }
 
 impl BodyCheck {
+    /// The Application that the body may prove.
+    pub fn client(&self) -> &Arc<str> {
+        &self.client
+    }
+
     /// The Application, if the body is what its sender has signed or has the sender's secret.
     pub fn check(self, body: &[u8]) -> Result<Arc<str>, Refused> {
         if self.candidates.iter().any(|one| one.fits(body)) {

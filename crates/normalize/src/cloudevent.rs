@@ -3,63 +3,119 @@
 
 use http::header::CONTENT_TYPE;
 use tidegate_event::{
-    http::{Mode, decode_binary, mode},
+    Draft, Event,
+    http::{Mode, mode, read_binary},
     is_json, json,
 };
 
-use crate::{Error, Format, Input, Normalized};
+use crate::{Error, Events, Request, mend::mend, repair::Kind};
 
 /// Longest content type that an error repeats.
 const SHOWN_MAX: usize = 100;
 
-pub(crate) fn read(input: Input<'_>) -> Result<Normalized, Error> {
-    match mode(input.headers).map_err(|error| of_mode(input.format, error))? {
-        Some(Mode::Binary) => Ok(Normalized::One(decode_binary(
-            input.headers,
-            input.body,
-            input.leniency,
-        )?)),
-        Some(Mode::Structured) => Ok(Normalized::One(json::decode(input.body, input.leniency)?)),
-        Some(Mode::Batch) => {
-            let batch = json::decode_batch(input.body, input.batch_events_max, input.leniency)?;
-            Ok(Normalized::Batch(batch))
-        }
-        None => labelled_as_json(input),
+/// An event, mended where real systems err.
+pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
+    let found = mode(request.headers).map_err(of_mode)?;
+    match found.or_else(|| labelled_as_json(request)) {
+        Some(mode) => read_in(mode, request),
+        None => Err(unknown(request)),
     }
+}
+
+/// An event that is taken or refused as it was sent, as Kyma's publisher does.
+pub(crate) fn read_as_sent(request: &mut Request<'_>) -> Result<Events, Error> {
+    let found = mode(request.headers)?.or_else(|| labelled_as_json(request));
+    let leniency = request.leniency;
+    let body = request.body.clone();
+    let repairs = &mut request.repairs;
+    let mut finish = |draft: Draft| {
+        if draft.specversion.as_deref() == Some("0.3") {
+            repairs.add("specversion", Kind::VersionRaised("0.3"));
+        }
+        repairs.event += 1;
+        draft.finish(leniency)
+    };
+    match found {
+        Some(Mode::Binary) => Ok(Events::One(finish(read_binary(request.headers, body)?)?)),
+        Some(Mode::Structured) => Ok(Events::One(finish(json::read(&body)?)?)),
+        Some(Mode::Batch) => {
+            let batch = json::decode_batch_with(body, request.batch_events_max, finish)?;
+            Ok(Events::Batch(batch))
+        }
+        // Kyma answers 400 to both.
+        None => Err(Error::NotAnEvent),
+    }
+}
+
+fn read_in(mode: Mode, request: &mut Request<'_>) -> Result<Events, Error> {
+    let body = request.body.clone();
+    match mode {
+        Mode::Binary => {
+            let draft = read_binary(request.headers, body)?;
+            finish(draft, request).map(Events::One)
+        }
+        Mode::Structured => finish(json::read(&body)?, request).map(Events::One),
+        Mode::Batch => {
+            let events_max = request.batch_events_max;
+            let batch = json::decode_batch_with(body, events_max, |draft| {
+                let event = judged(draft, request);
+                request.repairs.event += 1;
+                event
+            })?;
+            Ok(Events::Batch(batch))
+        }
+    }
+}
+
+/// The event of what a binding found.
+pub(crate) fn finish(draft: Draft, request: &mut Request<'_>) -> Result<Event, Error> {
+    judged(draft, request).map_err(Error::Event)
+}
+
+fn judged(mut draft: Draft, request: &mut Request<'_>) -> Result<Event, tidegate_event::Error> {
+    mend(&mut draft, request);
+    draft.finish(request.leniency)
+}
+
+/// Whether the request says that it carries events, or looks as if it did.
+pub(crate) fn is_event(request: &Request<'_>) -> Result<bool, Error> {
+    let found = mode(request.headers).map_err(of_mode)?;
+    Ok(found.or_else(|| labelled_as_json(request)).is_some())
 }
 
 /// No CloudEvents content type and no `ce-specversion`: JSON that says itself that it is an
-/// event, or none.
-fn labelled_as_json(input: Input<'_>) -> Result<Normalized, Error> {
-    let content_type = input.headers.get(CONTENT_TYPE);
-    let may_be_json = content_type.is_none_or(|value| {
-        value
-            .to_str()
-            .is_ok_and(|value| value.is_empty() || is_json(value))
-    });
-    if may_be_json && json::is_event(&input.body) {
-        return Ok(Normalized::One(json::decode(input.body, input.leniency)?));
-    }
-    // Kyma answers 400 to both.
-    if may_be_json || input.format == Format::KymaPublish {
-        return Err(Error::NotAnEvent);
-    }
-    let shown = content_type.map_or_else(String::new, |value| {
-        String::from_utf8_lossy(value.as_bytes())
-            .chars()
-            .take(SHOWN_MAX)
-            .collect()
-    });
-    Err(Error::MediaType {
-        content_type: shown,
+/// event.
+fn labelled_as_json(request: &Request<'_>) -> Option<Mode> {
+    (may_be_json(request) && json::is_event(&request.body)).then_some(Mode::Structured)
+}
+
+fn may_be_json(request: &Request<'_>) -> bool {
+    request.headers.get(CONTENT_TYPE).is_none_or(|value| {
+        let text = value.to_str();
+        text.is_ok_and(|value| value.is_empty() || is_json(value))
     })
 }
 
-fn of_mode(format: Format, error: tidegate_event::Error) -> Error {
-    match (format, error) {
-        (Format::CloudEvents, tidegate_event::Error::MediaType { value }) => Error::MediaType {
-            content_type: value.to_string(),
-        },
-        (_, error) => Error::Event(error),
+/// What is said of a request that holds no event.
+pub(crate) fn unknown(request: &Request<'_>) -> Error {
+    if may_be_json(request) {
+        return Error::NotAnEvent;
     }
+    let content_type = request.headers.get(CONTENT_TYPE);
+    let shown = content_type.map_or_else(String::new, |value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.chars().take(SHOWN_MAX).collect()
+    });
+    Error::MediaType {
+        content_type: shown,
+    }
+}
+
+fn of_mode(error: tidegate_event::Error) -> Error {
+    if let tidegate_event::Error::MediaType { value } = error {
+        return Error::MediaType {
+            content_type: value.to_string(),
+        };
+    }
+    Error::Event(error)
 }

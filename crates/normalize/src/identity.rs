@@ -1,8 +1,12 @@
 //! An id for an event whose sender gives none, the same for a repeated request.
 
-use serde_json::{Value, value::RawValue};
+use std::borrow::Cow;
+
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::made::Payload;
 
 /// `UUIDv5(NAMESPACE_URL, "urn:event-ingress:id:v1")`.
 fn namespace() -> Uuid {
@@ -18,12 +22,21 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) time: &'a str,
 }
 
-/// UUIDv5 of the occurrence and the hash of its data, in the canonical form of RFC 8785.
-pub(crate) fn derived_id(occurrence: &Occurrence<'_>, data: &RawValue) -> String {
-    let hash: String = Sha256::digest(canonical(data))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+/// An id for what nothing tells from another: two real changes of one order may be equal to the
+/// byte, and both count.
+pub(crate) fn fresh_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// UUIDv5 of the occurrence and the hash of its data; JSON is hashed in the canonical form of
+/// RFC 8785.
+pub(crate) fn derived_id(occurrence: &Occurrence<'_>, payload: &Payload) -> String {
+    let digest = match payload {
+        Payload::Json(json) => Sha256::digest(canonical(json)),
+        Payload::Xml(xml) => Sha256::digest(xml.as_bytes()),
+        Payload::Other(bytes, _) => Sha256::digest(bytes),
+    };
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let Occurrence {
         format,
         source,
@@ -40,20 +53,19 @@ pub(crate) fn derived_id(occurrence: &Occurrence<'_>, data: &RawValue) -> String
 
 /// The canonical form, or the text as it is where that form would lose digits: two payloads that
 /// differ must not get one id.
-fn canonical(data: &RawValue) -> Vec<u8> {
-    let text = data.get();
-    let canonical = serde_json::from_str::<Value>(text)
+fn canonical(json: &[u8]) -> Cow<'_, [u8]> {
+    let canonical = serde_json::from_slice::<Value>(json)
         .ok()
-        .filter(|_| numbers_are_exact(text))
+        .filter(|_| numbers_are_exact(json))
         .and_then(|value| serde_json_canonicalizer::to_vec(&value).ok());
-    canonical.unwrap_or_else(|| text.as_bytes().to_vec())
+    canonical.map_or(Cow::Borrowed(json), Cow::Owned)
 }
 
 /// Whether every number of a JSON text has so few digits that a double tells it from all others.
-fn numbers_are_exact(text: &str) -> bool {
+fn numbers_are_exact(json: &[u8]) -> bool {
     const DIGITS_MAX: usize = 15;
     let (mut in_string, mut escaped, mut digits) = (false, false, 0);
-    for byte in text.bytes() {
+    for byte in json {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,

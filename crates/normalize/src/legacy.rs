@@ -18,6 +18,7 @@ use crate::{
     Error,
     identity::{Occurrence, derived_id},
     kyma,
+    made::Payload,
 };
 use go_value::Request;
 
@@ -41,7 +42,8 @@ pub(crate) fn read(application: &str, body: &Bytes) -> Result<Event, Error> {
             subject: "",
             time: &request.event_time,
         };
-        derived_id(&occurrence, data)
+        let data = body.slice_ref(data.get().as_bytes());
+        derived_id(&occurrence, &Payload::Json(data))
     } else {
         request.event_id.clone()
     };

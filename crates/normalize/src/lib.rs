@@ -1,48 +1,89 @@
 //! Bytes and headers of a source format to CloudEvents: one module per format, pure functions.
 //!
-//! What is wrong is said here; which HTTP answer that becomes is not.
+//! What is wrong is said here; which HTTP answer that becomes is not. Who may send what is asked
+//! elsewhere.
 
+mod alert_notification;
+mod cloud_alm;
 mod cloudevent;
+mod cloudevent_0_1;
+mod concur;
 mod config;
+mod customer_data_cloud;
+mod cxml;
+mod depth;
+mod detect;
 mod error;
+mod event_hub;
+mod event_mesh;
+mod generic;
 mod identity;
+mod idoc;
 mod kyma;
+mod leanix;
 pub mod legacy;
+mod made;
+mod mend;
+mod object;
+mod repair;
+mod source;
+mod stamp;
+mod successfactors;
+mod time;
 mod trace;
+mod xml;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use jiff::Timestamp;
+use tidegate_application::{Application, Format};
 use tidegate_event::{Event, Leniency};
 
 pub use config::Config;
 pub use error::Error;
+pub use repair::{Kind as RepairKind, Repair};
 
-/// How to read what came in.
+/// How to read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// CloudEvents 1.0 or 0.3 in any mode.
-    CloudEvents,
-    /// The same with what Kyma's publisher refuses on top.
-    KymaPublish,
-    /// Kyma's legacy format, one event a request.
-    KymaLegacy,
+pub enum Reading {
+    /// CloudEvents as Kyma's publisher takes them, with what it refuses; nothing is mended.
+    Publish,
+    /// This format.
+    As(Format),
+    /// The Application's own format; without one, what the request looks like.
+    Seen,
 }
 
 /// What came in.
 #[derive(Debug)]
 pub struct Input<'a> {
     /// How to read it.
-    pub format: Format,
-    /// Who sent it, as the path says, percent-decoded.
-    pub application: Option<&'a str>,
+    pub reading: Reading,
+    /// Whose it is, with the settings of its formats.
+    pub application: &'a Application,
+    /// Whether the sender has proved to be that Application; its events then say so.
+    pub proven: bool,
     /// The request's headers.
     pub headers: &'a HeaderMap,
     /// The request's body.
     pub body: Bytes,
-    /// What to do with names that no extension may have.
-    pub leniency: Leniency,
-    /// Most events of a batch.
+    /// The topic or queue of the path, percent-decoded, where there is one.
+    pub topic: Option<&'a str>,
+    /// Most events of a request.
     pub batch_events_max: usize,
+    /// When it came in.
+    pub received_at: Timestamp,
+}
+
+/// What a request holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalized {
+    /// The format that it was read in.
+    pub format: Format,
+    /// Its events, in order.
+    pub events: Events,
+    /// What had to be mended, and what was left out.
+    pub repairs: Vec<Repair>,
 }
 
 /// The events of a request, in order.
@@ -51,46 +92,104 @@ pub struct Input<'a> {
     reason = "one event is the rule, and a box would cost it"
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Normalized {
+pub enum Events {
     /// One event.
     One(Event),
-    /// A batch, possibly empty.
+    /// Several, or none.
     Batch(Vec<Event>),
+}
+
+/// A request on its way through a format.
+struct Request<'a> {
+    application: &'a Application,
+    format: Format,
+    headers: &'a HeaderMap,
+    body: Bytes,
+    topic: Option<&'a str>,
+    leniency: Leniency,
+    batch_events_max: usize,
+    repairs: repair::Repairs,
 }
 
 /// Reads a request.
 pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
-    let headers = input.headers;
-    let mut normalized = match input.format {
-        Format::CloudEvents => cloudevent::read(input)?,
-        Format::KymaPublish => {
-            let normalized = cloudevent::read(input)?;
-            normalized.events().iter().try_for_each(kyma::check)?;
-            normalized
-        }
-        Format::KymaLegacy => {
-            let application = input.application.unwrap_or_default();
-            legacy::read(application, &input.body).map(Normalized::One)?
-        }
+    let format = match input.reading {
+        Reading::Publish => Format::CloudEvent,
+        Reading::As(format) => format,
+        Reading::Seen => detect::format(&input)?,
     };
-    if trace::is_present(headers) {
-        normalized
-            .events_mut()
-            .iter_mut()
-            .for_each(|event| trace::take(headers, event));
+    // Kyma's own format has a limit of its own, in the words of Kyma's publisher.
+    if format != Format::KymaLegacy {
+        depth::check(&input.body)?;
     }
-    Ok(normalized)
+    let mut request = Request {
+        application: input.application,
+        format,
+        headers: input.headers,
+        body: input.body,
+        topic: input.topic,
+        leniency: input.application.extension_names,
+        batch_events_max: input.batch_events_max,
+        repairs: repair::Repairs::default(),
+    };
+    let mut events = if input.reading == Reading::Publish {
+        let events = cloudevent::read_as_sent(&mut request)?;
+        events.as_slice().iter().try_for_each(kyma::check)?;
+        events
+    } else {
+        read(&mut request)?
+    };
+    if trace::is_present(input.headers) {
+        for event in events.as_mut_slice() {
+            trace::take(input.headers, event);
+        }
+    }
+    let app = input.proven.then_some(&*input.application.name);
+    for (index, event) in events.as_mut_slice().iter_mut().enumerate() {
+        let repairs = &request.repairs;
+        stamp::stamp(event, index, app, format, input.received_at, repairs);
+    }
+    Ok(Normalized {
+        format,
+        events,
+        repairs: request.repairs.found,
+    })
 }
 
-impl Normalized {
-    fn events(&self) -> &[Event] {
+fn read(request: &mut Request<'_>) -> Result<Events, Error> {
+    match request.format {
+        Format::CloudEvent => cloudevent::read(request),
+        Format::CloudEvent01 => cloudevent_0_1::read(request),
+        Format::EventHub => event_hub::read(request),
+        Format::EventMeshWebhook => event_mesh::read_web_hook(request),
+        Format::EventMeshRest => event_mesh::read_rest(request),
+        Format::EventMeshEventsApi => event_mesh::read_events_api(request),
+        Format::KymaLegacy => {
+            legacy::read(&request.application.name, &request.body).map(Events::One)
+        }
+        Format::SuccessFactors => successfactors::read(request),
+        Format::Concur => concur::read(request),
+        Format::CustomerDataCloud => customer_data_cloud::read(request),
+        Format::AlertNotification => alert_notification::read(request),
+        Format::CloudAlm => cloud_alm::read(request),
+        Format::LeanIx => leanix::read(request),
+        Format::Idoc => idoc::read(request),
+        Format::Cxml => cxml::read(request),
+        Format::GenericJson => generic::read_json(request),
+        Format::GenericXml => generic::read_xml(request),
+    }
+}
+
+impl Events {
+    /// The events.
+    pub fn as_slice(&self) -> &[Event] {
         match self {
             Self::One(event) => std::slice::from_ref(event),
             Self::Batch(events) => events,
         }
     }
 
-    fn events_mut(&mut self) -> &mut [Event] {
+    fn as_mut_slice(&mut self) -> &mut [Event] {
         match self {
             Self::One(event) => std::slice::from_mut(event),
             Self::Batch(events) => events,

@@ -1,17 +1,27 @@
-//! Answers: nothing on success, an RFC 9457 problem on failure, the legacy format at its door.
+//! Answers: nothing on success, an RFC 9457 problem on failure; at doors whose senders read
+//! another form, that one.
+
+mod xml;
 
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
 
 use crate::{Accepted, Door, EventOutcome, Refusal, SubscribedType, error::Error};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
+/// As cXML's own documents write it.
+const XML_UPPER: HeaderValue = HeaderValue::from_static("text/xml; charset=UTF-8");
+
+/// When to come again after a body that came too slowly.
+const RETRY_AFTER_SLOW: Duration = Duration::from_secs(1);
+
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The body of a failure, as RFC 9457 has it.
@@ -55,9 +65,12 @@ struct Subscribed<'a> {
 /// Everything is stored.
 pub(crate) fn accepted(door: Door, accepted: &Accepted) -> Response {
     match door {
-        Door::Publish | Door::Events | Door::ApplicationEvents | Door::ApplicationEventsV2 => {
-            status(StatusCode::NO_CONTENT)
-        }
+        Door::Publish
+        | Door::Events
+        | Door::ApplicationEvents
+        | Door::ApplicationEventsV2
+        | Door::EventMeshRest
+        | Door::EventMeshEventsApi => status(StatusCode::NO_CONTENT),
         Door::Legacy => {
             let body = LegacyAccepted {
                 event_id: &accepted.first_id,
@@ -66,34 +79,91 @@ pub(crate) fn accepted(door: Door, accepted: &Accepted) -> Response {
             };
             with_body(StatusCode::OK, JSON, line_of(&body))
         }
+        Door::EventHub | Door::EventMeshWebhook | Door::WebHook(_) => {
+            status(accepted.status.unwrap_or(StatusCode::OK))
+        }
+        Door::SuccessFactors => with_body(StatusCode::OK, XML, xml::soap_accepted()),
+        Door::Idoc => with_body(StatusCode::OK, XML, xml::idoc_accepted(accepted)),
+        Door::Cxml => {
+            let body = xml::cxml(StatusCode::OK, "OK", "");
+            with_body(StatusCode::OK, XML_UPPER, body)
+        }
     }
 }
 
 /// Not everything is known to be stored.
 pub(crate) fn refused(door: Door, refusal: Refusal) -> Response {
-    let Refusal {
-        code,
-        status,
-        title,
-        detail,
-        retry_after,
-        legacy_body,
-        events,
-    } = refusal;
-    let mut response = match (door, legacy_body) {
-        (Door::Legacy, Some(body)) => with_body(status, JSON, body),
-        (Door::Legacy, None) => legacy(status, None, &detail, None),
-        (Door::Publish | Door::Events | Door::ApplicationEvents | Door::ApplicationEventsV2, _) => {
-            problem(code, status, title, &detail, &events)
-        }
+    let failure = Failure {
+        code: refusal.code,
+        status: refusal.status,
+        title: refusal.title,
+        detail: &refusal.detail,
+        events: &refusal.events,
     };
-    set_retry_after(response.headers_mut(), retry_after);
+    let mut response = match (door, refusal.legacy_body) {
+        (Door::Legacy, Some(body)) => with_body(refusal.status, JSON, body),
+        (_, _) => failure.at(Some(door)),
+    };
+    let headers = response.headers_mut();
+    if let Some(challenge) = refusal.www_authenticate {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    set_retry_after(headers, refusal.retry_after);
     response
+}
+
+/// A failure, as every form of answer tells it.
+struct Failure<'a> {
+    code: &'a str,
+    status: StatusCode,
+    title: &'a str,
+    detail: &'a str,
+    events: &'a [EventOutcome],
+}
+
+impl Failure<'_> {
+    /// In the form that the door's senders read.
+    fn at(&self, door: Option<Door>) -> Response {
+        let Self {
+            code,
+            status,
+            title,
+            detail,
+            events,
+        } = self;
+        match door {
+            Some(Door::Legacy) => legacy(*status, None, detail, None),
+            Some(Door::SuccessFactors) => {
+                with_body(*status, XML, xml::soap_fault(*status, code, detail))
+            }
+            Some(Door::Idoc) => with_body(*status, XML, xml::idoc_refused(code, detail)),
+            Some(Door::Cxml) => {
+                let body = xml::cxml(*status, title, &format!("{detail} ({code})"));
+                with_body(*status, XML_UPPER, body)
+            }
+            Some(
+                Door::Publish
+                | Door::Events
+                | Door::ApplicationEvents
+                | Door::ApplicationEventsV2
+                | Door::EventHub
+                | Door::EventMeshWebhook
+                | Door::EventMeshRest
+                | Door::EventMeshEventsApi
+                | Door::WebHook(_),
+            )
+            | None => problem(code, *status, title, detail, events),
+        }
+    }
 }
 
 /// The doors themselves refuse.
 pub(crate) fn error(door: Option<Door>, error: &Error) -> Response {
-    let status = error.status();
+    let (mut status, mut retry_after) = (error.status(), error.retry_after());
+    if status == StatusCode::REQUEST_TIMEOUT && door.is_some_and(Door::is_impatient) {
+        status = StatusCode::SERVICE_UNAVAILABLE;
+        retry_after = Some(RETRY_AFTER_SLOW);
+    }
     let mut response = match (door, error) {
         (Some(Door::Legacy), Error::BodyTooLarge { .. }) => legacy(
             status,
@@ -101,10 +171,18 @@ pub(crate) fn error(door: Option<Door>, error: &Error) -> Response {
             "Request body too large",
             Some("http: request body too large"),
         ),
-        (Some(Door::Legacy), _) => legacy(status, None, &error.to_string(), None),
-        (_, _) => problem(error.code(), status, error.title(), &error.to_string(), &[]),
+        (_, _) => {
+            let failure = Failure {
+                code: error.code(),
+                status,
+                title: error.title(),
+                detail: &error.to_string(),
+                events: &[],
+            };
+            failure.at(door)
+        }
     };
-    set_retry_after(response.headers_mut(), error.retry_after());
+    set_retry_after(response.headers_mut(), retry_after);
     response
 }
 

@@ -1,7 +1,7 @@
 //! The section `receive`.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroUsize,
     path::Path,
     thread,
@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytesize::ByteSize;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::TlsConfig;
@@ -58,6 +59,9 @@ pub struct Config {
     /// How long a connection may stay open without a request.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
+    /// Networks whose peers may send without an identity, and then only from sources that no
+    /// Application has for its own. Empty: nobody may.
+    pub anonymous: Vec<IpNet>,
     /// The same doors over TLS.
     pub tls: TlsConfig,
 }
@@ -79,6 +83,10 @@ impl Default for Config {
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            anonymous: vec![
+                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+                IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+            ],
             tls: TlsConfig::default(),
         }
     }

@@ -36,6 +36,10 @@ pub(crate) enum Error {
     MethodNotAllowed(Method),
     #[error("the body is encoded as {:?}, only identity is taken", cut(.0))]
     ContentEncoding(String),
+    #[error("the topic in the path must be percent-encoded UTF-8 of at most 255 bytes")]
+    InvalidTopic,
+    #[error("{0}")]
+    InvalidHandshake(&'static str),
     #[error("the request has {count} headers, the limit is {count_max}")]
     HeadersTooMany { count: usize, count_max: usize },
     #[error("the headers have {bytes} bytes together, the limit is {bytes_max}")]
@@ -51,7 +55,7 @@ pub(crate) enum Error {
 impl Error {
     /// Every code, for the test that each has its page.
     #[cfg(test)]
-    pub(crate) const CODES: [&str; 12] = [
+    pub(crate) const CODES: [&str; 14] = [
         "receive/body-incomplete",
         "receive/body-timeout",
         "receive/body-too-large",
@@ -59,6 +63,8 @@ impl Error {
         "receive/connections-full",
         "receive/content-encoding",
         "receive/headers-too-large",
+        "receive/invalid-handshake",
+        "receive/invalid-topic",
         "receive/method-not-allowed",
         "receive/not-ready",
         "receive/request-timeout",
@@ -80,6 +86,8 @@ impl Error {
             Self::HeadersTooMany { .. } | Self::HeadersTooLarge { .. } => {
                 "receive/headers-too-large"
             }
+            Self::InvalidTopic => "receive/invalid-topic",
+            Self::InvalidHandshake(_) => "receive/invalid-handshake",
             Self::ConnectionsFull { .. } => "receive/connections-full",
             Self::ShuttingDown => "receive/shutting-down",
             Self::NotReady(_) => "receive/not-ready",
@@ -91,7 +99,9 @@ impl Error {
         match self {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyIncomplete(_) => StatusCode::BAD_REQUEST,
+            Self::BodyIncomplete(_) | Self::InvalidTopic | Self::InvalidHandshake(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::BufferFull { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -120,6 +130,8 @@ impl Error {
             Self::HeadersTooMany { .. } | Self::HeadersTooLarge { .. } => {
                 "The headers are too large"
             }
+            Self::InvalidTopic => "Invalid topic",
+            Self::InvalidHandshake(_) => "Invalid handshake",
             Self::ConnectionsFull { .. } => "Too many connections",
             Self::ShuttingDown => "Shutting down",
             Self::NotReady(_) => "Not ready",
@@ -139,6 +151,8 @@ impl Error {
             | Self::UnknownPath
             | Self::MethodNotAllowed(_)
             | Self::ContentEncoding(_)
+            | Self::InvalidTopic
+            | Self::InvalidHandshake(_)
             | Self::HeadersTooMany { .. }
             | Self::HeadersTooLarge { .. } => None,
         }

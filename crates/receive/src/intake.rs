@@ -4,35 +4,33 @@ use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// A door that events come in through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// `POST /publish`: CloudEvents, the path of Kyma's publisher.
-    Publish,
-    /// `POST /events`: CloudEvents.
-    Events,
-    /// `POST /{application}/events`: CloudEvents of a connected system.
-    ApplicationEvents,
-    /// `POST /{application}/v2/events`: the same, the path of Kyma's gateway.
-    ApplicationEventsV2,
-    /// `POST /{application}/v1/events`: the legacy format of SAP systems.
-    Legacy,
-}
+use crate::{Door, Peer};
 
-/// A request that came in whole, within the limits.
+/// The head of a request, before its body is read.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct Head {
     /// The door that it came through.
     pub door: Door,
     /// The path's application, percent-decoded, where the door has one.
     pub application: Option<String>,
+    /// The path's topic or queue, percent-decoded, where the door has one.
+    pub topic: Option<String>,
     /// The headers, as they came.
     pub headers: HeaderMap,
-    /// The body, as it came.
-    pub body: Bytes,
+    /// The other end of the connection.
+    pub peer: Peer,
+}
+
+/// A sender that may go on to its body.
+#[derive(Clone, Debug)]
+pub struct Admitted<P> {
+    /// What [`Intake::accept`] is to know of it.
+    pub pass: P,
+    /// Most bytes of its body; the doors' own limit stays.
+    pub body_bytes_max: Option<u64>,
 }
 
 /// All events of a request are stored.
@@ -40,6 +38,10 @@ pub struct Arrival {
 pub struct Accepted {
     /// The id of the first event; the legacy door answers with it.
     pub first_id: ByteString,
+    /// How many there are.
+    pub events: usize,
+    /// Another status than the door's own.
+    pub status: Option<StatusCode>,
 }
 
 /// Not every event of a request is known to be stored, and why.
@@ -55,6 +57,8 @@ pub struct Refusal {
     pub detail: String,
     /// When to come again.
     pub retry_after: Option<Duration>,
+    /// How to authenticate.
+    pub www_authenticate: Option<HeaderValue>,
     /// The exact body that the legacy door answers with.
     pub legacy_body: Option<String>,
     /// What became of each event of a batch.
@@ -87,11 +91,28 @@ pub struct SubscribedType {
 
 /// What stands behind the doors.
 pub trait Intake: Clone + Send + Sync + 'static {
-    /// Takes a request in. `Ok` means that every event in it is stored durably.
-    fn accept(&self, arrival: Arrival) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+    /// What the first step says to the second.
+    type Pass: Send;
 
-    /// What is subscribed of this application.
-    fn subscribed(&self, application: &str) -> Vec<SubscribedType>;
+    /// Whether a sender may send, by all that is known before the body.
+    fn admit(
+        &self,
+        head: Head,
+    ) -> impl Future<Output = Result<Admitted<Self::Pass>, Refusal>> + Send;
+
+    /// Takes a request in, whole and within the limits. `Ok` means that every event in it is
+    /// stored durably.
+    fn accept(
+        &self,
+        pass: Self::Pass,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+
+    /// What is subscribed of the head's application.
+    fn subscribed(
+        &self,
+        head: Head,
+    ) -> impl Future<Output = Result<Vec<SubscribedType>, Refusal>> + Send;
 
     /// Whether events can be stored now; if not, why.
     fn ready(&self) -> impl Future<Output = Result<(), String>> + Send;

@@ -14,6 +14,20 @@ pub(crate) fn application(path: &str) -> Option<String> {
     (!decoded.is_empty() && !decoded.contains('/')).then(|| decoded.into_owned())
 }
 
+/// Longest topic of a path; SAP Event Mesh allows 150 characters.
+const TOPIC_BYTES_MAX: usize = 255;
+
+/// The topic or queue of a path of the messaging REST API, percent-decoded: slashes are part of
+/// it. `None` for one that is no name.
+pub(crate) fn topic(path: &str) -> Option<String> {
+    let segment = path.split('/').nth(4)?;
+    let decoded = percent_decode_str(segment).decode_utf8().ok()?;
+    let legal = !decoded.is_empty()
+        && decoded.len() <= TOPIC_BYTES_MAX
+        && !decoded.chars().any(char::is_control);
+    legal.then(|| decoded.into_owned())
+}
+
 /// The clean form of a path, when it has empty, `.` or `..` segments. A slash at the end stays.
 pub(crate) fn cleaned(path: &str) -> Option<String> {
     let dirty = |segment: &str| segment.is_empty() || is_dot(segment) || is_dot_dot(segment);

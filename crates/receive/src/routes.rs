@@ -2,7 +2,7 @@
 //!
 //! The hot routes carry no layers; what they need is in [`through`].
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use axum::{
 use http::{
     HeaderMap, HeaderValue, StatusCode, Version,
     header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, LOCATION},
+    request::Parts,
 };
 use tokio::{
     sync::watch,
@@ -21,8 +22,8 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Arrival, Config, Door, Intake, Metrics, Refusal, SharedLimits, answer, body,
-    error::Error, metrics::Endpoint, path,
+    Accepted, Admitted, Config, Door, Head, Intake, Metrics, Peer, Refusal, SharedLimits, answer,
+    body, error::Error, handshake, metrics::Endpoint, path,
 };
 
 /// How long the one behind the seam may take to say whether it is ready. A probe gives up after
@@ -44,7 +45,14 @@ pub(crate) struct Shared<I> {
 /// Why nothing was stored, or not everything.
 enum Refused {
     Here(Error),
-    Behind(Refusal),
+    Behind(Refusal, Body),
+}
+
+/// How far a refused request's body was read.
+#[derive(Clone, Copy)]
+enum Body {
+    Unread,
+    Read,
 }
 
 impl From<Error> for Refused {
@@ -55,14 +63,14 @@ impl From<Error> for Refused {
 
 /// All paths.
 pub(crate) fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
-    let legacy = door(Door::Legacy).fallback(legacy_method_not_allowed::<I>);
     let subscribed = get(subscribed::<I>).fallback(legacy_method_not_allowed::<I>);
-    Router::new()
-        .route("/publish", door(Door::Publish))
-        .route("/events", door(Door::Events))
-        .route("/{application}/events", door(Door::ApplicationEvents))
-        .route("/{application}/v2/events", door(Door::ApplicationEventsV2))
-        .route("/{application}/v1/events", legacy)
+    let mut router = Router::new();
+    for door in Door::ALL {
+        for path in door.paths() {
+            router = router.route(path, methods(door));
+        }
+    }
+    router
         .route("/{application}/v1/events/subscribed", subscribed)
         .route("/healthz", get(healthz::<I>))
         .route("/readyz", get(readyz::<I>))
@@ -71,11 +79,20 @@ pub(crate) fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
         .with_state(shared)
 }
 
-fn door<I: Intake>(door: Door) -> MethodRouter<Arc<Shared<I>>> {
-    post(
+fn methods<I: Intake>(door: Door) -> MethodRouter<Arc<Shared<I>>> {
+    let methods = post(
         move |State(shared): State<Arc<Shared<I>>>, request: Request| {
             through(shared, door, request)
         },
+    );
+    if door == Door::Legacy {
+        return methods.fallback(legacy_method_not_allowed::<I>);
+    }
+    if !door.takes_handshake() {
+        return methods;
+    }
+    methods.options(
+        move |State(shared): State<Arc<Shared<I>>>, request: Request| asked(shared, door, request),
     )
 }
 
@@ -86,47 +103,14 @@ async fn through<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request
     let _in_flight = shared.metrics.in_flight();
     let version = request.version();
     let path = request.uri().path();
-    let application = match door {
-        Door::Publish | Door::Events => None,
-        Door::ApplicationEvents | Door::ApplicationEventsV2 | Door::Legacy => {
-            let clean = path::cleaned(path).is_none();
-            match path::application(path).filter(|_| clean) {
-                Some(application) => Some(application),
-                None => return unserved(&shared, endpoint, &request, started),
-            }
-        }
+    let place = match place(door, path) {
+        Some(place) => place,
+        None => return unserved(&shared, endpoint, &request, started),
     };
-    let response = match take_in(&shared, door, application, request, started).await {
+    let unread = !request.body().is_end_stream();
+    let response = match take_in(&shared, door, place, request, started).await {
         Ok(accepted) => answer::accepted(door, &accepted),
-        Err(Refused::Behind(refusal)) => {
-            shared.metrics.refused(endpoint, refusal.code);
-            answer::refused(door, refusal)
-        }
-        Err(Refused::Here(error)) => {
-            shared.metrics.refused(endpoint, error.code());
-            tracing::debug!(?door, code = error.code(), %error, "request refused");
-            let mut response = answer::error(Some(door), &error);
-            match error {
-                Error::RequestTimeout(_) => {}
-                Error::ContentEncoding(_) => {
-                    let identity = HeaderValue::from_static("identity");
-                    response.headers_mut().insert(ACCEPT_ENCODING, identity);
-                    close(version, &mut response);
-                }
-                Error::BodyTooLarge { .. }
-                | Error::BodyTimeout(_)
-                | Error::BodyIncomplete(_)
-                | Error::BufferFull { .. }
-                | Error::UnknownPath
-                | Error::MethodNotAllowed(_)
-                | Error::HeadersTooMany { .. }
-                | Error::HeadersTooLarge { .. }
-                | Error::ConnectionsFull { .. }
-                | Error::ShuttingDown
-                | Error::NotReady(_) => close(version, &mut response),
-            }
-            response
-        }
+        Err(refused) => answer_refused(&shared, door, refused, unread.then_some(version)),
     };
     shared
         .metrics
@@ -134,36 +118,139 @@ async fn through<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request
     response
 }
 
+/// Asks whether events may be sent at all (CloudEvents HTTP 1.1 Web Hooks §4).
+async fn asked<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) -> Response {
+    let started = Instant::now();
+    let endpoint = Endpoint::Door(door);
+    let (version, path) = (request.version(), request.uri().path());
+    let Some(place) = place(door, path) else {
+        return unserved(&shared, endpoint, &request, started);
+    };
+    let unread = !request.body().is_end_stream();
+    let (parts, _body) = request.into_parts();
+    let asked = parts.headers.clone();
+    let admitted = async {
+        check_headers(&parts.headers, &shared.config)?;
+        let head = head(door, place?, parts);
+        let deadline = started + shared.config.request_timeout;
+        admit(&shared, head, deadline).await?;
+        Ok(handshake::granted(&asked)?)
+    };
+    let response = match admitted.await {
+        Ok(granted) => granted,
+        Err(refused) => answer_refused(&shared, door, refused, unread.then_some(version)),
+    };
+    let status = response.status();
+    shared.metrics.answered(endpoint, status, started.elapsed());
+    response
+}
+
+/// What a path says beside the door.
+struct Place {
+    application: Option<String>,
+    topic: Option<String>,
+}
+
+/// `None` for a path that only looks like the door's.
+fn place(door: Door, path: &str) -> Option<Result<Place, Error>> {
+    if path::cleaned(path).is_some() {
+        return None;
+    }
+    let application = if door.names_application() {
+        Some(path::application(path)?)
+    } else {
+        None
+    };
+    let topic = path::topic(path).filter(|_| door == Door::EventMeshRest);
+    if door == Door::EventMeshRest && topic.is_none() {
+        return Some(Err(Error::InvalidTopic));
+    }
+    Some(Ok(Place { application, topic }))
+}
+
+fn head(door: Door, place: Place, parts: Parts) -> Head {
+    // Every connection gives one; without it nobody is at this end.
+    let unknown = || Peer::new((Ipv4Addr::UNSPECIFIED, 0).into());
+    Head {
+        door,
+        application: place.application,
+        topic: place.topic,
+        peer: parts.extensions.get().cloned().unwrap_or_else(unknown),
+        headers: parts.headers,
+    }
+}
+
+async fn admit<I: Intake>(
+    shared: &Shared<I>,
+    head: Head,
+    deadline: Instant,
+) -> Result<Admitted<I::Pass>, Refused> {
+    timeout_at(deadline, shared.intake.admit(head))
+        .await
+        .map_err(|_| Error::RequestTimeout(shared.config.request_timeout))?
+        .map_err(|refusal| Refused::Behind(refusal, Body::Unread))
+}
+
 /// Reads the request within its limits and hands it over.
 async fn take_in<I: Intake>(
     shared: &Shared<I>,
     door: Door,
-    application: Option<String>,
+    place: Result<Place, Error>,
     request: Request,
     started: Instant,
 ) -> Result<Accepted, Refused> {
     let config = &shared.config;
-    let (head, body) = request.into_parts();
-    check_headers(&head.headers, config)?;
+    let (parts, body) = request.into_parts();
+    check_headers(&parts.headers, config)?;
     let timeout = config.request_timeout;
     let deadline = started + timeout;
+    // A body is read only of those who may send it.
+    let admitted = admit(shared, head(door, place?, parts), deadline).await?;
+    let own_max = admitted.body_bytes_max.unwrap_or(u64::MAX);
+    let bytes_max = config.body_bytes_max.as_u64().min(own_max);
     // Held until the answer is known: the bytes are in memory as long.
     let mut reservation = shared.limits.reservation();
-    let reading = body::read(body, config.body_bytes_max.as_u64(), &mut reservation);
+    let reading = body::read(body, bytes_max, &mut reservation);
     let body = timeout_at(deadline, reading)
         .await
         .map_err(|_| Error::BodyTimeout(timeout))??;
     shared.metrics.body(body.len());
-    let arrival = Arrival {
-        door,
-        application,
-        headers: head.headers,
-        body,
-    };
-    timeout_at(deadline, shared.intake.accept(arrival))
+    timeout_at(deadline, shared.intake.accept(admitted.pass, body))
         .await
         .map_err(|_| Error::RequestTimeout(timeout))?
-        .map_err(Refused::Behind)
+        .map_err(|refusal| Refused::Behind(refusal, Body::Read))
+}
+
+/// The answer to what was refused. `unread` is the version of a request whose body may not have
+/// been read.
+fn answer_refused<I>(
+    shared: &Shared<I>,
+    door: Door,
+    refused: Refused,
+    unread: Option<Version>,
+) -> Response {
+    let endpoint = Endpoint::Door(door);
+    let (mut response, body) = match refused {
+        Refused::Behind(refusal, body) => {
+            shared.metrics.refused(endpoint, refusal.code);
+            (answer::refused(door, refusal), body)
+        }
+        Refused::Here(error) => {
+            shared.metrics.refused(endpoint, error.code());
+            tracing::debug!(?door, code = error.code(), %error, "request refused");
+            let mut response = answer::error(Some(door), &error);
+            if matches!(error, Error::ContentEncoding(_)) {
+                let identity = HeaderValue::from_static("identity");
+                response.headers_mut().insert(ACCEPT_ENCODING, identity);
+            }
+            let read = matches!(error, Error::RequestTimeout(_));
+            (response, if read { Body::Read } else { Body::Unread })
+        }
+    };
+    if let (Some(version), Body::Unread) = (unread, body) {
+        close(version, &mut response);
+    }
+    response
 }
 
 fn check_headers(headers: &HeaderMap, config: &Config) -> Result<(), Error> {
@@ -196,7 +283,27 @@ async fn subscribed<I: Intake>(State(shared): State<Arc<Shared<I>>>, request: Re
     let Some(application) = path::application(path).filter(|_| clean) else {
         return unserved(&shared, Endpoint::Subscribed, &request, started);
     };
-    let response = answer::subscribed(&shared.intake.subscribed(&application));
+    let place = Place {
+        application: Some(application),
+        topic: None,
+    };
+    let (parts, _body) = request.into_parts();
+    let head = head(Door::Legacy, place, parts);
+    let asked = timeout(
+        shared.config.request_timeout,
+        shared.intake.subscribed(head),
+    );
+    let response = match asked.await {
+        Ok(Ok(types)) => answer::subscribed(&types),
+        Ok(Err(refusal)) => {
+            shared.metrics.refused(Endpoint::Subscribed, refusal.code);
+            answer::refused(Door::Legacy, refusal)
+        }
+        Err(_) => {
+            let error = Error::RequestTimeout(shared.config.request_timeout);
+            answer::error(Some(Door::Legacy), &error)
+        }
+    };
     shared
         .metrics
         .answered(Endpoint::Subscribed, response.status(), started.elapsed());

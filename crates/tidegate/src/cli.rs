@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    command::{check, listen, publish, up},
+    command::{applications, check, listen, publish, up},
     config::Mistakes,
 };
 
@@ -36,7 +36,9 @@ struct Cli {
 enum Command {
     /// Run every role in one process, with a nats-server of its own or with --nats
     Up(up::Arguments),
-    /// Validate configuration and Subscriptions without running anything
+    /// See what the payload of a connected system becomes
+    Applications(applications::Arguments),
+    /// Validate configuration, Subscriptions and Applications without running anything
     Check(check::Arguments),
     /// Send an event to a door
     Publish(publish::Arguments),
@@ -65,6 +67,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Applications(arguments) => applications::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),

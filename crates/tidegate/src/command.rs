@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod applications;
 pub(crate) mod check;
 mod http_client;
 pub(crate) mod listen;

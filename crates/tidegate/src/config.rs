@@ -19,6 +19,7 @@ use self::layers::Layers;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Config {
     pub(crate) receive: tidegate_receive::Config,
+    pub(crate) identity: tidegate_identity::Config,
     pub(crate) normalize: tidegate_normalize::Config,
     pub(crate) publish: tidegate_publish::Config,
     pub(crate) backbone: tidegate_backbone::Config,
@@ -47,11 +48,15 @@ pub(crate) struct Subscriptions {
 }
 
 /// Where connected systems come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Applications {
-    /// The folder of Application files, relative to the configuration file. Not read yet.
+    /// The folder of Application files, relative to the configuration file. Without one, a path
+    /// may name any Application, and whoever `receive.anonymous` lets in may send.
     pub(crate) folder: Option<PathBuf>,
+    /// How often it, and the secrets that its files name, are looked at.
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll_interval: Duration,
 }
 
 /// The nats-server that Tidegate runs itself when it is given none.
@@ -85,6 +90,15 @@ impl Default for Subscriptions {
     fn default() -> Self {
         Self {
             folder: "subscriptions".into(),
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Applications {
+    fn default() -> Self {
+        Self {
+            folder: None,
             poll_interval: Duration::from_secs(1),
         }
     }
@@ -162,17 +176,14 @@ impl Config {
         layers.add_variables(variables);
         let config = Self {
             receive: section(&mut layers, "receive", tidegate_receive::Config::validate),
-            normalize: section(
-                &mut layers,
-                "normalize",
-                tidegate_normalize::Config::validate,
-            ),
+            identity: section(&mut layers, "identity", tidegate_identity::Config::validate),
+            normalize: section(&mut layers, "normalize", |_| Vec::new()),
             publish: section(&mut layers, "publish", tidegate_publish::Config::validate),
             backbone: section(&mut layers, "backbone", tidegate_backbone::Config::validate),
             consume: section(&mut layers, "consume", tidegate_consume::Config::validate),
             deliver: section(&mut layers, "deliver", tidegate_deliver::Config::validate),
             subscriptions: section(&mut layers, "subscriptions", Subscriptions::validate),
-            applications: section(&mut layers, "applications", |_| Vec::new()),
+            applications: section(&mut layers, "applications", Applications::validate),
             server: section(&mut layers, "server", Server::validate),
             admin: section(&mut layers, "admin", |_| Vec::new()),
             telemetry: section(
@@ -191,6 +202,12 @@ impl Config {
             ));
         }
         layers.finish().map(|()| config)
+    }
+
+    /// Where Application files are, if there are any.
+    pub(crate) fn applications_folder(&self) -> Option<PathBuf> {
+        let folder = self.applications.folder.as_ref()?;
+        Some(self.folder.join(folder))
     }
 
     /// Where Subscription files are.
@@ -213,12 +230,23 @@ fn section<T: DeserializeOwned + Serialize + Default>(
 
 impl Subscriptions {
     fn validate(&self) -> Vec<String> {
-        let fine = self.poll_interval >= Duration::from_millis(10);
-        (!fine)
-            .then(|| "poll_interval: must be at least 10ms".to_owned())
-            .into_iter()
-            .collect()
+        poll_interval(self.poll_interval)
     }
+}
+
+impl Applications {
+    fn validate(&self) -> Vec<String> {
+        poll_interval(self.poll_interval)
+    }
+}
+
+/// A folder that is looked at without end would be all that a core does.
+fn poll_interval(interval: Duration) -> Vec<String> {
+    let fine = interval >= Duration::from_millis(10);
+    (!fine)
+        .then(|| "poll_interval: must be at least 10ms".to_owned())
+        .into_iter()
+        .collect()
 }
 
 impl Server {

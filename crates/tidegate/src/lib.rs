@@ -2,11 +2,13 @@
 //! [`pipeline`], the one place where the stages meet.
 
 mod admin;
+mod applications;
 mod cli;
 mod command;
 mod config;
 mod folder;
 mod intake;
+mod metrics;
 mod nats_server;
 mod pipeline;
 

@@ -9,6 +9,7 @@
 //!  │                                  └═► JetStream (dead letters)     │
 //!  └───────────────────────────────────────────────────────────────────┘
 //!            control: subscription folder ─► workers; storage reclaimed
+//!            applications: application folder and secrets ─► what each intake asks
 //! ```
 
 mod attempt;
@@ -20,12 +21,16 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use self::{control::Control, worker::Worker};
-use crate::{config::Config, folder::Folder};
+use crate::{applications, config::Config, folder::Folder};
 
 /// All stages of one process, running.
 pub(crate) struct Pipeline {
@@ -33,6 +38,7 @@ pub(crate) struct Pipeline {
     tls_addr: Option<SocketAddr>,
     log: Jetstream,
     control: Control,
+    applications: Option<JoinHandle<()>>,
     workers: Vec<Worker>,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
@@ -55,6 +61,13 @@ impl Pipeline {
         }
         let server = Server::bind(&config.receive)?;
         let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
+        let memory = Memory::new(&config.identity).context("identity")?;
+        let (reader, applications) = applications::Reader::start(
+            config.applications_folder(),
+            &config.receive.anonymous,
+            Arc::new(memory),
+        );
+        let applications_task = reader.map(|reader| reader.run(config.applications.poll_interval));
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
@@ -64,6 +77,7 @@ impl Pipeline {
             admission: Admission::new(&config.publish),
             limits: server.limits(),
             subscriptions: subscribed,
+            applications,
             draining: drained,
             metrics: worker::Metrics::register(registry),
             ended,
@@ -88,6 +102,7 @@ impl Pipeline {
             tls_addr,
             log,
             control,
+            applications: applications_task,
             workers,
             draining,
             failures,
@@ -128,6 +143,9 @@ impl Pipeline {
     /// Closes the doors, stops pulling, and waits up to `grace` for what is under way.
     pub(crate) async fn shutdown(self, grace: Duration) {
         self.control.stop().await;
+        if let Some(task) = self.applications {
+            task.abort();
+        }
         // Nobody listens when every worker has ended already.
         self.draining.send(true).ok();
         let ended = async {

@@ -1,12 +1,19 @@
 //! The legacy door to the letter.
 
+use tidegate_application::Format;
 use tidegate_event::Event;
-use tidegate_normalize::{Error, Format};
+use tidegate_normalize::{Error, Reading};
 
 use crate::read;
 
 fn legacy(body: &str) -> Result<Event, Error> {
-    read(Format::KymaLegacy, Some("shop"), &[], body.as_bytes()).map(|mut events| events.remove(0))
+    read(
+        Reading::As(Format::KymaLegacy),
+        Some("shop"),
+        &[],
+        body.as_bytes(),
+    )
+    .map(|mut events| events.remove(0))
 }
 
 fn refusal(body: &str) -> String {

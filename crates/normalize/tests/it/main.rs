@@ -1,6 +1,8 @@
 //! Formats judged by recorded and documented requests.
 
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod legacy;
 #[cfg(test)]
 mod properties;
@@ -9,30 +11,63 @@ mod sap_cases;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tidegate_event::{Event, Leniency};
-use tidegate_normalize::{Error, Format, Input, Normalized, normalize};
+use jiff::Timestamp;
+use tidegate_application::Application;
+use tidegate_event::Event;
+use tidegate_normalize::{Error, Input, Normalized, Reading, normalize};
 
+/// A request of an Application.
+struct Sent<'a> {
+    reading: Reading,
+    application: &'a Application,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a [u8],
+    topic: Option<&'a str>,
+}
+
+impl Sent<'_> {
+    fn normalized(&self) -> Result<Normalized, Error> {
+        let mut map = HeaderMap::new();
+        for (name, value) in self.headers {
+            let name: HeaderName = name.parse().expect("a header name");
+            map.append(name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        normalize(Input {
+            reading: self.reading,
+            application: self.application,
+            proven: true,
+            headers: &map,
+            body: Bytes::copy_from_slice(self.body),
+            topic: self.topic,
+            batch_events_max: 100,
+            received_at: Timestamp::UNIX_EPOCH,
+        })
+    }
+}
+
+/// The events of a request, without what the gateway adds.
 fn read(
-    format: Format,
+    reading: Reading,
     application: Option<&str>,
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Vec<Event>, Error> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let name: HeaderName = name.parse().expect("a header name");
-        map.append(name, HeaderValue::from_str(value).expect("a header value"));
-    }
-    let input = Input {
-        format,
-        application,
-        headers: &map,
-        body: Bytes::copy_from_slice(body),
-        leniency: Leniency::Strict,
-        batch_events_max: 100,
+    let sent = Sent {
+        reading,
+        application: &Application::unnamed(application.unwrap_or_default()),
+        headers,
+        body,
+        topic: None,
     };
-    normalize(input).map(|normalized| match normalized {
-        Normalized::One(event) => vec![event],
-        Normalized::Batch(events) => events,
-    })
+    sent.normalized().map(|normalized| bare(&normalized))
+}
+
+fn bare(normalized: &Normalized) -> Vec<Event> {
+    let mut events = normalized.events.as_slice().to_vec();
+    for event in &mut events {
+        for name in ["app", "format", "time", "timefix", "specver"] {
+            event.extensions.remove(&format!("ingress{name}"));
+        }
+    }
+    events
 }

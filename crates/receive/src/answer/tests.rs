@@ -49,6 +49,8 @@ fn every_error_has_a_listed_code_and_a_failing_status() {
         Error::UnknownPath,
         Error::MethodNotAllowed(http::Method::PUT),
         Error::ContentEncoding("gzip".to_owned()),
+        Error::InvalidTopic,
+        Error::InvalidHandshake("no origin"),
         Error::HeadersTooMany {
             count: 2,
             count_max: 1,

@@ -3,6 +3,7 @@
 use std::future::pending;
 
 use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -18,14 +19,25 @@ struct Always {
 }
 
 impl Intake for Always {
-    async fn accept(&self, _: Arrival) -> Result<Accepted, Refusal> {
-        Ok(Accepted {
-            first_id: ByteString::new(),
+    type Pass = ();
+
+    async fn admit(&self, _: Head) -> Result<Admitted<()>, Refusal> {
+        Ok(Admitted {
+            pass: (),
+            body_bytes_max: None,
         })
     }
 
-    fn subscribed(&self, _: &str) -> Vec<SubscribedType> {
-        Vec::new()
+    async fn accept(&self, (): (), _: Bytes) -> Result<Accepted, Refusal> {
+        Ok(Accepted {
+            first_id: ByteString::new(),
+            events: 1,
+            status: None,
+        })
+    }
+
+    async fn subscribed(&self, _: Head) -> Result<Vec<SubscribedType>, Refusal> {
+        Ok(Vec::new())
     }
 
     async fn ready(&self) -> Result<(), String> {

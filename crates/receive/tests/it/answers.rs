@@ -55,6 +55,7 @@ async fn a_refused_batch_says_what_became_of_each_event() {
 async fn the_legacy_door_answers_with_the_given_body() {
     let body = "{\"status\":400,\"type\":\"validation_violation\"}\n";
     let script = Script::refusing(Refusal {
+        www_authenticate: None,
         legacy_body: Some(body.to_owned()),
         ..refusal(StatusCode::BAD_REQUEST, "normalize/legacy")
     });

@@ -7,6 +7,8 @@ mod authority;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod doors_of_sap;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod hostile;

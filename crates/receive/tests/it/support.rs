@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use prometheus_client::registry::Registry;
 use tidegate_receive::{
-    Accepted, Arrival, Config, Intake, Metrics, Refusal, Reload, Server, SharedLimits,
+    Accepted, Admitted, Config, Door, Head, Intake, Metrics, Refusal, Reload, Server, SharedLimits,
     SubscribedType, Tls, serve,
 };
 use tokio::{
@@ -41,6 +42,8 @@ impl Script {
         Self::build(
             Ok(Accepted {
                 first_id: "id-1".into(),
+                events: 1,
+                status: None,
             }),
             None,
         )
@@ -56,6 +59,8 @@ impl Script {
         Self::build(
             Ok(Accepted {
                 first_id: "id-1".into(),
+                events: 1,
+                status: None,
             }),
             Some(Semaphore::new(0)),
         )
@@ -98,9 +103,39 @@ impl Script {
     }
 }
 
+/// A request as it came to the intake.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) door: Door,
+    pub(crate) application: Option<String>,
+    pub(crate) topic: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
 impl Intake for Script {
-    async fn accept(&self, arrival: Arrival) -> Result<Accepted, Refusal> {
-        self.0.arrivals.lock().unwrap().push(arrival);
+    type Pass = Head;
+
+    async fn admit(&self, head: Head) -> Result<Admitted<Head>, Refusal> {
+        if let Some(refusal) = head.headers.contains_key("x-refuse").then(stranger) {
+            return Err(refusal);
+        }
+        let own_max = head.headers.get("x-body-bytes-max");
+        let own_max = own_max.map(|most| most.to_str().unwrap().parse().unwrap());
+        Ok(Admitted {
+            pass: head,
+            body_bytes_max: own_max,
+        })
+    }
+
+    async fn accept(&self, head: Head, body: Bytes) -> Result<Accepted, Refusal> {
+        self.0.arrivals.lock().unwrap().push(Arrival {
+            door: head.door,
+            application: head.application,
+            topic: head.topic,
+            headers: head.headers,
+            body,
+        });
         self.0.arrived.add_permits(1);
         if let Some(gate) = &self.0.gate {
             gate.acquire().await.unwrap().forget();
@@ -108,22 +143,36 @@ impl Intake for Script {
         self.0.answer.clone()
     }
 
-    fn subscribed(&self, application: &str) -> Vec<SubscribedType> {
-        let types: &[(&str, &str)] = match application {
-            "commerce" => &[("order.created", "v1"), ("order", "v2")],
+    async fn subscribed(&self, head: Head) -> Result<Vec<SubscribedType>, Refusal> {
+        let types: &[(&str, &str)] = match head.application.as_deref() {
+            Some("commerce") => &[("order.created", "v1"), ("order", "v2")],
             _ => &[],
         };
-        types
+        Ok(types
             .iter()
             .map(|(name, version)| SubscribedType {
                 name: (*name).to_owned(),
                 version: (*version).to_owned(),
             })
-            .collect()
+            .collect())
     }
 
     async fn ready(&self) -> Result<(), String> {
         self.0.ready.lock().unwrap().clone()
+    }
+}
+
+/// What one who cannot prove who it is gets.
+fn stranger() -> Refusal {
+    Refusal {
+        code: "identity/unauthenticated",
+        status: StatusCode::UNAUTHORIZED,
+        title: "Unauthorized",
+        detail: "no <credentials>".to_owned(),
+        retry_after: None,
+        www_authenticate: Some(HeaderValue::from_static("Basic realm=\"x\"")),
+        legacy_body: None,
+        events: Vec::new(),
     }
 }
 
@@ -330,6 +379,7 @@ pub(crate) fn refusal(status: StatusCode, code: &'static str) -> Refusal {
         title: "A title",
         detail: "what happened this time".to_owned(),
         retry_after: None,
+        www_authenticate: None,
         legacy_body: None,
         events: Vec::new(),
     }

@@ -71,8 +71,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    if config.applications.folder.is_some() {
-        tracing::warn!("applications.folder is not read by this version, see docs/roadmap.md");
+    if config.applications.folder.is_none() {
+        tracing::warn!(
+            anonymous = ?config.receive.anonymous,
+            "applications.folder is not set: whoever sends from these networks may send anything"
+        );
     }
     if let Some(file) = &arguments.ready_file {
         // A file of an earlier run would say that this one is ready.

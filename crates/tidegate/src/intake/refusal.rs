@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidegate_backbone::Stored;
+use tidegate_identity::Refused;
 use tidegate_normalize::legacy;
 use tidegate_receive::{Door, EventOutcome, Refusal};
+
+use super::sender::Denied;
 
 /// When a sender may come again after something that passes by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -17,13 +20,21 @@ const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 pub(super) fn of_input(door: Door, error: &tidegate_normalize::Error) -> Refusal {
     use tidegate_normalize::Error;
     let (status, legacy_body) = match error {
-        Error::Event(tidegate_event::Error::BatchTooLarge { .. }) => {
+        Error::Event(tidegate_event::Error::BatchTooLarge { .. }) | Error::TooManyEvents { .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, None)
         }
         Error::MediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
         Error::Legacy(refusal) => (StatusCode::BAD_REQUEST, Some(refusal.body())),
         Error::Event(_)
         | Error::NotAnEvent
+        | Error::JsonTooDeep
+        | Error::Json { .. }
+        | Error::Xml { .. }
+        | Error::XmlDeclarations
+        | Error::Member { .. }
+        | Error::Mapping { .. }
+        | Error::NoTopic
+        | Error::QualityOfService
         | Error::EmptySegment { .. }
         | Error::PrefixedType { .. }
         | Error::NotJson { .. } => (StatusCode::BAD_REQUEST, None),
@@ -51,6 +62,45 @@ pub(super) fn of_publish(door: Door, error: &tidegate_publish::Error) -> Refusal
     refusal(error.code(), status, error.to_string(), retry_after).at(door)
 }
 
+/// The sender could not prove who it is.
+pub(super) fn of_identity(door: Door, refused: Refused) -> Refusal {
+    Refusal {
+        www_authenticate: refused.www_authenticate,
+        ..refusal(
+            refused.code,
+            refused.status,
+            refused.detail.to_owned(),
+            refused.retry_after,
+        )
+    }
+    .at(door)
+}
+
+/// Nobody who may send without an identity.
+pub(super) fn of_stranger(door: Door) -> Refusal {
+    let detail = "this address may not send without an identity; see receive.anonymous";
+    let status = StatusCode::UNAUTHORIZED;
+    refusal("identity/unauthenticated", status, detail.to_owned(), None).at(door)
+}
+
+/// The sender may not send this event.
+pub(super) fn of_denied(door: Door, denied: Denied) -> Refusal {
+    refusal(denied.code, StatusCode::FORBIDDEN, denied.detail, None).at(door)
+}
+
+/// The sender has sent more than it may.
+pub(super) fn of_quota(door: Door, wait: Duration) -> Refusal {
+    let detail = "the application has used up its limits.eventsPerSecond or bytesPerSecond";
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    refusal(
+        "identity/quota-exceeded",
+        status,
+        detail.to_owned(),
+        Some(wait),
+    )
+    .at(door)
+}
+
 fn refusal(
     code: &'static str,
     status: StatusCode,
@@ -64,6 +114,7 @@ fn refusal(
         title,
         detail,
         retry_after,
+        www_authenticate: None,
         legacy_body: None,
         events: Vec::new(),
     }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::attempt::SinkAttempt;
-use crate::{config::Config, intake::Intake};
+use crate::{applications::Known, config::Config, intake::Intake};
 
 /// Commands that may wait for a worker; the control task waits beyond that.
 const COMMANDS_MAX: usize = 64;
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     pub(super) limits: SharedLimits,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
+    pub(super) applications: Known,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
     pub(super) ended: mpsc::Sender<()>,
@@ -61,6 +62,7 @@ impl Drop for Ended {
 #[derive(Clone)]
 pub(super) struct Metrics {
     receive: tidegate_receive::Metrics,
+    intake: crate::metrics::Metrics,
     publish: tidegate_publish::Metrics,
     consume: tidegate_consume::Metrics,
     deliver: tidegate_deliver::Metrics,
@@ -70,6 +72,7 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
             receive: tidegate_receive::Metrics::register(registry),
+            intake: crate::metrics::Metrics::register(registry),
             publish: tidegate_publish::Metrics::register(registry),
             consume: tidegate_consume::Metrics::register(registry),
             deliver: tidegate_deliver::Metrics::register(registry),
@@ -186,8 +189,10 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
         publisher,
         log,
         shared.subscriptions.clone(),
-        config.normalize.clone(),
+        shared.applications.clone(),
+        &config.normalize,
         config.receive.batch_events_max,
+        shared.metrics.intake.clone(),
     );
     let mut draining = shared.draining.clone();
     let drain = async move {

@@ -9,9 +9,9 @@ use crate::harness::{
 const EVENTS: usize = 5_000;
 const KILL_AFTER: usize = 1_500;
 
-/// What a process that is killed held may come again, and no more: its window, what it had
-/// fetched, and what the server had not yet written of its acknowledgements.
-const DUPLICATES_MAX: usize = EVENTS / 10;
+/// What a process that is killed held may come again, and no more: as many events of a
+/// Subscription as it may have in memory, by the default of `consume.held_max`.
+const DUPLICATES_MAX: usize = 2_048;
 
 /// Short, so that what a killed process held comes again soon.
 const CONFIGURATION: &str = "consume: { ack_wait: 2s, retry: { backoff_delay: 100ms, backoff_max: 1s } }\n\

@@ -36,12 +36,30 @@ impl Tidegate {
         Self::up_with(subscriptions, configuration, &[]).await
     }
 
+    /// As [`Self::up`], after `prepare` has put further files into the folder.
+    pub(crate) async fn up_prepared(
+        subscriptions: &str,
+        configuration: &str,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
+        let mut tidegate = Self::down(subscriptions, configuration, &[]);
+        prepare(tidegate.dir.path());
+        tidegate.start().await;
+        tidegate
+    }
+
     /// As [`Self::up`], with further arguments.
     pub(crate) async fn up_with(
         subscriptions: &str,
         configuration: &str,
         arguments: &[&str],
     ) -> Self {
+        let mut tidegate = Self::down(subscriptions, configuration, arguments);
+        tidegate.start().await;
+        tidegate
+    }
+
+    fn down(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("subscriptions")).unwrap();
         fs::write(
@@ -52,7 +70,7 @@ impl Tidegate {
         // A port that stays the same over restarts, so that publishers find it again.
         let receive = free_address();
         fs::write(dir.path().join("tidegate.yaml"), configuration).unwrap();
-        let mut tidegate = Self {
+        Self {
             dir,
             receive,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -62,9 +80,7 @@ impl Tidegate {
                 .map(|&argument| argument.to_owned())
                 .collect(),
             child: None,
-        };
-        tidegate.start().await;
-        tidegate
+        }
     }
 
     /// Starts the process and waits until it says that it is ready.

@@ -1,6 +1,8 @@
 //! The whole path with the real binary: a tidegate process, its nats-server, sinks on loopback.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;
@@ -12,5 +14,7 @@ mod kyma;
 mod operation;
 #[cfg(test)]
 mod path;
+#[cfg(test)]
+mod sap;
 #[cfg(test)]
 mod tls;

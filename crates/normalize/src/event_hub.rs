@@ -1,0 +1,64 @@
+//! SAP Cloud Application Event Hub: `ce-` headers, and a body that is the data or wraps it.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use tidegate_event::{
+    Data, Draft, Loose, Value,
+    http::{Mode, mode, read_binary},
+    is_json,
+};
+
+use crate::{
+    Error, Events, Request, cloudevent,
+    object::{Object, text},
+};
+
+pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
+    if !matches!(mode(request.headers), Ok(Some(Mode::Binary))) {
+        return cloudevent::read(request);
+    }
+    let mut draft = read_binary(request.headers, request.body.clone())?;
+    let content_type = request.headers.get(CONTENT_TYPE);
+    let may_wrap = content_type.is_none_or(|value| value.to_str().is_ok_and(is_json));
+    if may_wrap {
+        let body = request.body.clone();
+        unwrap(&body, &mut draft);
+    }
+    cloudevent::finish(draft, request).map(Events::One)
+}
+
+/// An object with a member `data` is a wrapper: its other members are attributes. Headers count
+/// more, and a body that is anything else is the data itself.
+fn unwrap(body: &Bytes, draft: &mut Draft) {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return;
+    }
+    let Ok(object) = Object::of_body(body) else {
+        return;
+    };
+    let Some((_, data)) = object.iter().find(|(name, _)| *name == "data") else {
+        return;
+    };
+    draft.data = Data::Json(body.slice_ref(data.get().as_bytes()));
+    for (name, value) in object.iter() {
+        if name == "data" || value.get() == "null" {
+            continue;
+        }
+        let loose = match value.get() {
+            "true" => Loose::Value(Value::Boolean(true)),
+            "false" => Loose::Value(Value::Boolean(false)),
+            raw => match (raw.parse(), text(value)) {
+                (Ok(number), _) => Loose::Value(Value::Integer(number)),
+                (Err(_), Some(text)) if raw.starts_with('"') => Loose::Value((&*text).into()),
+                (Err(_), _) => Loose::Json(raw.into()),
+            },
+        };
+        if let Some(slot) = draft.core(name) {
+            if slot.is_none() {
+                *slot = Some(loose.to_text());
+            }
+        } else if !draft.extensions.iter().any(|(have, _)| have == name) {
+            draft.extensions.push((name.into(), loose));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Events that are made here, of the messages of systems that know no CloudEvents.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use tidegate_event::{Event, Name, Value, validate};
+
+use crate::{Error, Request, identity, time};
+
+/// What a format finds in a message.
+pub(crate) struct Made<'a> {
+    /// The source's own id.
+    pub(crate) id: Option<ByteString>,
+    pub(crate) source: ByteString,
+    pub(crate) r#type: ByteString,
+    pub(crate) subject: Option<ByteString>,
+    /// As it was sent.
+    pub(crate) time: Option<&'a str>,
+    /// By name; a name stands once.
+    pub(crate) extensions: Vec<(Name, Value)>,
+    pub(crate) payload: Payload,
+}
+
+/// The data.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    /// JSON text.
+    Json(Bytes),
+    /// The text of an XML element.
+    Xml(ByteString),
+    /// Anything else, with the content type that it came with.
+    Other(Bytes, Option<ByteString>),
+}
+
+impl Made<'_> {
+    /// The event: the sender's id, else one derived of what tells it from others (D2), else a
+    /// fresh one (D3).
+    pub(crate) fn finish(self, request: &mut Request<'_>) -> Result<Event, Error> {
+        let time = self
+            .time
+            .filter(|time| !time.is_empty())
+            .and_then(|time| time::time(time, &mut request.repairs));
+        let told_apart = time.is_some();
+        self.finish_at(time, told_apart, request)
+    }
+
+    /// The same with a time that is known; `told_apart` says whether anything, such as a time or a
+    /// number, tells the occurrence from others of the same content.
+    pub(crate) fn finish_at(
+        self,
+        time: Option<ByteString>,
+        told_apart: bool,
+        request: &Request<'_>,
+    ) -> Result<Event, Error> {
+        let id = match self.id.filter(|id| !id.is_empty()) {
+            Some(id) => id,
+            None if told_apart || request.application.content_dedup => {
+                let occurrence = identity::Occurrence {
+                    format: request.format.name(),
+                    source: &self.source,
+                    r#type: &self.r#type,
+                    subject: "",
+                    time: time.as_deref().unwrap_or_default(),
+                };
+                identity::derived_id(&occurrence, &self.payload).into()
+            }
+            None => identity::fresh_id().into(),
+        };
+        let mut event = Event::new(id, self.source, self.r#type);
+        event.subject = self.subject.filter(|subject| !subject.is_empty());
+        event.time = time;
+        let (content_type, data) = match self.payload {
+            Payload::Json(json) => (Some(ByteString::from_static("application/json")), json),
+            Payload::Xml(xml) => {
+                let bytes = xml.into_bytes();
+                (Some(ByteString::from_static("application/xml")), bytes)
+            }
+            Payload::Other(bytes, content_type) => (content_type, bytes),
+        };
+        event.data = Some(data).filter(|data| !data.is_empty());
+        event.datacontenttype = content_type;
+        for (name, value) in self.extensions {
+            event.extensions.insert(name, value);
+        }
+        validate(&event)?;
+        Ok(event)
+    }
+}
+
+/// An extension of a text that may be absent.
+pub(crate) fn extension(
+    name: &'static str,
+    value: Option<impl AsRef<str>>,
+) -> Option<(Name, Value)> {
+    value.map(|value| (Name::from_static(name), Value::from(value.as_ref())))
+}

@@ -1,0 +1,144 @@
+//! SuccessFactors Intelligent Services: SOAP with one or more events, as JSON of strings.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use tidegate_event::{Event, Name, Value};
+
+use crate::{
+    Error, Events, Request,
+    made::{Made, Payload, extension},
+    xml::{Document, Forbidden, Node},
+};
+
+const NAMESPACE: &str = "http://notification.event.successfactors.com";
+
+/// Whether a document is such a message.
+pub(crate) fn is_one(document: &Document) -> bool {
+    message(document).is_some()
+}
+
+/// The message, in a SOAP envelope or without one.
+fn message(document: &Document) -> Option<Node<'_>> {
+    let is_message =
+        |node: &Node<'_>| node.local() == "ExternalEvent" && node.namespace() == NAMESPACE;
+    let root = document.root();
+    if is_message(&root) {
+        return Some(root);
+    }
+    (root.local() == "Envelope").then_some(())?;
+    root.child("Body")?.children().find(is_message)
+}
+
+pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
+    let content_type = request.headers.get(CONTENT_TYPE);
+    let document = Document::read(&request.body, content_type, Forbidden::Refuse)?;
+    let message = message(&document).ok_or(Error::Member {
+        name: "ExternalEvent",
+    })?;
+    let meta = message.child("externalEventMeta").ok_or(Error::Member {
+        name: "externalEventMeta",
+    })?;
+    let sent = message.child("events").into_iter();
+    let sent: Vec<Node<'_>> = sent
+        .flat_map(|events| events.children())
+        .filter(|node| node.local() == "event")
+        .collect();
+    if sent.is_empty() {
+        return Err(Error::Member { name: "event" });
+    }
+    let events_max = request.batch_events_max;
+    if sent.len() > events_max {
+        return Err(Error::TooManyEvents { events_max });
+    }
+    let mut events = Vec::with_capacity(sent.len());
+    for (index, node) in sent.into_iter().enumerate() {
+        request.repairs.event = index;
+        events.push(event(&meta, &node, index, request)?);
+    }
+    Ok(Events::Batch(events))
+}
+
+fn event(
+    meta: &Node<'_>,
+    node: &Node<'_>,
+    index: usize,
+    request: &mut Request<'_>,
+) -> Result<Event, Error> {
+    let r#type = meta
+        .child_text("type")
+        .ok_or(Error::Member { name: "type" })?;
+    let external_id = meta.child_text("externalEventId");
+    let id = node.child_text("eventId").map(|id| id.into_owned());
+    let id = id.or_else(|| {
+        let external_id = external_id.as_ref()?;
+        Some(format!("{external_id}/{}", index + 1))
+    });
+    let keys = pairs(node.child("entityKeys"));
+    let params = pairs(node.child("params"));
+    let time = node.child_text("publishedAt");
+    let time = time.or_else(|| meta.child_text("publishedAt"));
+    let repost = node.child_text("repost");
+    let repost = repost.or_else(|| meta.child_text("repost"));
+    let repost = repost.map(|repost| {
+        let again = repost.trim().eq_ignore_ascii_case("true");
+        (Name::from_static("xsaprepost"), Value::Boolean(again))
+    });
+    let company = request.application.company.as_deref();
+    let made = Made {
+        id: id.map(Into::into),
+        source: request.source(company.unwrap_or(&request.application.name)),
+        r#type: (&*r#type).into(),
+        subject: subject(node, &keys).map(Into::into),
+        time: time.as_deref(),
+        extensions: extension("xsapexternaleventid", external_id)
+            .into_iter()
+            .chain(repost)
+            .collect(),
+        payload: Payload::Json(data(meta, node, &keys, &params)),
+    };
+    made.finish(request)
+}
+
+/// `<entityType>(key='value',…)`, as OData names an entity.
+fn subject(node: &Node<'_>, keys: &Pairs) -> Option<String> {
+    let entity = node.child_text("entityType")?;
+    if keys.is_empty() {
+        return Some(entity.into_owned());
+    }
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|(name, value)| format!("{name}='{}'", value.replace('\'', "''")))
+        .collect();
+    Some(format!("{entity}({})", keys.join(",")))
+}
+
+type Pairs = BTreeMap<String, String>;
+
+/// Names and values, sorted by name.
+fn pairs(list: Option<Node<'_>>) -> Pairs {
+    let entries = list.into_iter().flat_map(|list| list.children());
+    entries
+        .filter_map(|entry| {
+            let name = entry.child_text("name")?.into_owned();
+            let value = entry.child("value").map(|value| value.text().into_owned());
+            Some((name, value.unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// All values are strings: what they mean is the reader's to know.
+fn data(meta: &Node<'_>, node: &Node<'_>, keys: &Pairs, params: &Pairs) -> Bytes {
+    let texts = |node: &Node<'_>| -> serde_json::Map<String, serde_json::Value> {
+        node.children()
+            .filter(|child| child.children().next().is_none())
+            .map(|child| (child.local().to_owned(), child.text().into()))
+            .collect()
+    };
+    let mut event = texts(node);
+    event.insert("entityKeys".to_owned(), serde_json::json!(keys));
+    event.insert("params".to_owned(), serde_json::json!(params));
+    let data = serde_json::json!({"externalEventMeta": texts(meta), "event": event});
+    data.to_string().into()
+}

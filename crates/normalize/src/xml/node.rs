@@ -1,0 +1,168 @@
+//! An element of a document, looked at.
+
+use std::borrow::Cow;
+
+use bytestring::ByteString;
+use quick_xml::{Reader, XmlVersion, events::Event};
+
+use super::{Document, Element, character};
+
+/// An element.
+#[derive(Clone, Copy)]
+pub(crate) struct Node<'a> {
+    document: &'a Document,
+    index: usize,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(document: &'a Document, index: usize) -> Self {
+        Self { document, index }
+    }
+
+    fn element(&self) -> Option<&'a Element> {
+        self.document.elements.get(self.index)
+    }
+
+    fn slice(&self, of: impl Fn(&Element) -> (usize, usize)) -> &'a str {
+        let range = self.element().map(of);
+        let (from, to) = range.unwrap_or_default();
+        self.document.text.get(from..to).unwrap_or_default()
+    }
+
+    /// Its name without a prefix.
+    pub(crate) fn local(&self) -> &'a str {
+        self.slice(|element| element.local)
+    }
+
+    /// Its namespace; empty for none.
+    pub(crate) fn namespace(&self) -> &'a str {
+        let index = self.element().and_then(|element| element.namespace);
+        let namespace = index.and_then(|index| self.document.namespaces.get(index));
+        namespace.map_or("", String::as_str)
+    }
+
+    /// The whole element, as it was written.
+    pub(crate) fn outer(&self) -> &'a str {
+        self.slice(|element| (element.start, element.end))
+    }
+
+    /// The same, sharing the document's text.
+    pub(crate) fn outer_shared(&self) -> ByteString {
+        let text = &self.document.text;
+        text.slice_ref(self.outer())
+    }
+
+    /// Its start tag, as it was written.
+    pub(crate) fn start_tag(&self) -> &'a str {
+        self.slice(|element| (element.start, element.open_end))
+    }
+
+    /// Its end tag, as it was written; empty where it has none.
+    pub(crate) fn end_tag(&self) -> &'a str {
+        self.slice(|element| (element.close_start, element.end))
+    }
+
+    /// Where it stands in the root's text.
+    pub(crate) fn range_in(&self, outer: &Node<'_>) -> (usize, usize) {
+        let from = outer.element().map_or(0, |element| element.start);
+        self.element().map_or((0, 0), |element| {
+            (
+                element.start.saturating_sub(from),
+                element.end.saturating_sub(from),
+            )
+        })
+    }
+
+    /// The element around it.
+    pub(crate) fn parent(&self) -> Option<Self> {
+        let index = self.element()?.parent?;
+        Some(Self::new(self.document, index))
+    }
+
+    /// The elements directly inside of it.
+    pub(crate) fn children(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
+        let document = self.document;
+        let end = self.element().map_or(0, |element| element.next);
+        let mut at = self.index + 1;
+        std::iter::from_fn(move || {
+            let element = document.elements.get(at).filter(|_| at < end)?;
+            let child = Node::new(document, at);
+            at = element.next;
+            Some(child)
+        })
+    }
+
+    /// All elements inside of it, in the order of their start tags.
+    pub(crate) fn descendants(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
+        let document = self.document;
+        let end = self.element().map_or(0, |element| element.next);
+        (self.index + 1..end).map(move |index| Node::new(document, index))
+    }
+
+    /// The first child of a name.
+    pub(crate) fn child(&self, local: &str) -> Option<Self> {
+        self.children().find(|child| child.local() == local)
+    }
+
+    /// The text of the first child of a name, if it is not empty.
+    pub(crate) fn child_text(&self, local: &str) -> Option<Cow<'a, str>> {
+        let text = self.child(local)?.text();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// All character data inside of it, references resolved.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        let inner = self.slice(|element| (element.open_end, element.close_start));
+        if !inner.contains(['<', '&']) {
+            return Cow::Borrowed(inner);
+        }
+        let mut text = String::with_capacity(inner.len());
+        let mut reader = Reader::from_str(inner);
+        // The whole was well-formed, so each part is.
+        while let Ok(event) = reader.read_event() {
+            match event {
+                Event::Text(part) => text.push_str(&part),
+                Event::CData(part) => text.push_str(&part),
+                Event::GeneralRef(reference) => {
+                    text.push_str(&character(&reference).unwrap_or_default());
+                }
+                Event::Eof => break,
+                Event::Start(_)
+                | Event::End(_)
+                | Event::Empty(_)
+                | Event::Comment(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::DocType(_) => {}
+            }
+        }
+        Cow::Owned(text)
+    }
+
+    /// The value of an attribute, by its local name.
+    pub(crate) fn attribute(&self, local: &str) -> Option<String> {
+        self.attributes()
+            .into_iter()
+            .find(|(name, _)| {
+                let own = name.rsplit(':').next();
+                own == Some(local) && !name.starts_with("xmlns")
+            })
+            .map(|(_, value)| value)
+    }
+
+    /// All attributes, by the names as they were written.
+    pub(crate) fn attributes(&self) -> Vec<(String, String)> {
+        let mut reader = Reader::from_str(self.start_tag());
+        let (Ok(Event::Start(tag)) | Ok(Event::Empty(tag))) = reader.read_event() else {
+            return Vec::new();
+        };
+        tag.attributes()
+            .flatten()
+            .filter_map(|attribute| {
+                let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+                let name: &str = attribute.key.as_ref();
+                Some((name.to_owned(), value.into_owned()))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! Connected systems: their documents, made ready to be asked on every request.
+
+mod quota;
+mod secrets;
+
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use tidegate_application::{Application, Authentication};
+use tidegate_event::Leniency;
+use tidegate_identity::{Client, Identities, Memory, Mistake};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+pub(crate) use self::quota::Quota;
+use self::secrets::Files;
+use crate::folder::{Folder, Loaded};
+
+/// What is known of the connected systems now.
+pub(crate) type Known = watch::Receiver<Arc<Directory>>;
+
+/// All connected systems.
+pub(crate) struct Directory {
+    members: HashMap<Arc<str>, Arc<Member>>,
+    identities: Identities,
+    /// Whether there are documents at all. Without any, a path may name any Application, and who
+    /// sends is not asked beyond `anonymous`.
+    documented: bool,
+    /// Who may send without an identity.
+    anonymous: Arc<[IpNet]>,
+}
+
+/// A connected system.
+pub(crate) struct Member {
+    pub(crate) application: Application,
+    pub(crate) quota: Quota,
+}
+
+impl Directory {
+    /// Of no documents: doors that name an Application take any name.
+    fn undocumented(anonymous: Arc<[IpNet]>, memory: &Arc<Memory>) -> Self {
+        let (identities, _none) = Identities::new(Vec::new(), &Files::default(), memory);
+        Self {
+            members: HashMap::new(),
+            identities,
+            documented: false,
+            anonymous,
+        }
+    }
+
+    fn new(
+        applications: Vec<Application>,
+        before: &Self,
+        secrets: &Files,
+        memory: &Arc<Memory>,
+    ) -> (Self, Vec<Mistake>) {
+        let clients = applications
+            .iter()
+            .map(|application| Client {
+                name: application.name.as_str().into(),
+                authentication: application.authentication.clone(),
+            })
+            .collect();
+        let (identities, mistakes) = Identities::new(clients, secrets, memory);
+        let mut members = HashMap::new();
+        for application in applications {
+            let name: Arc<str> = application.name.as_str().into();
+            // What it has used of its quota stays used.
+            let member = match before.members.get(&name) {
+                Some(member) if member.application == application => Arc::clone(member),
+                Some(_) | None => Arc::new(Member {
+                    quota: Quota::new(&application.limits),
+                    application,
+                }),
+            };
+            members.insert(name, member);
+        }
+        let directory = Self {
+            members,
+            identities,
+            documented: true,
+            anonymous: Arc::clone(&before.anonymous),
+        };
+        (directory, mistakes)
+    }
+
+    /// Whether documents say who the connected systems are.
+    pub(crate) fn is_documented(&self) -> bool {
+        self.documented
+    }
+
+    /// Who sends.
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// A connected system.
+    pub(crate) fn member(&self, name: &str) -> Option<Arc<Member>> {
+        self.members.get(name).map(Arc::clone)
+    }
+
+    /// Whether an address may send without an identity.
+    pub(crate) fn lets_in_anonymously(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.anonymous
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+
+    /// The connected system that a source belongs to.
+    pub(crate) fn claimed_by(&self, source: &str) -> Option<&str> {
+        let mut members = self.members.values();
+        let owner = members.find(|member| member.application.claims(source))?;
+        Some(&owner.application.name)
+    }
+}
+
+impl Member {
+    /// Who sends without an identity through a door that names no Application.
+    pub(crate) fn nobody(extension_names: Leniency) -> Self {
+        Self::unlimited("", extension_names)
+    }
+
+    /// A system that no document describes: what SAP's own systems send is lower-cased rather
+    /// than refused.
+    pub(crate) fn undocumented(name: &str) -> Self {
+        Self::unlimited(name, Leniency::Lowercase)
+    }
+
+    fn unlimited(name: &str, extension_names: Leniency) -> Self {
+        let application = Application {
+            extension_names,
+            ..Application::unnamed(name)
+        };
+        Self {
+            quota: Quota::new(&application.limits),
+            application,
+        }
+    }
+}
+
+/// Keeps what is known up to date with the folder and with the secrets that it names.
+pub(crate) struct Reader {
+    folder: Folder<Application>,
+    applications: Vec<Application>,
+    secrets: Files,
+    memory: Arc<Memory>,
+    known: watch::Sender<Arc<Directory>>,
+}
+
+impl Reader {
+    /// Reads the folder; without one everybody stays unknown. The task that goes on reading it is
+    /// started with [`Self::run`].
+    pub(crate) fn start(
+        folder: Option<PathBuf>,
+        anonymous: &[IpNet],
+        memory: Arc<Memory>,
+    ) -> (Option<Self>, Known) {
+        let undocumented = Directory::undocumented(anonymous.into(), &memory);
+        let (known, receiver) = watch::channel(Arc::new(undocumented));
+        let reader = folder.map(|path| {
+            let mut reader = Self {
+                secrets: Files::below(path.clone()),
+                folder: Folder::new(path),
+                applications: Vec::new(),
+                memory,
+                known,
+            };
+            let loaded = reader.folder.load();
+            reader.apply(loaded);
+            reader
+        });
+        (reader, receiver)
+    }
+
+    /// Reads again when something changes.
+    pub(crate) fn run(mut self, poll: Duration) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut poll = interval(poll);
+            poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                poll.tick().await;
+                if let Some(loaded) = self.folder.poll() {
+                    self.apply(loaded);
+                } else if self.secrets.have_changed() {
+                    tracing::info!("a secret of an application changed");
+                    self.publish();
+                }
+            }
+        })
+    }
+
+    fn apply(&mut self, loaded: Loaded<Application>) {
+        for mistake in &loaded.mistakes {
+            tracing::error!(%mistake, "an application is not usable");
+        }
+        for application in &loaded.resources {
+            let application_name = &application.name;
+            if !self.applications.contains(application) {
+                tracing::info!(application = application_name, "application known");
+            }
+            if is_open(application) {
+                tracing::warn!(
+                    application = application_name,
+                    "authentication is none: whoever reaches its doors can send in its name"
+                );
+            }
+        }
+        self.applications = loaded.resources;
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.secrets.forget();
+        let before = Arc::clone(&self.known.borrow());
+        let (directory, mistakes) = Directory::new(
+            self.applications.clone(),
+            &before,
+            &self.secrets,
+            &self.memory,
+        );
+        for Mistake {
+            client,
+            index,
+            message,
+        } in mistakes
+        {
+            let field = index.map(|index| format!("spec.authentication[{index}]"));
+            tracing::error!(
+                application = &*client,
+                field,
+                mistake = message,
+                "an application refuses everything until this is mended"
+            );
+        }
+        self.known.send_replace(Arc::new(directory));
+    }
+}
+
+fn is_open(application: &Application) -> bool {
+    application
+        .authentication
+        .iter()
+        .any(|method| matches!(method, Authentication::None(_)))
+}

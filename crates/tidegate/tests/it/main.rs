@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod connect;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;

@@ -5,7 +5,7 @@ use tidegate_application::Format;
 use tidegate_event::{http::mode, json};
 
 use crate::{
-    Error, Input, cloudevent_0_1, cxml, depth, idoc, successfactors,
+    Error, Input, cloudevent_0_1, cxml, idoc, successfactors,
     xml::{Document, Forbidden},
 };
 
@@ -18,7 +18,6 @@ pub(crate) fn format(input: &Input<'_>) -> Result<Format, Error> {
     if !matches!(mode(input.headers), Ok(None)) {
         return Ok(Format::CloudEvent);
     }
-    depth::check(&input.body)?;
     let body = input.body.trim_ascii_start();
     match body.first() {
         Some(b'{') if json::is_event(body) => Ok(Format::CloudEvent),

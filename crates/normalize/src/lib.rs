@@ -34,10 +34,10 @@ mod trace;
 mod xml;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use tidegate_application::{Application, Format};
-use tidegate_event::{Event, Leniency};
+use tidegate_event::{Event, Leniency, is_json};
 
 pub use config::Config;
 pub use error::Error;
@@ -118,8 +118,7 @@ pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
         Reading::As(format) => format,
         Reading::Seen => detect::format(&input)?,
     };
-    // Kyma's own format has a limit of its own, in the words of Kyma's publisher.
-    if format != Format::KymaLegacy {
+    if is_json_text(format, input.headers) {
         depth::check(&input.body)?;
     }
     let mut request = Request {
@@ -154,6 +153,32 @@ pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
         events,
         repairs: request.repairs.found,
     })
+}
+
+/// Whether the body is read as JSON, or by those who get the event.
+fn is_json_text(format: Format, headers: &HeaderMap) -> bool {
+    match format {
+        Format::CloudEvent
+        | Format::CloudEvent01
+        | Format::EventHub
+        | Format::EventMeshWebhook
+        | Format::EventMeshRest
+        | Format::EventMeshEventsApi => headers
+            .get(CONTENT_TYPE)
+            .is_none_or(|value| value.to_str().is_ok_and(is_json)),
+        Format::Concur
+        | Format::CustomerDataCloud
+        | Format::AlertNotification
+        | Format::CloudAlm
+        | Format::LeanIx
+        | Format::GenericJson => true,
+        // Kyma's own format has a limit of its own, in the words of Kyma's publisher.
+        Format::KymaLegacy
+        | Format::SuccessFactors
+        | Format::Idoc
+        | Format::Cxml
+        | Format::GenericXml => false,
+    }
 }
 
 fn read(request: &mut Request<'_>) -> Result<Events, Error> {

@@ -161,6 +161,26 @@ fn deep_nesting_is_refused_by_every_format() {
     }
 }
 
+/// Brackets mean nothing in data that is no JSON.
+#[test]
+fn data_of_another_type_may_hold_any_brackets() {
+    let app = app();
+    let sent = Sent {
+        reading: Reading::Publish,
+        application: &app,
+        headers: &[
+            ("content-type", "application/octet-stream"),
+            ("ce-specversion", "1.0"),
+            ("ce-id", "1"),
+            ("ce-source", "s"),
+            ("ce-type", "a.b"),
+        ],
+        body: &[b'['; 10_000],
+        topic: None,
+    };
+    assert!(sent.normalized().is_ok());
+}
+
 /// Two equal notifications without a time are two changes, unless somebody says otherwise (D3).
 #[test]
 fn equal_messages_without_a_time_are_two_events() {

@@ -96,3 +96,47 @@ impl Config {
         mistakes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The defaults run; whoever gets several values wrong is told all of them at once.
+    #[test]
+    fn every_mistake_is_told() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        let least = Config {
+            ack_wait: Duration::from_millis(500),
+            unsettled_max: 1,
+            held_max: 1,
+            held_bytes_max: ByteSize::b(1),
+            retry: Retry {
+                attempts_max: 1,
+                backoff_delay: Duration::from_nanos(1),
+                backoff_max: Duration::from_nanos(1),
+            },
+        };
+        assert_eq!(least.validate(), Vec::<String>::new());
+        let wrong = Config {
+            ack_wait: Duration::from_millis(499),
+            unsettled_max: 0,
+            held_max: 0,
+            held_bytes_max: ByteSize::b(0),
+            retry: Retry {
+                attempts_max: 0,
+                backoff_delay: Duration::ZERO,
+                backoff_max: Duration::ZERO,
+            },
+        };
+        let mistakes = wrong.validate();
+        assert_eq!(mistakes.len(), 6, "{mistakes:?}");
+        let shrinking = Config {
+            retry: Retry {
+                backoff_max: Duration::from_millis(999),
+                ..Retry::default()
+            },
+            ..Config::default()
+        };
+        assert_eq!(shrinking.validate().len(), 1);
+    }
+}

@@ -109,3 +109,49 @@ impl Room {
         self.events
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(events_max: usize, bytes_max: usize) -> Room {
+        Room {
+            events_max,
+            bytes_max,
+            events: 0,
+            bytes: 0,
+            bytes_average: BYTES_FIRST_GUESS,
+        }
+    }
+
+    /// What is held takes room and gives it back; nothing is taken beyond either bound.
+    #[test]
+    fn room_is_bounded_in_events_and_bytes() {
+        let mut room = room(10, 4 * BYTES_FIRST_GUESS);
+        assert_eq!(room.left(), 4);
+        room.enter(BYTES_FIRST_GUESS);
+        assert_eq!((room.events(), room.left()), (1, 3));
+        room.leave(BYTES_FIRST_GUESS);
+        assert_eq!((room.events(), room.left()), (0, 4));
+        for _ in 0..100 {
+            room.enter(1);
+            room.leave(1);
+        }
+        assert_eq!(room.left(), 10, "small events leave room for all");
+        for _ in 0..10 {
+            room.enter(1);
+        }
+        assert_eq!(room.left(), 0);
+    }
+
+    /// An event larger than the room is taken alone, or it would never be delivered.
+    #[test]
+    fn one_event_fits_always() {
+        let mut room = room(10, 1);
+        assert_eq!(room.left(), 1);
+        room.enter(1_000_000);
+        assert_eq!(room.left(), 0);
+        room.leave(1_000_000);
+        assert_eq!(room.left(), 1);
+    }
+}

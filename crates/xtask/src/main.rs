@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `test`, `lint`, `bench`: what this project is worked on with. Each installs
+//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `bench`: what this project is worked on with. Each installs
 //! what it needs below `target/`, and nothing anywhere else.
 #![expect(
     clippy::print_stdout,
@@ -8,6 +8,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod lint;
 mod nats;
 mod process;
@@ -27,11 +28,14 @@ cargo xtask <command>
   test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
   lint              format, clippy, and the project's own rules
   tidy              only the project's own rules
+  fuzz [--seconds N] [--keep] [TARGET ...]
+                    each fuzz target for N seconds (60), all or these; --keep adds to the kept inputs
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
 
 Examples:
   cargo xtask demo --once
   cargo xtask test -- -p tidegate-event
+  cargo xtask fuzz --seconds 300 format_idoc
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["test", "--", rest @ ..] => test(rest),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench"] => bench::run(&[]),
         ["bench", "--", rest @ ..] => bench::run(rest),
         [] | ["help" | "--help" | "-h"] => {

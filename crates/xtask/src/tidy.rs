@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -81,6 +81,14 @@ const EDGES: [(&str, &[&str]); 16] = [
         ],
     ),
     ("tidegate-testkit", &[]),
+    (
+        "tidegate-fuzz",
+        &[
+            "tidegate-event",
+            "tidegate-application",
+            "tidegate-normalize",
+        ],
+    ),
     ("xtask", &[]),
     ("tidegate-loadtest", &[]),
     ("tidegate", &["*"]),

@@ -152,23 +152,24 @@ fn sample(format: Format, file: &Path) -> Sample {
 
 fn application(format: Format) -> Application {
     let template = |text: &str| Some(Template::parse(text).expect("a template"));
-    let mapping = match format {
-        Format::GenericXml => Mapping {
+    let mapping = if format == Format::GenericXml {
+        Mapping {
             id: template("{/order/@number}"),
             r#type: template("acme.{/order/kind}.v1"),
             subject: template("/order/item[2]"),
             time: template("/order/when"),
             data: Some("/order/body".to_owned()),
             ..Mapping::default()
-        },
-        _ => Mapping {
+        }
+    } else {
+        Mapping {
             id: template("{/number}"),
             r#type: template("acme.{/scenario}.v1"),
             subject: template("/data/order/no~11"),
             time: template("/when"),
             data: Some("/data".to_owned()),
             ..Mapping::default()
-        },
+        }
     };
     Application {
         namespace: Some("acme".to_owned()),

@@ -1,9 +1,10 @@
 //! SuccessFactors Intelligent Services: SOAP with one or more events, as JSON of strings.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use serde::Serialize;
 use tidegate_event::{Event, Name, Value};
 
 use crate::{
@@ -102,7 +103,7 @@ fn event(
 }
 
 /// `<entityType>(key='value',…)`, as OData names an entity.
-fn subject(node: &Node<'_>, keys: &Pairs) -> Option<String> {
+fn subject(node: &Node<'_>, keys: &Pairs<'_>) -> Option<String> {
     let entity = node.child_text("entityType")?;
     if keys.is_empty() {
         return Some(entity.into_owned());
@@ -114,31 +115,41 @@ fn subject(node: &Node<'_>, keys: &Pairs) -> Option<String> {
     Some(format!("{entity}({})", keys.join(",")))
 }
 
-type Pairs = BTreeMap<String, String>;
+type Pairs<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
 /// Names and values, sorted by name.
-fn pairs(list: Option<Node<'_>>) -> Pairs {
+fn pairs(list: Option<Node<'_>>) -> Pairs<'_> {
     let entries = list.into_iter().flat_map(|list| list.children());
     entries
         .filter_map(|entry| {
-            let name = entry.child_text("name")?.into_owned();
-            let value = entry.child("value").map(|value| value.text().into_owned());
+            let name = entry.child_text("name")?;
+            let value = entry.child("value").map(|value| value.text());
             Some((name, value.unwrap_or_default()))
         })
         .collect()
 }
 
-/// All values are strings: what they mean is the reader's to know.
-fn data(meta: &Node<'_>, node: &Node<'_>, keys: &Pairs, params: &Pairs) -> Bytes {
-    let texts = |node: &Node<'_>| -> serde_json::Map<String, serde_json::Value> {
+/// A member of the data. All values are strings: what they mean is the reader's to know.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member<'a> {
+    Text(Cow<'a, str>),
+    Pairs(&'a Pairs<'a>),
+}
+
+type Members<'a> = BTreeMap<&'a str, Member<'a>>;
+
+fn data(meta: &Node<'_>, node: &Node<'_>, keys: &Pairs<'_>, params: &Pairs<'_>) -> Bytes {
+    fn texts<'a>(node: &Node<'a>) -> Members<'a> {
         node.children()
             .filter(|child| child.children().next().is_none())
-            .map(|child| (child.local().to_owned(), child.text().into()))
+            .map(|child| (child.local(), Member::Text(child.text())))
             .collect()
-    };
+    }
     let mut event = texts(node);
-    event.insert("entityKeys".to_owned(), serde_json::json!(keys));
-    event.insert("params".to_owned(), serde_json::json!(params));
-    let data = serde_json::json!({"externalEventMeta": texts(meta), "event": event});
-    data.to_string().into()
+    event.insert("entityKeys", Member::Pairs(keys));
+    event.insert("params", Member::Pairs(params));
+    let data = BTreeMap::from([("externalEventMeta", texts(meta)), ("event", event)]);
+    let json = serde_json::to_vec(&data).expect("text into memory cannot fail");
+    json.into()
 }

@@ -113,18 +113,16 @@ impl Building {
         let mut reader = NsReader::from_str(text);
         loop {
             let start = position(&reader);
-            let (namespace, event) = reader.read_resolved_event().map_err(malformed)?;
-            let namespace = match namespace {
-                ResolveResult::Bound(namespace) => Some(namespace.0.to_owned()),
-                ResolveResult::Unbound => None,
-                ResolveResult::Unknown(_) => return Err(wrong("a prefix is not declared")),
-            };
-            let event = event.into_owned();
-            let end = position(&reader);
+            let event = reader.read_event().map_err(malformed)?;
+            let place = (start, position(&reader));
             match event {
-                Event::Start(tag) => self.open(&tag, (start, end), namespace, false)?,
-                Event::Empty(tag) => self.open(&tag, (start, end), namespace, true)?,
-                Event::End(_) => self.close(start, end),
+                Event::Start(tag) => {
+                    self.open(&tag, place, namespace(&reader, &tag)?, false)?;
+                }
+                Event::Empty(tag) => {
+                    self.open(&tag, place, namespace(&reader, &tag)?, true)?;
+                }
+                Event::End(_) => self.close(place),
                 Event::Text(part) => self.outside(part.trim_ascii().is_empty())?,
                 Event::CData(_) => self.outside(false)?,
                 Event::GeneralRef(reference) => {
@@ -154,7 +152,7 @@ impl Building {
         &mut self,
         tag: &BytesStart<'_>,
         (start, open_end): (usize, usize),
-        namespace: Option<String>,
+        namespace: Option<&str>,
         empty: bool,
     ) -> Result<(), Error> {
         if self.open.is_empty() && !self.elements.is_empty() {
@@ -212,15 +210,15 @@ impl Building {
         Ok(())
     }
 
-    fn namespace(&mut self, namespace: String) -> usize {
-        let known = self.namespaces.iter().position(|have| *have == namespace);
+    fn namespace(&mut self, namespace: &str) -> usize {
+        let known = self.namespaces.iter().position(|have| have == namespace);
         known.unwrap_or_else(|| {
-            self.namespaces.push(namespace);
+            self.namespaces.push(namespace.to_owned());
             self.namespaces.len() - 1
         })
     }
 
-    fn close(&mut self, start: usize, end: usize) {
+    fn close(&mut self, (start, end): (usize, usize)) {
         let next = self.elements.len();
         // The parser has checked that every end has its start.
         if let Some(index) = self.open.pop()
@@ -238,6 +236,18 @@ impl Building {
             return Err(wrong("text outside of the root element"));
         }
         Ok(())
+    }
+}
+
+/// The namespace that an element's name is in.
+fn namespace<'a>(
+    reader: &'a NsReader<&[u8]>,
+    tag: &BytesStart<'_>,
+) -> Result<Option<&'a str>, Error> {
+    match reader.resolver().resolve_element(tag.name()).0 {
+        ResolveResult::Bound(namespace) => Ok(Some(namespace.0)),
+        ResolveResult::Unbound => Ok(None),
+        ResolveResult::Unknown(_) => Err(wrong("a prefix is not declared")),
     }
 }
 

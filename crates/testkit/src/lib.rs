@@ -1,9 +1,13 @@
 //! Real servers and scripted sinks for tests.
 
+mod authority;
 mod client;
+mod issuer;
 mod nats;
 mod sink;
 
+pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
+pub use issuer::Issuer;
 pub use nats::{NatsServer, nats_server_binary};
 pub use sink::{Manner, Received, Reply, Sink};

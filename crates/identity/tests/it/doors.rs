@@ -7,10 +7,10 @@ use tidegate_application::authentication::{
     ApiKey, Authentication, CxmlSharedSecret, None as Nobody, Oidc,
 };
 use tidegate_identity::{Client, Config, Proof};
+use tidegate_testkit::Issuer;
 
 use crate::{
     house::{Safe, UNAUTHENTICATED, asking, built, client, file, house},
-    issuer::Issuer,
     signing::{claims, first},
 };
 

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tidegate_identity::{Config, Identities, Memory};
+use tidegate_testkit::Issuer;
 
 use crate::{
     house::{Safe, UNAUTHENTICATED, asking, built, house},
-    issuer::Issuer,
     signing::{claims, first, second},
     tokens::{shop, who},
 };

@@ -9,8 +9,6 @@ mod doors;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
-mod issuer;
-#[cfg(test)]
 mod issuer_keys;
 #[cfg(test)]
 mod passwords;

@@ -13,10 +13,10 @@ use ring::{
 use serde_json::{Value, json};
 use tidegate_application::authentication::{Authentication, Oidc};
 use tidegate_identity::{Client, Config, Identities};
+use tidegate_testkit::Issuer;
 
 use crate::{
     house::{Asking, NOW, Safe, UNAUTHENTICATED, asking, built, client, house, now},
-    issuer::Issuer,
     signing::{FIRST_PUBLIC, claims, first, second, symmetric, unsigned},
 };
 

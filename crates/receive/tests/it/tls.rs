@@ -10,11 +10,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, version::TLS12};
 use rustls_pki_types::ServerName;
 use tidegate_receive::Config;
+use tidegate_testkit::{Authority, Identity};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    authority::{Authority, Files, Identity},
+    authority::Files,
     support::{Gateway, Script},
 };
 

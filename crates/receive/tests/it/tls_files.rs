@@ -3,10 +3,11 @@
 use std::{fs, time::Duration};
 
 use tidegate_receive::{BindError, Metrics, Reload, Server};
+use tidegate_testkit::Authority;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    authority::{Authority, Files},
+    authority::Files,
     support::{BOUND, Gateway, Script},
     tls::{connect, publish, publish_as},
 };

@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;
@@ -20,3 +22,5 @@ mod path;
 mod sap;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod wire;

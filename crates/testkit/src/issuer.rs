@@ -1,4 +1,4 @@
-//! An issuer on loopback that counts what it is asked.
+//! An issuer of tokens on loopback, which counts what it is asked.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inside {
     keys: Vec<Value>,
     alleged: Option<String>,
@@ -18,20 +18,22 @@ struct Inside {
 }
 
 /// Serves a discovery document and keys.
-#[derive(Clone)]
-pub(crate) struct Issuer {
-    pub(crate) url: String,
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Its name, and where it is.
+    pub url: String,
     inside: Arc<Mutex<Inside>>,
 }
 
 impl Issuer {
-    pub(crate) async fn start(keys: Vec<Value>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Starts on a free port with these keys.
+    pub async fn start(keys: Vec<Value>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let issuer = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: format!("http://{}", listener.local_addr().expect("it is bound")),
             inside: Arc::default(),
         };
-        issuer.inside.lock().unwrap().keys = keys;
+        issuer.inside.lock().expect("nobody panics with it").keys = keys;
         let serving = issuer.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -41,25 +43,29 @@ impl Issuer {
         issuer
     }
 
-    pub(crate) fn set_keys(&self, keys: Vec<Value>) {
-        self.inside.lock().unwrap().keys = keys;
+    /// Has other keys from now on.
+    pub fn set_keys(&self, keys: Vec<Value>) {
+        self.inside.lock().expect("nobody panics with it").keys = keys;
     }
 
-    pub(crate) fn set_down(&self, down: bool) {
-        self.inside.lock().unwrap().down = down;
+    /// Answers 503, or no longer.
+    pub fn set_down(&self, down: bool) {
+        self.inside.lock().expect("nobody panics with it").down = down;
     }
 
-    pub(crate) fn pretend_to_be(&self, issuer: &str) {
-        self.inside.lock().unwrap().alleged = Some(issuer.to_owned());
+    /// Says another name in its discovery document.
+    pub fn pretend_to_be(&self, issuer: &str) {
+        self.inside.lock().expect("nobody panics with it").alleged = Some(issuer.to_owned());
     }
 
-    pub(crate) fn redirect(&self) {
-        self.inside.lock().unwrap().redirects = true;
+    /// Answers discovery with a redirect from now on.
+    pub fn redirect(&self) {
+        self.inside.lock().expect("nobody panics with it").redirects = true;
     }
 
     /// How often the keys were fetched.
-    pub(crate) fn fetches(&self) -> usize {
-        self.inside.lock().unwrap().fetches
+    pub fn fetches(&self) -> usize {
+        self.inside.lock().expect("nobody panics with it").fetches
     }
 
     async fn answer(self, mut stream: TcpStream) {
@@ -67,7 +73,9 @@ impl Issuer {
         let mut buffer = [0; 1024];
         while !request.windows(4).any(|four| four == b"\r\n\r\n") {
             match stream.read(&mut buffer).await {
-                Ok(count) if count > 0 => request.extend_from_slice(&buffer[..count]),
+                Ok(count) if count > 0 => {
+                    request.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                }
                 _ => return,
             }
         }
@@ -85,7 +93,7 @@ impl Issuer {
     }
 
     fn document(&self, request: &str) -> (&'static str, String) {
-        let mut inside = self.inside.lock().unwrap();
+        let mut inside = self.inside.lock().expect("nobody panics with it");
         let discovery = request.starts_with("GET /.well-known/openid-configuration ");
         if !discovery {
             inside.fetches += 1;

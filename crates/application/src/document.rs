@@ -118,6 +118,10 @@ pub(crate) fn parse(document: &str, first_line: usize) -> Result<Application, Ve
     if generic && application.mapping.is_none() {
         mistakes.add(None, "spec.mapping", "must be set for a generic format");
     }
+    if application.format == Some(Format::KafkaRecord) {
+        let message = "must not be kafka-record: no HTTP door takes Kafka records";
+        mistakes.add(None, "spec.format", message);
+    }
     if mistakes.found.is_empty() {
         Ok(application)
     } else {

@@ -40,6 +40,8 @@ pub enum Format {
     Idoc,
     /// cXML of Ariba and the Business Network.
     Cxml,
+    /// The Kafka record of a CAP application; no HTTP door takes it.
+    KafkaRecord,
     /// Any JSON, read by a mapping.
     GenericJson,
     /// Any XML, read by a mapping.
@@ -48,7 +50,7 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::CloudEvent,
         Self::CloudEvent01,
         Self::EventHub,
@@ -64,6 +66,7 @@ impl Format {
         Self::LeanIx,
         Self::Idoc,
         Self::Cxml,
+        Self::KafkaRecord,
         Self::GenericJson,
         Self::GenericXml,
     ];
@@ -86,6 +89,7 @@ impl Format {
             Self::LeanIx => "leanix",
             Self::Idoc => "idoc",
             Self::Cxml => "cxml",
+            Self::KafkaRecord => "kafka-record",
             Self::GenericJson => "generic-json",
             Self::GenericXml => "generic-xml",
         }
@@ -109,6 +113,7 @@ impl Format {
             | Self::EventMeshRest
             | Self::EventMeshEventsApi
             | Self::KymaLegacy
+            | Self::KafkaRecord
             | Self::GenericJson
             | Self::GenericXml => None,
         }

@@ -95,7 +95,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn invalid(attribute: &str, reason: &'static str, value: impl AsRef<[u8]>) -> Self {
+    /// An attribute whose value no rule allows.
+    pub fn invalid(attribute: &str, reason: &'static str, value: impl AsRef<[u8]>) -> Self {
         Self::Invalid {
             attribute: Shown::new(attribute).0,
             reason,

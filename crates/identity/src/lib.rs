@@ -40,6 +40,7 @@ pub use crate::{
     config::Config,
     identities::{Identities, Proof},
     memory::Memory,
+    passwords::hash_password,
     refused::Refused,
 };
 

@@ -19,6 +19,7 @@ mod event_mesh;
 mod generic;
 mod identity;
 mod idoc;
+mod kafka_record;
 mod kyma;
 mod leanix;
 pub mod legacy;
@@ -163,7 +164,8 @@ fn is_json_text(format: Format, headers: &HeaderMap) -> bool {
         | Format::EventHub
         | Format::EventMeshWebhook
         | Format::EventMeshRest
-        | Format::EventMeshEventsApi => headers
+        | Format::EventMeshEventsApi
+        | Format::KafkaRecord => headers
             .get(CONTENT_TYPE)
             .is_none_or(|value| value.to_str().is_ok_and(is_json)),
         Format::Concur
@@ -200,6 +202,7 @@ fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         Format::LeanIx => leanix::read(request),
         Format::Idoc => idoc::read(request),
         Format::Cxml => cxml::read(request),
+        Format::KafkaRecord => kafka_record::read(request),
         Format::GenericJson => generic::read_json(request),
         Format::GenericXml => generic::read_xml(request),
     }

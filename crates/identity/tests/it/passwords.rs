@@ -3,7 +3,7 @@
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tidegate_application::authentication::{ApiKey, Authentication, Basic};
-use tidegate_identity::{Config, Identities};
+use tidegate_identity::{Config, Identities, hash_password};
 
 use crate::house::{Asking, Safe, UNAUTHENTICATED, asking, built, client, file};
 
@@ -53,6 +53,21 @@ fn shops(config: &Config) -> Identities {
     let (identities, mistakes) = built(config, &safe(), clients);
     assert_eq!(mistakes, []);
     identities
+}
+
+/// What the command line prints for a password opens the door for it, and no two hashes are equal.
+#[tokio::test]
+async fn a_hash_that_was_made_here_fits() {
+    let made = hash_password("sesame: 1".as_bytes()).unwrap();
+    assert_ne!(made, hash_password("sesame: 1".as_bytes()).unwrap());
+    let clients = vec![client("shop", vec![basic("anna", "made")])];
+    let safe = Safe::default().with("made", &made);
+    let (identities, mistakes) = built(&Config::default(), &safe, clients);
+    assert_eq!(mistakes, []);
+    let asked = login("anna", "sesame: 1");
+    assert_eq!(asked.who(&identities, None).await.as_deref(), Ok("shop"));
+    let asked = login("anna", "sesame: 2");
+    assert_eq!(asked.who(&identities, None).await, UNAUTHENTICATED);
 }
 
 fn login(username: &str, password: &str) -> Asking {

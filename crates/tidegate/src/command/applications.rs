@@ -5,7 +5,11 @@
     reason = "repairs are for people, beside the result"
 )]
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::PathBuf,
+};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -14,7 +18,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tidegate_application::{Application, Format, parse};
 use tidegate_event::{Leniency, json};
+use tidegate_identity::hash_password;
 use tidegate_normalize::{Input, Reading, normalize};
+use zeroize::Zeroizing;
 
 use crate::{
     cli::ConfigFile,
@@ -26,12 +32,17 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate applications test order.json --config tidegate.yaml --application commerce
   tidegate applications test idoc.xml --document erp.yaml --format idoc
+  tidegate applications hash < password.txt > applications/secrets/erp
   tidegate applications test body.json --format event-mesh-webhook \\
       --header 'x-address: topic:corp/s4/prod/ce/sap/s4/X/Changed/v1'
 
-Prints one CloudEvent a line on standard output, and on standard error the format and every repair
+test prints one CloudEvent a line on standard output, and on standard error the format and every repair
 that was made.
+hash reads a password and prints what `basic: { passwordHash }` takes, an argon2id hash.
 Exit codes: 0 the payload is taken, 1 it is refused, 2 wrong use or wrong configuration.";
+
+/// Longest password; a header with more of it would not come in.
+const PASSWORD_BYTES_MAX: u64 = 1024;
 
 /// What to do with Applications.
 #[derive(Debug, Args)]
@@ -45,6 +56,9 @@ pub(crate) struct Arguments {
 enum Command {
     /// Print what a payload becomes, and what had to be mended
     Test(Test),
+    /// Read a password from standard input, and print its hash for `basic`
+    #[command(after_help = EXAMPLES)]
+    Hash,
 }
 
 /// Which payload, of whom.
@@ -76,7 +90,26 @@ struct Test {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::Test(test) => test.run(),
+        Command::Hash => hash(),
     }
+}
+
+fn hash() -> anyhow::Result<()> {
+    let mut input = Zeroizing::new(String::new());
+    let mut standard_input = io::stdin().lock().take(PASSWORD_BYTES_MAX + 3);
+    standard_input
+        .read_to_string(&mut input)
+        .context("standard input")?;
+    // What an editor or `echo` puts behind it is not meant.
+    let password = input.strip_suffix('\n').unwrap_or(&input);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
+    if length == 0 || length > PASSWORD_BYTES_MAX {
+        bail!("standard input: must hold a password of 1 to {PASSWORD_BYTES_MAX} bytes");
+    }
+    let hash = hash_password(password.as_bytes()).map_err(anyhow::Error::msg)?;
+    println!("{hash}");
+    Ok(())
 }
 
 impl Test {
@@ -107,7 +140,9 @@ impl Test {
             eprintln!("repair: {repair}");
         }
         for event in events {
-            println!("{}", String::from_utf8_lossy(&json::encode(event)));
+            // Line breaks of the payload stand outside of strings, where JSON does not mind a space.
+            let line = String::from_utf8_lossy(&json::encode(event)).replace(['\n', '\r'], " ");
+            println!("{line}");
             if !application.grants_source(&event.source, normalized.format) {
                 eprintln!(
                     "the doors would answer 403: source {:?} is not granted, see spec.sources",

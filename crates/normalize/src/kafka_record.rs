@@ -1,0 +1,60 @@
+//! The Kafka record of a CAP application: attributes are plain headers, without the `ce_` of the
+//! CloudEvents binding, and the value is the data.
+
+use bytestring::ByteString;
+use http::header::CONTENT_TYPE;
+use tidegate_event::{Data, Draft, Loose};
+
+use crate::{Error, Events, Request, cloudevent};
+
+/// What begins so is CAP's own.
+const OWN: &str = "x-sap-cap-";
+
+const TOPIC: &str = "x-sap-cap-effective-topic";
+const TENANT: &str = "x-sap-cap-tenant-id";
+
+pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
+    let mut draft = Draft::default();
+    for (name, value) in request.headers {
+        let name = name.as_str();
+        if name.starts_with(OWN) || name == CONTENT_TYPE.as_str() {
+            continue;
+        }
+        let value = text(name, value.as_bytes())?;
+        let twice = match draft.core(name) {
+            Some(slot) => slot.replace(value).is_some(),
+            None => {
+                let twice = draft.extensions.iter().any(|(have, _)| have == name);
+                let value = Loose::Value(value.into());
+                draft.extensions.push((name.into(), value));
+                twice
+            }
+        };
+        if twice {
+            let attribute = name.to_owned();
+            return Err(tidegate_event::Error::Duplicate { attribute }.into());
+        }
+    }
+    for (header, place) in [
+        (TOPIC, &mut draft.r#type),
+        (CONTENT_TYPE.as_str(), &mut draft.datacontenttype),
+    ] {
+        if let (None, Some(value)) = (&place, request.headers.get(header)) {
+            *place = Some(text(header, value.as_bytes())?);
+        }
+    }
+    if let Some(tenant) = request.headers.get(TENANT) {
+        let tenant = Loose::Value(text(TENANT, tenant.as_bytes())?.into());
+        draft.extensions.push(("xsaptenantid".into(), tenant));
+    }
+    if !request.body.is_empty() {
+        draft.data = Data::Bytes(request.body.clone());
+    }
+    cloudevent::finish(draft, request).map(Events::One)
+}
+
+fn text(name: &str, value: &[u8]) -> Result<ByteString, Error> {
+    let text = std::str::from_utf8(value);
+    let text = text.map_err(|_| tidegate_event::Error::invalid(name, "must be UTF-8", value))?;
+    Ok(text.into())
+}

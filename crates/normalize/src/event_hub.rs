@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use tidegate_event::{
-    Data, Draft, Loose, Value,
+    Data, Draft,
     http::{Mode, mode, read_binary},
     is_json,
 };
 
 use crate::{
     Error, Events, Request, cloudevent,
-    object::{Object, text},
+    object::{Object, loose},
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
@@ -44,15 +44,7 @@ fn unwrap(body: &Bytes, draft: &mut Draft) {
         if name == "data" || value.get() == "null" {
             continue;
         }
-        let loose = match value.get() {
-            "true" => Loose::Value(Value::Boolean(true)),
-            "false" => Loose::Value(Value::Boolean(false)),
-            raw => match (raw.parse(), text(value)) {
-                (Ok(number), _) => Loose::Value(Value::Integer(number)),
-                (Err(_), Some(text)) if raw.starts_with('"') => Loose::Value((&*text).into()),
-                (Err(_), _) => Loose::Json(raw.into()),
-            },
-        };
+        let loose = loose(value);
         if let Some(slot) = draft.core(name) {
             if slot.is_none() {
                 *slot = Some(loose.to_text());

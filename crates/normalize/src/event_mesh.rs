@@ -51,8 +51,7 @@ fn read_event(request: &mut Request<'_>) -> Result<Option<Events>, Error> {
     if cloudevent::is_event(request)? {
         return cloudevent::read(request).map(Some);
     }
-    let is_object = request.body.trim_ascii_start().first() == Some(&b'{');
-    if is_object && cloudevent_0_1::is_one(&request.body) {
+    if cloudevent_0_1::is_one(&request.body) {
         return cloudevent_0_1::read(request).map(Some);
     }
     Ok(None)

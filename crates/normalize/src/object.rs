@@ -8,6 +8,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tidegate_event::{Loose, Value};
 
 use crate::Error;
 
@@ -70,6 +71,22 @@ pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
         _ => Cow::Borrowed(raw),
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// A value as something that may become an extension.
+pub(crate) fn loose(value: &RawValue) -> Loose {
+    match value.get() {
+        "true" => Loose::Value(Value::Boolean(true)),
+        "false" => Loose::Value(Value::Boolean(false)),
+        raw if raw.starts_with('"') => {
+            let text = text(value).unwrap_or_default();
+            Loose::Value((&*text).into())
+        }
+        raw => match raw.parse() {
+            Ok(number) => Loose::Value(Value::Integer(number)),
+            Err(_) => Loose::Json(raw.into()),
+        },
+    }
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {

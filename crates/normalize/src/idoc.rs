@@ -75,11 +75,9 @@ fn event(node: &Node<'_>, xml: ByteString, request: &mut Request<'_>) -> Result<
     let suffix = extension_type.iter().map(|suffix| format!(".{suffix}"));
     let suffix: String = suffix.collect();
     let number = field("DOCNUM");
-    let id = match (field("MANDT"), &number) {
-        (Some(client), Some(number)) => Some(format!("{client}-{number}")),
-        (None, Some(number)) => Some(number.clone()),
-        (_, None) => None,
-    };
+    let client = field("MANDT");
+    let id = client.zip(number.as_ref());
+    let id = id.map(|(client, number)| format!("{client}-{number}"));
     let (date, at) = (field("CREDAT"), field("CRETIM"));
     let time = match (&date, &at) {
         (Some(date), Some(at)) => {
@@ -91,7 +89,7 @@ fn event(node: &Node<'_>, xml: ByteString, request: &mut Request<'_>) -> Result<
         }
         (_, _) => None,
     };
-    let told_apart = time.is_some() || field("SERIAL").is_some();
+    let told_apart = time.is_some() || number.is_some() || field("SERIAL").is_some();
     let sender = field("SNDPRN");
     let sender = sender.as_deref().unwrap_or(&request.application.name);
     let made = Made {

@@ -3,7 +3,9 @@
 
 use http::HeaderMap;
 use tidegate_application::Format;
-use tidegate_event::{Event, Name, Value, validate};
+use tidegate_event::{Event, Name, Value};
+
+use crate::made::is_text;
 
 /// What every format takes.
 const W3C: [(&str, &str); 2] = [("traceparent", "traceparent"), ("tracestate", "tracestate")];
@@ -36,8 +38,7 @@ pub(crate) fn take(headers: &HeaderMap, format: Format, event: &mut Event) {
             continue;
         };
         let free = event.extensions.get(extension).is_none();
-        let legal = !value.is_empty() && validate(&Event::new("1", "s", value)).is_ok();
-        if free && legal {
+        if free && is_text(value) {
             event
                 .extensions
                 .insert(Name::from_static(extension), Value::from(value));

@@ -5,6 +5,8 @@ mod envelopes;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod legacy;
 #[cfg(test)]
 mod properties;

@@ -1,6 +1,7 @@
 //! SAP Cloud Application Event Hub: `ce-` headers, and a body that is the data or wraps it.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::header::CONTENT_TYPE;
 use tidegate_event::{
     Data, Draft,
@@ -14,8 +15,12 @@ use crate::{
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
-    if !matches!(mode(request.headers), Ok(Some(Mode::Binary))) {
-        return cloudevent::read(request);
+    match mode(request.headers) {
+        Ok(Some(Mode::Binary)) => {}
+        Ok(None) if has_attributes(request) => {}
+        Ok(Some(Mode::Structured | Mode::Batch) | None) | Err(_) => {
+            return cloudevent::read(request);
+        }
     }
     let mut draft = read_binary(request.headers, request.body.clone())?;
     let content_type = request.headers.get(CONTENT_TYPE);
@@ -24,7 +29,15 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         let body = request.body.clone();
         unwrap(&body, &mut draft);
     }
+    let version = || ByteString::from_static("1.0");
+    draft.specversion.get_or_insert_with(version);
     cloudevent::finish(draft, request).map(Events::One)
+}
+
+/// Whether a header holds what makes an event, but for its version: the door says that it is one.
+fn has_attributes(request: &Request<'_>) -> bool {
+    let mut headers = ["ce-id", "ce-source", "ce-type"].into_iter();
+    headers.any(|name| request.headers.contains_key(name))
 }
 
 /// An object with a member `data` is a wrapper: its other members are attributes. Headers count

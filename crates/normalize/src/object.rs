@@ -21,6 +21,10 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 impl<'a> Object<'a> {
     /// The object that a body is.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Error> {
+        if matches!(body.trim_ascii_start().first(), Some(first) if *first != b'{') {
+            // The parser would repeat what it finds instead.
+            return Err(not("an object"));
+        }
         serde_json::from_slice(body).map_err(|error| Error::Json {
             reason: error.to_string(),
         })
@@ -71,6 +75,22 @@ pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
         _ => Cow::Borrowed(raw),
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// The items of an array.
+pub(crate) fn items(array: &RawValue) -> Result<Vec<&RawValue>, Error> {
+    if !array.get().starts_with('[') {
+        return Err(not("an array"));
+    }
+    serde_json::from_str(array.get()).map_err(|error| Error::Json {
+        reason: error.to_string(),
+    })
+}
+
+fn not(what: &str) -> Error {
+    Error::Json {
+        reason: format!("expected {what}"),
+    }
 }
 
 /// A value as something that may become an extension.

@@ -9,6 +9,10 @@ mod identities;
 #[cfg(test)]
 mod legacy;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
+mod products;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod sap_cases;

@@ -26,6 +26,7 @@ mod made;
 mod mend;
 mod object;
 mod repair;
+mod secrets;
 mod source;
 mod stamp;
 mod successfactors;

@@ -16,6 +16,8 @@ mod products;
 mod properties;
 #[cfg(test)]
 mod sap_cases;
+#[cfg(test)]
+mod xml;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -6,7 +6,7 @@ use tidegate_event::{Data, Draft, Loose, json};
 
 use crate::{
     Error, Events, Request, cloudevent,
-    object::{Object, loose, text},
+    object::{Object, is_scalar, loose, text},
     repair::{Kind, Repairs},
 };
 
@@ -75,13 +75,6 @@ pub(crate) fn raise(draft: &mut Draft, repairs: &mut Repairs) {
         && let Data::Json(data) = &draft.data
     {
         draft.subject = subject(data);
-    }
-}
-
-fn is_scalar(value: &Loose) -> bool {
-    match value {
-        Loose::Value(_) => true,
-        Loose::Json(text) => !text.starts_with(['[', '{']),
     }
 }
 

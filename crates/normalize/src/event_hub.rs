@@ -11,7 +11,7 @@ use tidegate_event::{
 
 use crate::{
     Error, Events, Request, cloudevent,
-    object::{Object, loose},
+    object::{Object, is_scalar, loose},
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
@@ -59,7 +59,7 @@ fn unwrap(body: &Bytes, draft: &mut Draft) {
         }
         let loose = loose(value);
         if let Some(slot) = draft.core(name) {
-            if slot.is_none() {
+            if slot.is_none() && is_scalar(&loose) {
                 *slot = Some(loose.to_text());
             }
         } else if !draft.extensions.iter().any(|(have, _)| have == name) {

@@ -7,6 +7,7 @@ use tidegate_event::{Draft, Event, Leniency, Loose, Name, Value, validate};
 
 use crate::{
     Request,
+    object::is_scalar,
     repair::{Kind, Repairs},
     stamp, time,
 };
@@ -27,6 +28,7 @@ pub(crate) fn mend(draft: &mut Draft, request: &mut Request<'_>) {
         draft.source = Some(source);
     }
     optional(draft, &mut request.repairs);
+    subject(draft, &mut request.repairs);
     // An epoch number is no string, so it was found among what may become extensions.
     if draft.time.is_none()
         && let Some(sent) = draft.take("time")
@@ -59,6 +61,19 @@ fn version(draft: &mut Draft, repairs: &mut Repairs) {
         draft.dataschema.get_or_insert(schema.to_text());
     }
     repairs.add("specversion", Kind::VersionRaised(version));
+}
+
+/// A number or boolean is no string, so it was found among what may become extensions.
+fn subject(draft: &mut Draft, repairs: &mut Repairs) {
+    let Some(sent) = draft.take("subject") else {
+        return;
+    };
+    if is_scalar(&sent) {
+        repairs.add("subject", Kind::NumberAsText);
+        draft.subject.get_or_insert(sent.to_text());
+    } else {
+        repairs.add("subject", Kind::NotScalar);
+    }
 }
 
 fn optional(draft: &mut Draft, repairs: &mut Repairs) {

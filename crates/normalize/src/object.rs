@@ -109,6 +109,14 @@ pub(crate) fn loose(value: &RawValue) -> Loose {
     }
 }
 
+/// Whether it is neither an array nor an object.
+pub(crate) fn is_scalar(value: &Loose) -> bool {
+    match value {
+        Loose::Value(_) => true,
+        Loose::Json(text) => !text.starts_with(['[', '{']),
+    }
+}
+
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor)

@@ -40,7 +40,7 @@ pub enum Kind {
     Renamed(&'static str),
     /// The name became lower case.
     Lowercased,
-    /// A number that is no 32-bit integer became text.
+    /// A number that the attribute may not be became text.
     NumberAsText,
     /// An array or object was left out.
     NotScalar,
@@ -95,7 +95,7 @@ impl fmt::Display for Repair {
             Kind::SchemaNotAbsolute => "no absolute URI, it is left out".into(),
             Kind::Renamed(name) => format!("renamed to {name}").into(),
             Kind::Lowercased => "the name became lower case".into(),
-            Kind::NumberAsText => "no 32-bit integer, its digits are kept as text".into(),
+            Kind::NumberAsText => "no number that it may be, its digits are kept as text".into(),
             Kind::NotScalar => "an array or object, it is left out".into(),
             Kind::Reserved => "means something to a broker or gateway alone, it is left out".into(),
             Kind::IllegalValue => "no attribute may have this value, it is left out".into(),

@@ -131,6 +131,26 @@ fn a_schema_that_is_no_uri_is_left_out() {
     }
 }
 
+/// A subject is text whatever it was sent as; what has to be there has to be right.
+#[test]
+fn a_subject_that_is_a_number_is_text() {
+    let event =
+        |members: &str| format!(r#"{{"specversion":"1.0","source":"/s","type":"t",{members}}}"#);
+    for (sent, subject) in [
+        ("7", Some("7")),
+        ("4711.50", Some("4711.50")),
+        ("true", Some("true")),
+        ("[7]", None),
+        ("null", None),
+    ] {
+        let body = event(&format!(r#""id":"1","subject":{sent}"#));
+        let event = event_of(Reading::Seen, JSON, body.as_bytes());
+        assert_eq!(event.subject.as_deref(), subject, "{sent}");
+    }
+    let error = seen(Reading::Seen, JSON, event(r#""id":1"#).as_bytes()).unwrap_err();
+    assert_eq!(error.code(), "event/invalid-attribute");
+}
+
 /// A broker that forwards an event may label it as anything.
 #[test]
 fn an_event_is_known_under_any_content_type() {

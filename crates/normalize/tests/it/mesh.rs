@@ -75,6 +75,8 @@ fn other_bodies_of_the_hub_are_data() {
     let null = event_of(HUB, &hub_headers(&[]), br#"{"data":null,"subject":"S"}"#);
     assert_eq!(null.data.as_deref(), Some(&b"null"[..]));
     assert_eq!(null.subject.as_deref(), Some("S"));
+    let list = event_of(HUB, &hub_headers(&[]), br#"{"data":1,"subject":["S"]}"#);
+    assert_eq!(list.subject, None);
     let empty = event_of(HUB, &hub_headers(&[]), b"");
     assert_eq!(empty.data, None);
 }

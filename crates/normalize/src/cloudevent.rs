@@ -2,13 +2,14 @@
 //! send it so.
 
 use http::header::CONTENT_TYPE;
+use tidegate_application::Format;
 use tidegate_event::{
     Draft, Event,
     http::{Mode, mode, read_binary},
     is_json, json,
 };
 
-use crate::{Error, Events, Request, mend::mend, repair::Kind};
+use crate::{Error, Events, Request, cloudevent_0_1, mend::mend, repair::Kind};
 
 /// Longest content type that an error repeats.
 const SHOWN_MAX: usize = 100;
@@ -16,7 +17,7 @@ const SHOWN_MAX: usize = 100;
 /// An event, mended where real systems err.
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let found = mode(request.headers).map_err(of_mode)?;
-    match found.or_else(|| labelled_as_json(request)) {
+    match found.or_else(|| seen(request)) {
         Some(mode) => read_in(mode, request),
         None => Err(unknown(request)),
     }
@@ -24,7 +25,8 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
 
 /// An event that is taken or refused as it was sent, as Kyma's publisher does.
 pub(crate) fn read_as_sent(request: &mut Request<'_>) -> Result<Events, Error> {
-    let found = mode(request.headers)?.or_else(|| labelled_as_json(request));
+    let found = mode(request.headers)?;
+    let found = found.or_else(|| seen(request).filter(|_| may_be_json(request)));
     let leniency = request.leniency;
     let body = request.body.clone();
     let repairs = &mut request.repairs;
@@ -54,7 +56,13 @@ fn read_in(mode: Mode, request: &mut Request<'_>) -> Result<Events, Error> {
             let draft = read_binary(request.headers, body)?;
             finish(draft, request).map(Events::One)
         }
-        Mode::Structured => finish(json::read(&body)?, request).map(Events::One),
+        Mode::Structured => {
+            let draft = json::read(&body)?;
+            if cloudevent_0_1::names_version(&draft) && request.format == Format::CloudEvent {
+                request.format = Format::CloudEvent01;
+            }
+            finish(draft, request).map(Events::One)
+        }
         Mode::Batch => {
             let events_max = request.batch_events_max;
             let batch = json::decode_batch_with(body, events_max, |draft| {
@@ -73,6 +81,7 @@ pub(crate) fn finish(draft: Draft, request: &mut Request<'_>) -> Result<Event, E
 }
 
 fn judged(mut draft: Draft, request: &mut Request<'_>) -> Result<Event, tidegate_event::Error> {
+    cloudevent_0_1::raise(&mut draft, &mut request.repairs);
     mend(&mut draft, request);
     draft.finish(request.leniency)
 }
@@ -80,13 +89,13 @@ fn judged(mut draft: Draft, request: &mut Request<'_>) -> Result<Event, tidegate
 /// Whether the request says that it carries events, or looks as if it did.
 pub(crate) fn is_event(request: &Request<'_>) -> Result<bool, Error> {
     let found = mode(request.headers).map_err(of_mode)?;
-    Ok(found.or_else(|| labelled_as_json(request)).is_some())
+    Ok(found.or_else(|| seen(request)).is_some())
 }
 
 /// No CloudEvents content type and no `ce-specversion`: JSON that says itself that it is an
-/// event.
-fn labelled_as_json(request: &Request<'_>) -> Option<Mode> {
-    (may_be_json(request) && json::is_event(&request.body)).then_some(Mode::Structured)
+/// event. Brokers forward events under any content type.
+fn seen(request: &Request<'_>) -> Option<Mode> {
+    json::is_event(&request.body).then_some(Mode::Structured)
 }
 
 fn may_be_json(request: &Request<'_>) -> bool {

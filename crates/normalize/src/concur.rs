@@ -13,8 +13,11 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let object = Object::of_body(&body)?;
     let facts = object.object("facts")?;
     let topic = object.required("topic")?;
-    let topic = topic.strip_prefix("public.").unwrap_or(&topic);
-    let topic = topic.strip_prefix("concur.").unwrap_or(topic);
+    let known = ["public.concur.", "concur."];
+    let topic = known
+        .iter()
+        .find_map(|start| topic.strip_prefix(start))
+        .unwrap_or(&topic);
     let event_type = object.required("eventType")?;
     let subject = ["reportId", "id", "provisionId", "userId"]
         .iter()

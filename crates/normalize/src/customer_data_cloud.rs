@@ -1,12 +1,13 @@
 //! Customer Data Cloud (Gigya): a request holds several events of one site.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use tidegate_event::Event;
 
 use crate::{
     Error, Events, Request,
     made::{Made, Payload, extension},
-    object::Object,
+    object::{Object, items},
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
@@ -15,9 +16,7 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let sent = object
         .get("events")
         .ok_or(Error::Member { name: "events" })?;
-    let sent: Vec<&RawValue> = serde_json::from_str(sent.get()).map_err(|error| Error::Json {
-        reason: error.to_string(),
-    })?;
+    let sent = items(sent)?;
     let events_max = request.batch_events_max;
     if sent.len() > events_max {
         return Err(Error::TooManyEvents { events_max });
@@ -39,8 +38,12 @@ fn event(value: &RawValue, request: &mut Request<'_>) -> Result<Event, Error> {
     let site = object.text("apiKey");
     let site = site.as_deref().unwrap_or(&request.application.name);
     let time = object.text("timestamp");
-    let data = object.get("data").ok_or(Error::Member { name: "data" })?;
-    let subject = Object::of_value(data)?.and_then(|data| data.text("uid"));
+    let data = object.get("data");
+    let subject = data.and_then(|data| Object::of_value(data).ok().flatten());
+    let subject = subject.and_then(|data| data.text("uid"));
+    let payload = data.map_or(Payload::Other(Bytes::new(), None), |data| {
+        Payload::Json(request.body.slice_ref(data.get().as_bytes()))
+    });
     let made = Made {
         id: object.text("id").map(|id| (&*id).into()),
         source: request.source(site),
@@ -48,7 +51,7 @@ fn event(value: &RawValue, request: &mut Request<'_>) -> Result<Event, Error> {
         subject: subject.map(|subject| (&*subject).into()),
         time: time.as_deref(),
         extensions: Vec::from_iter(extension("xsapcallid", object.text("callId"))),
-        payload: Payload::Json(request.body.slice_ref(data.get().as_bytes())),
+        payload,
     };
     made.finish(request)
 }

@@ -1,17 +1,14 @@
 //! cXML of Ariba and the Business Network. The shared secret that every document carries is
 //! blanked before anything is kept.
 
-use bytestring::ByteString;
 use http::header::CONTENT_TYPE;
 
 use crate::{
     Error, Events, Request,
     made::{Made, Payload},
-    repair::Kind,
+    secrets,
     xml::{Document, Forbidden, Node},
 };
-
-const SECRET: &str = "SharedSecret";
 
 /// Whether a document is such a one.
 pub(crate) fn is_one(document: &Document) -> bool {
@@ -49,37 +46,15 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         subject: subject(&content).map(Into::into),
         time: time.as_deref(),
         extensions: Vec::new(),
-        payload: Payload::Xml(blanked(&root, request)),
+        payload: Payload::Xml(secrets::without(root, &mut request.repairs)),
     };
     made.finish(request).map(Events::One)
 }
 
-/// The order that the header of a request is about.
+/// The order that the header of a request names.
 fn subject(content: &Node<'_>) -> Option<String> {
     content
         .children()
-        .find_map(|child| child.attribute("orderID"))
-}
-
-/// The document without its secrets.
-fn blanked(root: &Node<'_>, request: &mut Request<'_>) -> ByteString {
-    let text = root.outer();
-    let mut blanked = String::with_capacity(text.len());
-    let mut at = 0;
-    for node in root.descendants().filter(|node| node.local() == SECRET) {
-        let (start, end) = node.range_in(root);
-        // One inside of another is gone with it.
-        if start < at {
-            continue;
-        }
-        blanked.push_str(text.get(at..start).unwrap_or_default());
-        blanked.push_str("<SharedSecret/>");
-        request.repairs.add(SECRET, Kind::SecretBlanked);
-        at = end;
-    }
-    if at == 0 {
-        return root.outer_shared();
-    }
-    blanked.push_str(text.get(at..).unwrap_or_default());
-    blanked.into()
+        .filter(|child| child.local().ends_with("Header"))
+        .find_map(|header| header.attribute("orderID"))
 }

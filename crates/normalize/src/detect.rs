@@ -20,8 +20,8 @@ pub(crate) fn format(input: &Input<'_>) -> Result<Format, Error> {
     }
     let body = input.body.trim_ascii_start();
     match body.first() {
-        Some(b'{') if json::is_event(body) => Ok(Format::CloudEvent),
         Some(b'{') if cloudevent_0_1::is_one(body) => Ok(Format::CloudEvent01),
+        Some(b'{') if json::is_event(body) => Ok(Format::CloudEvent),
         Some(b'{' | b'[') => Ok(by_mapping(input, Format::GenericJson)),
         Some(b'<' | 0xef | 0xfe | 0xff) => {
             let found = of_xml(input)?;

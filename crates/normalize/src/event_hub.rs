@@ -1,21 +1,26 @@
 //! SAP Cloud Application Event Hub: `ce-` headers, and a body that is the data or wraps it.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::header::CONTENT_TYPE;
 use tidegate_event::{
-    Data, Draft, Loose, Value,
+    Data, Draft,
     http::{Mode, mode, read_binary},
     is_json,
 };
 
 use crate::{
     Error, Events, Request, cloudevent,
-    object::{Object, text},
+    object::{Object, is_scalar, loose},
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
-    if !matches!(mode(request.headers), Ok(Some(Mode::Binary))) {
-        return cloudevent::read(request);
+    match mode(request.headers) {
+        Ok(Some(Mode::Binary)) => {}
+        Ok(None) if has_attributes(request) => {}
+        Ok(Some(Mode::Structured | Mode::Batch) | None) | Err(_) => {
+            return cloudevent::read(request);
+        }
     }
     let mut draft = read_binary(request.headers, request.body.clone())?;
     let content_type = request.headers.get(CONTENT_TYPE);
@@ -24,7 +29,15 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         let body = request.body.clone();
         unwrap(&body, &mut draft);
     }
+    let version = || ByteString::from_static("1.0");
+    draft.specversion.get_or_insert_with(version);
     cloudevent::finish(draft, request).map(Events::One)
+}
+
+/// Whether a header holds what makes an event, but for its version: the door says that it is one.
+fn has_attributes(request: &Request<'_>) -> bool {
+    let mut headers = ["ce-id", "ce-source", "ce-type"].into_iter();
+    headers.any(|name| request.headers.contains_key(name))
 }
 
 /// An object with a member `data` is a wrapper: its other members are attributes. Headers count
@@ -44,17 +57,9 @@ fn unwrap(body: &Bytes, draft: &mut Draft) {
         if name == "data" || value.get() == "null" {
             continue;
         }
-        let loose = match value.get() {
-            "true" => Loose::Value(Value::Boolean(true)),
-            "false" => Loose::Value(Value::Boolean(false)),
-            raw => match (raw.parse(), text(value)) {
-                (Ok(number), _) => Loose::Value(Value::Integer(number)),
-                (Err(_), Some(text)) if raw.starts_with('"') => Loose::Value((&*text).into()),
-                (Err(_), _) => Loose::Json(raw.into()),
-            },
-        };
+        let loose = loose(value);
         if let Some(slot) = draft.core(name) {
-            if slot.is_none() {
+            if slot.is_none() && is_scalar(&loose) {
                 *slot = Some(loose.to_text());
             }
         } else if !draft.extensions.iter().any(|(have, _)| have == name) {

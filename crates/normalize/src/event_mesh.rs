@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use crate::{
     Error, Events, Request, cloudevent, cloudevent_0_1,
     made::{Made, Payload},
+    source::segment,
 };
 
 /// Between the name of a source and the name of a type.
@@ -51,8 +52,7 @@ fn read_event(request: &mut Request<'_>) -> Result<Option<Events>, Error> {
     if cloudevent::is_event(request)? {
         return cloudevent::read(request).map(Some);
     }
-    let is_object = request.body.trim_ascii_start().first() == Some(&b'{');
-    if is_object && cloudevent_0_1::is_one(&request.body) {
+    if cloudevent_0_1::is_one(&request.body) {
         return cloudevent_0_1::read(request).map(Some);
     }
     Ok(None)
@@ -96,8 +96,14 @@ fn named(topic: &str) -> Option<(String, String)> {
             (topic.get(..*at)?, topic.get(at + 1..)?)
         }
     };
-    (!source.is_empty() && !r#type.is_empty())
-        .then(|| (format!("/{source}"), r#type.replace('/', ".")))
+    if source.is_empty() || r#type.is_empty() {
+        return None;
+    }
+    let source: String = source
+        .split('/')
+        .flat_map(|one| ["/".to_owned(), segment(one)])
+        .collect();
+    Some((source, r#type.replace('/', ".")))
 }
 
 #[cfg(test)]

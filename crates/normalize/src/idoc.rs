@@ -41,18 +41,15 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     if count > events_max {
         return Err(Error::TooManyEvents { events_max });
     }
-    let (start, end) = (start_tag(&around), around.end_tag());
+    let (start, end) = (around.declared_start_tag(), around.end_tag());
     let mut events = Vec::with_capacity(count);
     for (index, node) in sent().enumerate() {
         request.repairs.event = index;
         if document.replaced {
             request.repairs.add("data", Kind::CharactersReplaced);
         }
-        let xml = if count == 1 && start == around.start_tag() {
-            around.outer_shared()
-        } else if count == 1 {
-            let rest = around.outer().strip_prefix(around.start_tag());
-            format!("{start}{}", rest.unwrap_or_default()).into()
+        let xml = if count == 1 {
+            around.standing_alone()
         } else {
             format!("{start}{}{end}", node.outer()).into()
         };
@@ -75,11 +72,9 @@ fn event(node: &Node<'_>, xml: ByteString, request: &mut Request<'_>) -> Result<
     let suffix = extension_type.iter().map(|suffix| format!(".{suffix}"));
     let suffix: String = suffix.collect();
     let number = field("DOCNUM");
-    let id = match (field("MANDT"), &number) {
-        (Some(client), Some(number)) => Some(format!("{client}-{number}")),
-        (None, Some(number)) => Some(number.clone()),
-        (_, None) => None,
-    };
+    let client = field("MANDT");
+    let id = client.zip(number.as_ref());
+    let id = id.map(|(client, number)| format!("{client}-{number}"));
     let (date, at) = (field("CREDAT"), field("CRETIM"));
     let time = match (&date, &at) {
         (Some(date), Some(at)) => {
@@ -91,7 +86,7 @@ fn event(node: &Node<'_>, xml: ByteString, request: &mut Request<'_>) -> Result<
         }
         (_, _) => None,
     };
-    let told_apart = time.is_some() || field("SERIAL").is_some();
+    let told_apart = time.is_some() || number.is_some() || field("SERIAL").is_some();
     let sender = field("SNDPRN");
     let sender = sender.as_deref().unwrap_or(&request.application.name);
     let made = Made {
@@ -109,38 +104,4 @@ fn event(node: &Node<'_>, xml: ByteString, request: &mut Request<'_>) -> Result<
         payload: Payload::Xml(xml),
     };
     made.finish_at(time, told_apart, request)
-}
-
-/// The start tag, with the declarations of namespaces that it has from the elements around it.
-fn start_tag(node: &Node<'_>) -> String {
-    let mut declared: Vec<String> = declarations(node).map(|(name, _)| name).collect();
-    let mut missing = String::new();
-    let mut above = node.parent();
-    while let Some(outer) = above {
-        for (name, value) in declarations(&outer) {
-            if !declared.contains(&name) && is_used(&name, node) {
-                let value = quick_xml::escape::escape(value.as_str()).into_owned();
-                missing.push_str(&format!(" {name}=\"{value}\""));
-                declared.push(name);
-            }
-        }
-        above = outer.parent();
-    }
-    let tag = node.start_tag();
-    let end = if tag.ends_with("/>") { 2 } else { 1 };
-    let (head, end) = tag.split_at(tag.len().saturating_sub(end));
-    format!("{head}{missing}{end}")
-}
-
-fn declarations(node: &Node<'_>) -> impl Iterator<Item = (String, String)> + use<> {
-    let attributes = node.attributes().into_iter();
-    attributes.filter(|(name, _)| name == "xmlns" || name.starts_with("xmlns:"))
-}
-
-/// Whether a prefix occurs; the default namespace always counts.
-fn is_used(declaration: &str, node: &Node<'_>) -> bool {
-    let Some(prefix) = declaration.strip_prefix("xmlns:") else {
-        return true;
-    };
-    node.outer().contains(&format!("{prefix}:"))
 }

@@ -1,6 +1,7 @@
 //! LeanIX web hooks. The whole body is the data. A customer may let LeanIX rewrite the payload, so
 //! a shape that is not known here goes to the Application's mapping.
 
+use tidegate_application::Format;
 use tidegate_event::{Name, Value};
 
 use crate::{
@@ -14,13 +15,16 @@ const SEQUENCE_DIGITS: usize = 19;
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let body = request.body.clone();
-    let object = Object::of_body(&body)?;
-    let known = ["type", "workspaceId"]
-        .iter()
-        .all(|name| object.text(name).is_some());
+    let object = Object::of_body(&body);
+    let known = object.as_ref().is_ok_and(|object| {
+        let mut names = ["type", "workspaceId"].iter();
+        names.all(|name| object.text(name).is_some())
+    });
     if !known && request.application.mapping.is_some() {
+        request.format = Format::GenericJson;
         return generic::read_json(request);
     }
+    let object = object?;
     let r#type = object.required("type")?;
     let workspace = object.required("workspaceId")?;
     let subject = object.object("factSheet")?.text("id");

@@ -27,6 +27,7 @@ mod made;
 mod mend;
 mod object;
 mod repair;
+mod secrets;
 mod source;
 mod stamp;
 mod successfactors;
@@ -38,7 +39,11 @@ use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use tidegate_application::{Application, Format};
-use tidegate_event::{Event, Leniency, is_json};
+use tidegate_event::{
+    Event, Leniency,
+    http::{Mode, mode},
+    is_json, json,
+};
 
 pub use config::Config;
 pub use error::Error;
@@ -113,13 +118,16 @@ struct Request<'a> {
 }
 
 /// Reads a request.
-pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
+pub fn normalize(mut input: Input<'_>) -> Result<Normalized, Error> {
+    if may_be_marked(&input) {
+        input.body = without_mark(input.body);
+    }
     let format = match input.reading {
         Reading::Publish => Format::CloudEvent,
         Reading::As(format) => format,
         Reading::Seen => detect::format(&input)?,
     };
-    if is_json_text(format, input.headers) {
+    if is_json_text(format, &input) {
         depth::check(&input.body)?;
     }
     let mut request = Request {
@@ -139,9 +147,11 @@ pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
     } else {
         read(&mut request)?
     };
-    if trace::is_present(input.headers) {
+    // What was read may have turned out to be of a more precise format.
+    let format = request.format;
+    if trace::is_present(input.headers, format) {
         for event in events.as_mut_slice() {
-            trace::take(input.headers, event);
+            trace::take(input.headers, format, event);
         }
     }
     let app = input.proven.then_some(&*input.application.name);
@@ -157,18 +167,21 @@ pub fn normalize(input: Input<'_>) -> Result<Normalized, Error> {
 }
 
 /// Whether the body is read as JSON, or by those who get the event.
-fn is_json_text(format: Format, headers: &HeaderMap) -> bool {
+fn is_json_text(format: Format, input: &Input<'_>) -> bool {
     match format {
         Format::CloudEvent
-        | Format::CloudEvent01
         | Format::EventHub
         | Format::EventMeshWebhook
         | Format::EventMeshRest
         | Format::EventMeshEventsApi
-        | Format::KafkaRecord => headers
-            .get(CONTENT_TYPE)
-            .is_none_or(|value| value.to_str().is_ok_and(is_json)),
-        Format::Concur
+        | Format::KafkaRecord => {
+            let content_type = input.headers.get(CONTENT_TYPE);
+            content_type.is_none_or(|value| value.to_str().is_ok_and(is_json))
+                || !is_binary(input.headers)
+                    && (json::is_event(&input.body) || cloudevent_0_1::is_one(&input.body))
+        }
+        Format::CloudEvent01
+        | Format::Concur
         | Format::CustomerDataCloud
         | Format::AlertNotification
         | Format::CloudAlm
@@ -180,6 +193,29 @@ fn is_json_text(format: Format, headers: &HeaderMap) -> bool {
         | Format::Idoc
         | Format::Cxml
         | Format::GenericXml => false,
+    }
+}
+
+fn is_binary(headers: &HeaderMap) -> bool {
+    matches!(mode(headers), Ok(Some(Mode::Binary)))
+}
+
+/// Whether a byte order mark before JSON is no part of what is sent. Kyma's doors refuse it, and
+/// the data of an event is never touched.
+fn may_be_marked(input: &Input<'_>) -> bool {
+    match input.reading {
+        Reading::Publish | Reading::As(Format::KymaLegacy) => false,
+        Reading::As(_) | Reading::Seen => !is_binary(input.headers),
+    }
+}
+
+/// JSON without a byte order mark, anything else as it is.
+fn without_mark(body: Bytes) -> Bytes {
+    match body.strip_prefix(b"\xef\xbb\xbf") {
+        Some(text) if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) => {
+            body.slice_ref(text)
+        }
+        _ => body,
     }
 }
 

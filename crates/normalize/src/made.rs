@@ -2,9 +2,13 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use tidegate_event::{Event, Name, Value, validate};
+use tidegate_event::{Event, Name, Value, is_json, validate};
 
-use crate::{Error, Request, identity, time};
+use crate::{
+    Error, Request, identity,
+    repair::{Kind, Repairs},
+    time,
+};
 
 /// What a format finds in a message.
 pub(crate) struct Made<'a> {
@@ -49,8 +53,11 @@ impl Made<'_> {
         self,
         time: Option<ByteString>,
         told_apart: bool,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
     ) -> Result<Event, Error> {
+        let payload = self.payload.trimmed();
+        let subject = self.subject.filter(|subject| !subject.is_empty());
+        let subject = subject.filter(|text| is_legal("subject", text, &mut request.repairs));
         let id = match self.id.filter(|id| !id.is_empty()) {
             Some(id) => id,
             None if told_apart || request.application.content_dedup => {
@@ -58,17 +65,17 @@ impl Made<'_> {
                     format: request.format.name(),
                     source: &self.source,
                     r#type: &self.r#type,
-                    subject: "",
+                    subject: subject.as_deref().unwrap_or_default(),
                     time: time.as_deref().unwrap_or_default(),
                 };
-                identity::derived_id(&occurrence, &self.payload).into()
+                identity::derived_id(&occurrence, &payload).into()
             }
             None => identity::fresh_id().into(),
         };
         let mut event = Event::new(id, self.source, self.r#type);
-        event.subject = self.subject.filter(|subject| !subject.is_empty());
+        event.subject = subject;
         event.time = time;
-        let (content_type, data) = match self.payload {
+        let (content_type, data) = match payload {
             Payload::Json(json) => (Some(ByteString::from_static("application/json")), json),
             Payload::Xml(xml) => {
                 let bytes = xml.into_bytes();
@@ -79,11 +86,41 @@ impl Made<'_> {
         event.data = Some(data).filter(|data| !data.is_empty());
         event.datacontenttype = content_type;
         for (name, value) in self.extensions {
-            event.extensions.insert(name, value);
+            if is_legal(name.as_str(), &value.to_text(), &mut request.repairs) {
+                event.extensions.insert(name, value);
+            }
         }
         validate(&event)?;
         Ok(event)
     }
+}
+
+impl Payload {
+    /// JSON without the white space around it, which is no part of the value.
+    fn trimmed(self) -> Self {
+        match self {
+            Self::Json(json) => Self::Json(json.slice_ref(json.trim_ascii())),
+            Self::Other(json, Some(media_type)) if is_json(&media_type) => {
+                Self::Other(json.slice_ref(json.trim_ascii()), Some(media_type))
+            }
+            other @ (Self::Xml(_) | Self::Other(..)) => other,
+        }
+    }
+}
+
+/// Whether an attribute may be this text. Text of a message that none may be is told and left out:
+/// it must not cost the event.
+fn is_legal(name: &str, text: &str, repairs: &mut Repairs) -> bool {
+    let legal = text.is_empty() || is_text(text);
+    if !legal {
+        repairs.add(name, Kind::IllegalValue);
+    }
+    legal
+}
+
+/// Whether a text that is not empty is a legal value.
+pub(crate) fn is_text(text: &str) -> bool {
+    validate(&Event::new("1", "s", text)).is_ok()
 }
 
 /// An extension of a text that may be absent.

@@ -3,10 +3,11 @@
 //! `id`, `type`, `subject` and the data of a complete event are never touched.
 
 use bytestring::ByteString;
-use tidegate_event::{Draft, Leniency, Loose, Value};
+use tidegate_event::{Draft, Event, Leniency, Loose, Name, Value, validate};
 
 use crate::{
     Request,
+    object::is_scalar,
     repair::{Kind, Repairs},
     stamp, time,
 };
@@ -27,6 +28,7 @@ pub(crate) fn mend(draft: &mut Draft, request: &mut Request<'_>) {
         draft.source = Some(source);
     }
     optional(draft, &mut request.repairs);
+    subject(draft, &mut request.repairs);
     // An epoch number is no string, so it was found among what may become extensions.
     if draft.time.is_none()
         && let Some(sent) = draft.take("time")
@@ -41,18 +43,36 @@ pub(crate) fn mend(draft: &mut Draft, request: &mut Request<'_>) {
 
 /// 0.2 has the members of 0.3, but for `contenttype`.
 fn version(draft: &mut Draft, repairs: &mut Repairs) {
-    match draft.specversion.as_deref() {
-        Some("0.2") => {
-            draft.specversion = Some(ByteString::from_static("0.3"));
-            if draft.datacontenttype.is_none()
-                && let Some(sent) = draft.take("contenttype")
-            {
-                draft.datacontenttype = Some(sent.to_text());
-            }
-            repairs.add("specversion", Kind::VersionRaised("0.2"));
+    let version = match draft.specversion.as_deref() {
+        Some("0.2") => "0.2",
+        Some("0.3") => "0.3",
+        _ => return,
+    };
+    if version == "0.2" {
+        draft.specversion = Some(ByteString::from_static("0.3"));
+        if draft.datacontenttype.is_none()
+            && let Some(sent) = draft.take("contenttype")
+        {
+            draft.datacontenttype = Some(sent.to_text());
         }
-        Some("0.3") => repairs.add("specversion", Kind::VersionRaised("0.3")),
-        _ => {}
+    }
+    // Here already, since the older versions take what 1.0 does not.
+    if let Some(schema) = draft.take("schemaurl") {
+        draft.dataschema.get_or_insert(schema.to_text());
+    }
+    repairs.add("specversion", Kind::VersionRaised(version));
+}
+
+/// A number or boolean is no string, so it was found among what may become extensions.
+fn subject(draft: &mut Draft, repairs: &mut Repairs) {
+    let Some(sent) = draft.take("subject") else {
+        return;
+    };
+    if is_scalar(&sent) {
+        repairs.add("subject", Kind::NumberAsText);
+        draft.subject.get_or_insert(sent.to_text());
+    } else {
+        repairs.add("subject", Kind::NotScalar);
     }
 }
 
@@ -79,14 +99,11 @@ fn optional(draft: &mut Draft, repairs: &mut Repairs) {
     }
 }
 
-/// Whether a URI has a scheme.
-pub(crate) fn is_absolute(uri: &str) -> bool {
-    let scheme = uri.split(':').next().unwrap_or_default();
-    scheme.len() < uri.len()
-        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+/// Whether 1.0 takes a schema.
+fn is_absolute(schema: &ByteString) -> bool {
+    let mut event = Event::new("1", "s", "t");
+    event.dataschema = Some(schema.clone());
+    validate(&event).is_ok()
 }
 
 fn extensions(draft: &mut Draft, leniency: Leniency, repairs: &mut Repairs) {
@@ -98,6 +115,7 @@ fn extensions(draft: &mut Draft, leniency: Leniency, repairs: &mut Repairs) {
         return;
     }
     let sent = std::mem::take(&mut draft.extensions);
+    let as_sent: Vec<ByteString> = sent.iter().map(|(name, _)| name.clone()).collect();
     for (name, value) in sent {
         let value = match value {
             Loose::Value(value) => value,
@@ -124,11 +142,15 @@ fn extensions(draft: &mut Draft, leniency: Leniency, repairs: &mut Repairs) {
                 }
                 ByteString::from_static(known)
             }
-            (None, Leniency::Lowercase) if lower != *name => {
+            (None, Leniency::Lowercase) if lower != *name && Name::new(&*lower).is_some() => {
                 repairs.add(&name, Kind::Lowercased);
-                lower.into()
+                let lower = ByteString::from(lower);
+                if as_sent.contains(&lower) {
+                    continue;
+                }
+                lower
             }
-            (None, Leniency::Drop) if !is_legal(&name) => {
+            (None, Leniency::Lowercase | Leniency::Drop) if !may_be_judged(&name, draft) => {
                 repairs.add(&name, Kind::IllegalName);
                 continue;
             }
@@ -151,8 +173,15 @@ fn is_fine(name: &str, value: &Loose) -> bool {
 }
 
 fn is_legal(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// Whether the name is legal, or that of a core attribute that is no string: which is refused.
+fn may_be_judged(name: &str, draft: &mut Draft) -> bool {
+    draft.core(name).is_some() || Name::new(name).is_some()
 }
 
 /// The legal name of an attribute that SAP systems send under an illegal one.

@@ -8,6 +8,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tidegate_event::{Loose, Value};
 
 use crate::Error;
 
@@ -20,6 +21,10 @@ pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 impl<'a> Object<'a> {
     /// The object that a body is.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Error> {
+        if matches!(body.trim_ascii_start().first(), Some(first) if *first != b'{') {
+            // The parser would repeat what it finds instead.
+            return Err(not("an object"));
+        }
         serde_json::from_slice(body).map_err(|error| Error::Json {
             reason: error.to_string(),
         })
@@ -70,6 +75,46 @@ pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
         _ => Cow::Borrowed(raw),
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// The items of an array.
+pub(crate) fn items(array: &RawValue) -> Result<Vec<&RawValue>, Error> {
+    if !array.get().starts_with('[') {
+        return Err(not("an array"));
+    }
+    serde_json::from_str(array.get()).map_err(|error| Error::Json {
+        reason: error.to_string(),
+    })
+}
+
+fn not(what: &str) -> Error {
+    Error::Json {
+        reason: format!("expected {what}"),
+    }
+}
+
+/// A value as something that may become an extension.
+pub(crate) fn loose(value: &RawValue) -> Loose {
+    match value.get() {
+        "true" => Loose::Value(Value::Boolean(true)),
+        "false" => Loose::Value(Value::Boolean(false)),
+        raw if raw.starts_with('"') => {
+            let text = text(value).unwrap_or_default();
+            Loose::Value((&*text).into())
+        }
+        raw => match raw.parse() {
+            Ok(number) => Loose::Value(Value::Integer(number)),
+            Err(_) => Loose::Json(raw.into()),
+        },
+    }
+}
+
+/// Whether it is neither an array nor an object.
+pub(crate) fn is_scalar(value: &Loose) -> bool {
+    match value {
+        Loose::Value(_) => true,
+        Loose::Json(text) => !text.starts_with(['[', '{']),
+    }
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {

@@ -40,7 +40,7 @@ pub enum Kind {
     Renamed(&'static str),
     /// The name became lower case.
     Lowercased,
-    /// A number that is no 32-bit integer became text.
+    /// A number that the attribute may not be became text.
     NumberAsText,
     /// An array or object was left out.
     NotScalar,
@@ -48,6 +48,8 @@ pub enum Kind {
     Reserved,
     /// A name that no extension may have was left out.
     IllegalName,
+    /// A value that no attribute may have was left out.
+    IllegalValue,
     /// A secret was blanked.
     SecretBlanked,
     /// Text that the mapping found nothing for was left out.
@@ -73,6 +75,7 @@ impl Kind {
             Self::NotScalar => "not-scalar",
             Self::Reserved => "reserved",
             Self::IllegalName => "illegal-name",
+            Self::IllegalValue => "illegal-value",
             Self::SecretBlanked => "secret-blanked",
             Self::NothingAtPath => "nothing-at-path",
             Self::CharactersReplaced => "characters-replaced",
@@ -92,9 +95,10 @@ impl fmt::Display for Repair {
             Kind::SchemaNotAbsolute => "no absolute URI, it is left out".into(),
             Kind::Renamed(name) => format!("renamed to {name}").into(),
             Kind::Lowercased => "the name became lower case".into(),
-            Kind::NumberAsText => "no 32-bit integer, its digits are kept as text".into(),
+            Kind::NumberAsText => "no number that it may be, its digits are kept as text".into(),
             Kind::NotScalar => "an array or object, it is left out".into(),
             Kind::Reserved => "means something to a broker or gateway alone, it is left out".into(),
+            Kind::IllegalValue => "no attribute may have this value, it is left out".into(),
             Kind::IllegalName => "no attribute may have this name, it is left out".into(),
             Kind::SecretBlanked => "a secret, it is blanked".into(),
             Kind::NothingAtPath => "nothing stands at the path of the mapping".into(),
@@ -133,6 +137,7 @@ impl Repairs {
             | Kind::NotScalar
             | Kind::Reserved
             | Kind::IllegalName
+            | Kind::IllegalValue
             | Kind::SecretBlanked
             | Kind::NothingAtPath
             | Kind::CharactersReplaced => {}

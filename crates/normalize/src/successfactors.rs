@@ -68,29 +68,28 @@ fn event(
     request: &mut Request<'_>,
 ) -> Result<Event, Error> {
     let r#type = meta
-        .child_text("type")
+        .child_word("type")
         .ok_or(Error::Member { name: "type" })?;
-    let external_id = meta.child_text("externalEventId");
-    let id = node.child_text("eventId").map(|id| id.into_owned());
-    let id = id.or_else(|| {
+    let external_id = meta.child_word("externalEventId");
+    let id = node.child_word("eventId").or_else(|| {
         let external_id = external_id.as_ref()?;
         Some(format!("{external_id}/{}", index + 1))
     });
     let keys = pairs(node.child("entityKeys"));
     let params = pairs(node.child("params"));
-    let time = node.child_text("publishedAt");
-    let time = time.or_else(|| meta.child_text("publishedAt"));
-    let repost = node.child_text("repost");
-    let repost = repost.or_else(|| meta.child_text("repost"));
+    let time = node.child_word("publishedAt");
+    let time = time.or_else(|| meta.child_word("publishedAt"));
+    let repost = node.child_word("repost");
+    let repost = repost.or_else(|| meta.child_word("repost"));
     let repost = repost.map(|repost| {
-        let again = repost.trim().eq_ignore_ascii_case("true");
+        let again = repost == "1" || repost.eq_ignore_ascii_case("true");
         (Name::from_static("xsaprepost"), Value::Boolean(again))
     });
     let company = request.application.company.as_deref();
     let made = Made {
         id: id.map(Into::into),
         source: request.source(company.unwrap_or(&request.application.name)),
-        r#type: (&*r#type).into(),
+        r#type: r#type.into(),
         subject: subject(node, &keys).map(Into::into),
         time: time.as_deref(),
         extensions: extension("xsapexternaleventid", external_id)
@@ -104,9 +103,9 @@ fn event(
 
 /// `<entityType>(key='value',…)`, as OData names an entity.
 fn subject(node: &Node<'_>, keys: &Pairs<'_>) -> Option<String> {
-    let entity = node.child_text("entityType")?;
+    let entity = node.child_word("entityType")?;
     if keys.is_empty() {
-        return Some(entity.into_owned());
+        return Some(entity);
     }
     let keys: Vec<String> = keys
         .iter()

@@ -39,6 +39,9 @@ pub(crate) fn time(sent: &str, repairs: &mut Repairs) -> Option<ByteString> {
 fn of_epoch(text: &str) -> Option<String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number: i64 = digits.then(|| text.parse().ok()).flatten()?;
+    if is_calendar(text) {
+        return None;
+    }
     if number < SECONDS_END {
         let time = Timestamp::from_second(number).ok()?;
         Some(format!("{time:.0}"))
@@ -48,10 +51,25 @@ fn of_epoch(text: &str) -> Option<String> {
     }
 }
 
+/// Whether digits are `YYYYMMDD` or ABAP's `YYYYMMDDHHMMSS` of these centuries. For a number of
+/// seconds or milliseconds they would be of 1970 or the 27th century.
+fn is_calendar(digits: &str) -> bool {
+    let century = digits.starts_with("19") || digits.starts_with("20") || digits.starts_with("21");
+    let time = match digits.len() {
+        8 => "000000",
+        14 => "",
+        _ => return false,
+    };
+    century && local(digits, time, &TimeZone::UTC).is_some()
+}
+
 /// A local date and time (`YYYYMMDD`, `HHMMSS`) in a zone, as UTC. A time that a clock change
 /// skips or repeats is the earlier one.
 pub(crate) fn local(date: &str, time: &str, zone: &TimeZone) -> Option<ByteString> {
-    let at = DateTime::strptime("%Y%m%d%H%M%S", format!("{date}{time}")).ok()?;
+    let digits = format!("{date}{time}");
+    let whole = digits.len() == 14 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let at = whole.then(|| DateTime::strptime("%Y%m%d%H%M%S", &digits));
+    let at = at?.ok()?;
     let at = zone.to_ambiguous_timestamp(at).earlier().ok()?;
     Some(format!("{at:.0}").into())
 }
@@ -122,6 +140,33 @@ mod tests {
                 kind,
                 "{sent}"
             );
+        }
+    }
+
+    /// Digits of a calendar are no epoch, and what only looks like a time is none: no other time is
+    /// invented for it.
+    #[test]
+    fn other_forms_are_no_times() {
+        let cases = [
+            ("0", Some("1970-01-01T00:00:00Z")),
+            ("20261399", Some("1970-08-23T12:09:59Z")),
+            (" 2026-11-20t10:00:00.5 ", Some("2026-11-20t10:00:00.5Z")),
+            ("2026-12-31T23:59:60Z", Some("2026-12-31T23:59:60Z")),
+            ("20261120", None),
+            ("20261120141502", None),
+            ("2026-11-20", None),
+            ("2026-11-20T24:00:00Z", None),
+            ("2026-11-20T10:00", None),
+            ("2026-11-20T10:00:00+0100", None),
+            ("2026-11-20 10:00:00 Z", None),
+            ("/Date(1795443000000)/", None),
+            ("1795443000.5", None),
+            ("1.795443e9", None),
+            ("", None),
+        ];
+        for (sent, expected) in cases {
+            let found = time(sent, &mut Repairs::default());
+            assert_eq!(found.as_deref(), expected, "{sent}");
         }
     }
 

@@ -2,11 +2,16 @@
 //! "Distributed Tracing"; B3 as Kyma takes it).
 
 use http::HeaderMap;
-use tidegate_event::{Event, Name, Value, validate};
+use tidegate_application::Format;
+use tidegate_event::{Event, Name, Value};
 
-const HEADERS: [(&str, &str); 7] = [
-    ("traceparent", "traceparent"),
-    ("tracestate", "tracestate"),
+use crate::made::is_text;
+
+/// What every format takes.
+const W3C: [(&str, &str); 2] = [("traceparent", "traceparent"), ("tracestate", "tracestate")];
+
+/// What the formats of Kyma's publisher take besides.
+const B3: [(&str, &str); 5] = [
     ("x-b3-traceid", "b3traceid"),
     ("x-b3-parentspanid", "b3parentspanid"),
     ("x-b3-spanid", "b3spanid"),
@@ -14,23 +19,26 @@ const HEADERS: [(&str, &str); 7] = [
     ("x-b3-flags", "b3flags"),
 ];
 
+fn taken(format: Format) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_kyma = matches!(format, Format::CloudEvent | Format::KymaLegacy);
+    W3C.into_iter()
+        .chain(B3.into_iter().filter(move |_| of_kyma))
+}
+
 /// Whether a request carries any; most do not.
-pub(crate) fn is_present(headers: &HeaderMap) -> bool {
-    HEADERS
-        .iter()
-        .any(|(header, _)| headers.contains_key(*header))
+pub(crate) fn is_present(headers: &HeaderMap, format: Format) -> bool {
+    taken(format).any(|(header, _)| headers.contains_key(header))
 }
 
 /// Gives the event what it does not say itself. A value that is no legal attribute is left out:
 /// a broken trace must not cost the event.
-pub(crate) fn take(headers: &HeaderMap, event: &mut Event) {
-    for (header, extension) in HEADERS {
+pub(crate) fn take(headers: &HeaderMap, format: Format, event: &mut Event) {
+    for (header, extension) in taken(format) {
         let Some(value) = headers.get(header).and_then(|value| value.to_str().ok()) else {
             continue;
         };
         let free = event.extensions.get(extension).is_none();
-        let legal = !value.is_empty() && validate(&Event::new("1", "s", value)).is_ok();
-        if free && legal {
+        if free && is_text(value) {
             event
                 .extensions
                 .insert(Name::from_static(extension), Value::from(value));

@@ -7,7 +7,7 @@ use tidegate_application::Mapping;
 use crate::{
     Error, Events, Request, generic,
     made::Payload,
-    object::{Object, text},
+    object::{Object, items, text},
 };
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
@@ -43,13 +43,8 @@ fn at<'a>(root: &'a RawValue, pointer: &str) -> Result<Option<&'a RawValue>, Err
         let next = match value.get().as_bytes().first() {
             Some(b'{') => Object::of_value(value)?.and_then(|object| object.get(&name)),
             Some(b'[') => {
-                let items: Vec<&RawValue> =
-                    serde_json::from_str(value.get()).map_err(|error| Error::Json {
-                        reason: error.to_string(),
-                    })?;
-                name.parse::<usize>()
-                    .ok()
-                    .and_then(|at| items.get(at).copied())
+                let items = items(value)?;
+                index(&name).and_then(|at| items.get(at).copied())
             }
             _ => None,
         };
@@ -59,4 +54,11 @@ fn at<'a>(root: &'a RawValue, pointer: &str) -> Result<Option<&'a RawValue>, Err
         }
     }
     Ok(Some(value))
+}
+
+/// Digits without a zero before them (RFC 6901 §4).
+fn index(token: &str) -> Option<usize> {
+    let plain = token.bytes().all(|byte| byte.is_ascii_digit());
+    let zeros = token.len() > 1 && token.starts_with('0');
+    (plain && !zeros).then(|| token.parse().ok()).flatten()
 }

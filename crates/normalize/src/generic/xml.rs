@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use crate::{
     Error, Events, Request, generic,
     made::Payload,
+    secrets,
     xml::{Document, Forbidden, Node},
 };
 
@@ -19,7 +20,7 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         None => root,
         Some(path) => element(root, path).ok_or(Error::Mapping { attribute: "data" })?,
     };
-    let payload = Payload::Xml(data.outer_shared());
+    let payload = Payload::Xml(secrets::without(data, &mut request.repairs));
     let find = |path: &str| value(root, path);
     generic::event(mapping, payload, request, find).map(Events::One)
 }

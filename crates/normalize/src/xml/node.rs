@@ -47,9 +47,54 @@ impl<'a> Node<'a> {
     }
 
     /// The same, sharing the document's text.
-    pub(crate) fn outer_shared(&self) -> ByteString {
+    fn outer_shared(&self) -> ByteString {
         let text = &self.document.text;
         text.slice_ref(self.outer())
+    }
+
+    /// The element as a document by itself: as it was written, but for the namespaces that
+    /// elements around it declare.
+    pub(crate) fn standing_alone(&self) -> ByteString {
+        let start = self.declared_start_tag();
+        if start == self.start_tag() {
+            return self.outer_shared();
+        }
+        let rest = self.outer().strip_prefix(self.start_tag());
+        format!("{start}{}", rest.unwrap_or_default()).into()
+    }
+
+    /// Its start tag, with the declarations of namespaces that it has from the elements around it.
+    pub(crate) fn declared_start_tag(&self) -> String {
+        let mut declared: Vec<String> = self.declarations().map(|(name, _)| name).collect();
+        let mut missing = String::new();
+        let mut above = self.parent();
+        while let Some(outer) = above {
+            for (name, value) in outer.declarations() {
+                if !declared.contains(&name) && self.uses(&name) {
+                    let value = quick_xml::escape::escape(value.as_str()).into_owned();
+                    missing.push_str(&format!(" {name}=\"{value}\""));
+                    declared.push(name);
+                }
+            }
+            above = outer.parent();
+        }
+        let tag = self.start_tag();
+        let end = if tag.ends_with("/>") { 2 } else { 1 };
+        let (head, end) = tag.split_at(tag.len().saturating_sub(end));
+        format!("{head}{missing}{end}")
+    }
+
+    fn declarations(&self) -> impl Iterator<Item = (String, String)> + use<> {
+        let attributes = self.attributes().into_iter();
+        attributes.filter(|(name, _)| name == "xmlns" || name.starts_with("xmlns:"))
+    }
+
+    /// Whether the prefix of a declaration occurs; the default namespace always counts.
+    fn uses(&self, declaration: &str) -> bool {
+        let Some(prefix) = declaration.strip_prefix("xmlns:") else {
+            return true;
+        };
+        self.outer().contains(&format!("{prefix}:"))
     }
 
     /// Its start tag, as it was written.
@@ -102,6 +147,13 @@ impl<'a> Node<'a> {
     /// The first child of a name.
     pub(crate) fn child(&self, local: &str) -> Option<Self> {
         self.children().find(|child| child.local() == local)
+    }
+
+    /// The same without white space around it: for what becomes an attribute.
+    pub(crate) fn child_word(&self, local: &str) -> Option<String> {
+        let text = self.child_text(local)?;
+        let word = text.trim();
+        (!word.is_empty()).then(|| word.to_owned())
     }
 
     /// The text of the first child of a name, if it is not empty.

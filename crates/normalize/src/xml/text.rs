@@ -47,6 +47,9 @@ fn named(
         return Ok(None);
     };
     match Encoding::for_label(label.as_bytes()) {
+        // Whose declaration can be read byte by byte is not in UTF-16, whatever it says; ABAP and
+        // .NET leave it so when they encode anew.
+        Some(encoding) if charset.is_none() && !encoding.is_ascii_compatible() => Ok(Some(UTF_8)),
         Some(encoding) => Ok(Some(encoding)),
         None => Err(wrong("its encoding is not known")),
     }

@@ -1,19 +1,29 @@
 //! Formats judged by recorded and documented requests.
 
 #[cfg(test)]
+mod envelopes;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod legacy;
+#[cfg(test)]
+mod mesh;
+#[cfg(test)]
+mod products;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod sap_cases;
+#[cfg(test)]
+mod xml;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tidegate_application::Application;
-use tidegate_event::Event;
+use tidegate_event::{Event, Leniency};
 use tidegate_normalize::{Error, Input, Normalized, Reading, normalize};
 
 /// A request of an Application.
@@ -70,4 +80,39 @@ fn bare(normalized: &Normalized) -> Vec<Event> {
         }
     }
     events
+}
+
+/// A system as a document without settings describes it.
+fn system() -> Application {
+    Application {
+        extension_names: Leniency::Lowercase,
+        ..Application::unnamed("sys")
+    }
+}
+
+/// What a request of such a system becomes.
+fn seen(reading: Reading, headers: &[(&str, &str)], body: &[u8]) -> Result<Normalized, Error> {
+    let application = system();
+    let sent = Sent {
+        reading,
+        application: &application,
+        headers,
+        body,
+        topic: None,
+    };
+    sent.normalized()
+}
+
+/// The one event of a request.
+fn event_of(reading: Reading, headers: &[(&str, &str)], body: &[u8]) -> Event {
+    let normalized = seen(reading, headers, body).expect("an event");
+    let mut events = bare(&normalized);
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+/// An extension as text.
+fn text(event: &Event, name: &str) -> Option<String> {
+    let value = event.extensions.get(name)?;
+    Some(value.to_text().to_string())
 }

@@ -56,24 +56,36 @@ fn secret(node: &Node<'_>) -> Option<(&'static str, &'static str)> {
 /// document.
 fn without_remarks(text: &str, repairs: &mut Repairs) -> String {
     let mut blanked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("<SharedSecret") {
-        blanked.push_str(before);
-        let begins = after.starts_with(['>', ' ', '\t', '\r', '\n']);
-        let tag = after.split('>').next().unwrap_or_default();
-        let end = after.split_once("</SharedSecret");
-        match end.and_then(|(_, end)| end.split_once('>')) {
-            Some((_, after)) if begins && !tag.ends_with('/') => {
-                blanked.push_str(BLANK);
-                repairs.add(SHARED, Kind::SecretBlanked);
-                rest = after;
-            }
-            _ => {
-                blanked.push_str("<SharedSecret");
-                rest = after;
-            }
+    let mut at = 0;
+    let mut ends = text.match_indices("</SharedSecret").peekable();
+    for (start, open) in text.match_indices("<SharedSecret") {
+        let inner = start + open.len();
+        while ends.next_if(|(end, _)| *end < inner).is_some() {}
+        let Some((end, close)) = ends.peek() else {
+            break;
+        };
+        if start < at || !opens(text.get(inner..).unwrap_or_default()) {
+            continue;
         }
+        blanked.push_str(text.get(at..start).unwrap_or_default());
+        blanked.push_str(BLANK);
+        repairs.add(SHARED, Kind::SecretBlanked);
+        let rest = text.get(end + close.len()..).unwrap_or_default();
+        at = text.len() - rest.trim_start().strip_prefix('>').unwrap_or(rest).len();
     }
-    blanked.push_str(rest);
+    blanked.push_str(text.get(at..).unwrap_or_default());
     blanked
+}
+
+/// Whether the text behind the name of a start tag ends the name, and the tag does not end the
+/// element too.
+fn opens(rest: &str) -> bool {
+    /// Attributes of a secret are few; what has more is blanked all the same.
+    const LOOKED_AT: usize = 256;
+    let mut tag = rest.bytes().take(LOOKED_AT);
+    let empty = tag.position(|byte| byte == b'>').is_some_and(|end| {
+        let before = end.checked_sub(1).and_then(|at| rest.as_bytes().get(at));
+        before == Some(&b'/')
+    });
+    rest.starts_with(['>', ' ', '\t', '\r', '\n']) && !empty
 }

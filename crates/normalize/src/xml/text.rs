@@ -74,19 +74,53 @@ pub(super) fn without_forbidden(
     let plain = text
         .bytes()
         .all(|byte| byte >= 0x20 && byte != 0xef || matches!(byte, b'\t' | b'\n' | b'\r'));
-    if plain || text.chars().all(is_allowed) {
-        return Ok((text, false));
-    }
+    let plain = plain || text.chars().all(is_allowed);
     match forbidden {
+        Forbidden::Refuse if plain => Ok((text, false)),
         Forbidden::Refuse => Err(wrong("a character that XML does not allow")),
+        Forbidden::Replace if plain && !text.contains("&#") => Ok((text, false)),
         Forbidden::Replace => {
-            let mended: String = text
-                .chars()
-                .map(|char| if is_allowed(char) { char } else { '#' })
-                .collect();
-            Ok((mended.into(), true))
+            let allowed = |char| if is_allowed(char) { char } else { '#' };
+            let mended: String = without_references(&text).chars().map(allowed).collect();
+            let replaced = mended != *text;
+            Ok((mended.into(), replaced))
         }
     }
+}
+
+/// The same for characters that are written as references.
+fn without_references(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("&#") {
+        mended.push_str(before);
+        // As far as a number goes, so that no text is looked at twice.
+        let end = after.find(|char: char| !char.is_ascii_alphanumeric());
+        let (number, behind) = after.split_at(end.unwrap_or(after.len()));
+        rest = match behind.strip_prefix(';') {
+            Some(behind) if is_forbidden(number) => {
+                mended.push('#');
+                behind
+            }
+            Some(_) | None => {
+                mended.push_str("&#");
+                after
+            }
+        };
+    }
+    mended.push_str(rest);
+    mended
+}
+
+/// Whether a number is that of a character that XML forbids, or of none at all.
+fn is_forbidden(number: &str) -> bool {
+    let (digits, radix) = match number.strip_prefix('x') {
+        Some(digits) => (digits, 16),
+        None => (number, 10),
+    };
+    let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    let code = u32::from_str_radix(digits, radix).ok();
+    is_number && !code.and_then(char::from_u32).is_some_and(is_allowed)
 }
 
 pub(super) fn is_allowed(char: char) -> bool {

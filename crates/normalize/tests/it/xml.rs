@@ -104,6 +104,27 @@ fn a_declaration_that_cannot_be_true_is_not_believed() {
     assert_eq!(event.id, "1-ü");
 }
 
+/// What XML forbids is replaced in IDocs, written as it is or as a reference; what it allows stays.
+#[test]
+fn forbidden_characters_of_idocs_are_replaced() {
+    let fields =
+        "<DOCNUM>1</DOCNUM><X>a\u{1}b&#x1F;c&#0;d&#xD800;e&#xFFFFFFFFF;f&#228;&#x20ac;&amp;#1;</X>";
+    let normalized = seen(
+        Reading::As(Format::Idoc),
+        &[],
+        format!("<O>{}</O>", idoc(fields)).as_bytes(),
+    )
+    .unwrap();
+    let event = &bare(&normalized)[0];
+    assert!(data(event).contains("<X>a#b#c#d#e#f&#228;&#x20ac;&amp;#1;</X>"));
+    assert_eq!(normalized.repairs.len(), 1);
+    for wrong in ["&#;", "&#x;", "&#zz;", "&#1", "&x;"] {
+        let xml = format!("<O>{}</O>", idoc(&format!("<X>{wrong}</X>")));
+        let error = seen(Reading::As(Format::Idoc), &[], xml.as_bytes()).unwrap_err();
+        assert!(error.code().starts_with("normalize/"), "{wrong}");
+    }
+}
+
 fn cxml(content: &str) -> String {
     format!(
         "<!DOCTYPE cXML SYSTEM \"http://x/cXML.dtd\"><cXML payloadID='p@x' timestamp='2026-11-20T09:36:40'>\
@@ -166,7 +187,7 @@ fn requests_messages_and_responses_are_told_apart() {
 #[test]
 fn secrets_are_blanked_in_every_format() {
     let hidden = cxml(
-        "<!-- <SharedSecret>s2</SharedSecret> --><Request><R><x:SharedSecret xmlns:x='u'><b>s3</b></x:SharedSecret><![CDATA[<SharedSecret>s4</SharedSecret>]]></R></Request>",
+        "<!-- <SharedSecret /><SharedSecrets>s</SharedSecrets><SharedSecret a=''>s2</SharedSecret > kept --><Request><R><x:SharedSecret xmlns:x='u'><b>s3</b></x:SharedSecret><![CDATA[<SharedSecret>s4</SharedSecret>]]></R></Request>",
     );
     let soap = "<e:Envelope xmlns:e='http://www.w3.org/2003/05/soap-envelope' xmlns:w='http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd'><e:Header><w:Security><w:Password>s5</w:Password></w:Security><k/></e:Header><e:Body><w:Security>kept</w:Security></e:Body></e:Envelope>";
     for (format, xml) in [
@@ -179,6 +200,10 @@ fn secrets_are_blanked_in_every_format() {
         for secret in ["s1", "s2", "s3", "s4", "s5"] {
             assert!(!data.contains(&format!(">{secret}<")), "{data}");
         }
+        assert!(
+            xml == soap || data.contains("<SharedSecret/> kept -->"),
+            "{data}"
+        );
         assert!(format == Format::Cxml || data.contains("<k/>") || data.contains("<Request>"));
     }
 }

@@ -3,10 +3,12 @@
 //! No target stands here, and nothing is fuzzed: that is `cargo xtask fuzz`.
 
 mod applications;
+mod cesql;
 mod codec;
 mod formats;
 mod request;
 
+pub use cesql::cesql;
 pub use codec::{codec_http, codec_json, codec_nats};
 pub use formats::{detect, events, format, publish};
 pub use request::Request;
@@ -36,6 +38,7 @@ pub fn of_format(format: Format) -> String {
 /// Does what a target does. False where there is no such target.
 pub fn run(target: &str, input: &[u8]) -> bool {
     match target {
+        "cesql" => cesql(input),
         "codec_http" => codec_http(input),
         "codec_json" => codec_json(input),
         "codec_nats" => codec_nats(input),

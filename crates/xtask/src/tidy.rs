@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -41,9 +41,10 @@ const EDGES: [(&str, &[&str]); 17] = [
         &["tidegate-event", "tidegate-document"],
     ),
     ("tidegate-identity", &["tidegate-application"]),
+    ("tidegate-cesql", &[]),
     (
         "tidegate-subscription",
-        &["tidegate-event", "tidegate-document"],
+        &["tidegate-cesql", "tidegate-event", "tidegate-document"],
     ),
     ("tidegate-backbone", &["tidegate-event"]),
     ("tidegate-telemetry", &["tidegate-event"]),
@@ -86,6 +87,7 @@ const EDGES: [(&str, &[&str]); 17] = [
         &[
             "tidegate-event",
             "tidegate-application",
+            "tidegate-cesql",
             "tidegate-normalize",
         ],
     ),

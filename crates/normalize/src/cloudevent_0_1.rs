@@ -24,7 +24,9 @@ const CORE: [(&str, &str); 6] = [
 
 /// Whether a JSON object is such an event.
 pub(crate) fn is_one(body: &[u8]) -> bool {
+    // Looked for before anything is parsed, since every body is asked this first.
     body.trim_ascii_start().first() == Some(&b'{')
+        && std::str::from_utf8(body).is_ok_and(|text| text.contains(VERSION))
         && Object::of_body(body).is_ok_and(|object| object.get(VERSION).is_some())
 }
 

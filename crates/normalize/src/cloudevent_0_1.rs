@@ -69,8 +69,8 @@ pub(crate) fn raise(draft: &mut Draft, repairs: &mut Repairs) {
     // The prose of 0.1 has a bag of extensions; what stood beside it counts more.
     if let Some(Loose::Json(bag)) = draft.take("extensions") {
         match Object::of_body(bag.as_bytes()) {
-            Ok(bag) => unpack(&bag, draft),
-            Err(_) => repairs.add("extensions", Kind::NotScalar),
+            Ok(bag) if bag.may_be_attributes() => unpack(&bag, draft),
+            Ok(_) | Err(_) => repairs.add("extensions", Kind::NotScalar),
         }
     }
     if draft.subject.is_none()

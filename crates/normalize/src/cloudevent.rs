@@ -11,15 +11,12 @@ use tidegate_event::{
 
 use crate::{Error, Events, Request, cloudevent_0_1, mend::mend, repair::Kind};
 
-/// Longest content type that an error repeats.
-const SHOWN_MAX: usize = 100;
-
 /// An event, mended where real systems err.
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let found = mode(request.headers).map_err(of_mode)?;
     match found.or_else(|| seen(request)) {
         Some(mode) => read_in(mode, request),
-        None => Err(unknown(request)),
+        None => Err(Error::NotAnEvent),
     }
 }
 
@@ -103,21 +100,6 @@ fn may_be_json(request: &Request<'_>) -> bool {
         let text = value.to_str();
         text.is_ok_and(|value| value.is_empty() || is_json(value))
     })
-}
-
-/// What is said of a request that holds no event.
-pub(crate) fn unknown(request: &Request<'_>) -> Error {
-    if may_be_json(request) {
-        return Error::NotAnEvent;
-    }
-    let content_type = request.headers.get(CONTENT_TYPE);
-    let shown = content_type.map_or_else(String::new, |value| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        text.chars().take(SHOWN_MAX).collect()
-    });
-    Error::MediaType {
-        content_type: shown,
-    }
 }
 
 fn of_mode(error: tidegate_event::Error) -> Error {

@@ -24,7 +24,9 @@ const CORE: [(&str, &str); 6] = [
 
 /// Whether a JSON object is such an event.
 pub(crate) fn is_one(body: &[u8]) -> bool {
+    // Looked for before anything is parsed, since every body is asked this first.
     body.trim_ascii_start().first() == Some(&b'{')
+        && std::str::from_utf8(body).is_ok_and(|text| text.contains(VERSION))
         && Object::of_body(body).is_ok_and(|object| object.get(VERSION).is_some())
 }
 
@@ -67,8 +69,8 @@ pub(crate) fn raise(draft: &mut Draft, repairs: &mut Repairs) {
     // The prose of 0.1 has a bag of extensions; what stood beside it counts more.
     if let Some(Loose::Json(bag)) = draft.take("extensions") {
         match Object::of_body(bag.as_bytes()) {
-            Ok(bag) => unpack(&bag, draft),
-            Err(_) => repairs.add("extensions", Kind::NotScalar),
+            Ok(bag) if bag.may_be_attributes() => unpack(&bag, draft),
+            Ok(_) | Err(_) => repairs.add("extensions", Kind::NotScalar),
         }
     }
     if draft.subject.is_none()

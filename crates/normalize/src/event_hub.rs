@@ -49,6 +49,9 @@ fn unwrap(body: &Bytes, draft: &mut Draft) {
     let Ok(object) = Object::of_body(body) else {
         return;
     };
+    if !object.may_be_attributes() {
+        return;
+    }
     let Some((_, data)) = object.iter().find(|(name, _)| *name == "data") else {
         return;
     };

@@ -45,7 +45,7 @@ pub(crate) fn read_rest(request: &mut Request<'_>) -> Result<Events, Error> {
 
 /// An event sent to the API for CloudEvents.
 pub(crate) fn read_events_api(request: &mut Request<'_>) -> Result<Events, Error> {
-    read_event(request)?.ok_or_else(|| cloudevent::unknown(request))
+    read_event(request)?.ok_or(Error::NotAnEvent)
 }
 
 fn read_event(request: &mut Request<'_>) -> Result<Option<Events>, Error> {

@@ -6,7 +6,7 @@ use tidegate_event::{Name, Value};
 
 use crate::{
     Error, Events, Request, generic,
-    made::{Made, Payload},
+    made::{Made, Payload, SEQUENCE},
     object::Object,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let sequence = object.text("transactionSequenceNumber");
     let sequence = sequence.map(|sequence| {
         let text = format!("{sequence:0>SEQUENCE_DIGITS$}");
-        (Name::from_static("sequence"), Value::String(text.into()))
+        (Name::from_static(SEQUENCE), Value::String(text.into()))
     });
     let made = Made {
         id: object.text("id").map(|id| (&*id).into()),

@@ -10,6 +10,9 @@ use crate::{
     time,
 };
 
+/// The extension for the place of an event among others of its source.
+pub(crate) const SEQUENCE: &str = "sequence";
+
 /// What a format finds in a message.
 pub(crate) struct Made<'a> {
     /// The source's own id.
@@ -43,7 +46,8 @@ impl Made<'_> {
             .time
             .filter(|time| !time.is_empty())
             .and_then(|time| time::time(time, &mut request.repairs));
-        let told_apart = time.is_some();
+        let mut names = self.extensions.iter().map(|(name, _)| name.as_str());
+        let told_apart = time.is_some() || names.any(|name| name == SEQUENCE);
         self.finish_at(time, told_apart, request)
     }
 

@@ -15,6 +15,9 @@ use crate::Error;
 /// Most members of an object that is looked into; the bodies of known systems have tens.
 const MEMBERS_MAX: usize = 10_000;
 
+/// Most members that may become attributes; as many as an event in JSON may have.
+const ATTRIBUTES_MAX: usize = 128;
+
 /// An object's members, in order.
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -58,6 +61,11 @@ impl<'a> Object<'a> {
     pub(crate) fn object(&self, name: &str) -> Result<Self, Error> {
         let object = self.get(name).map(Self::of_value).transpose()?.flatten();
         Ok(object.unwrap_or(Self(Vec::new())))
+    }
+
+    /// Whether its members can all be attributes.
+    pub(crate) fn may_be_attributes(&self) -> bool {
+        self.0.len() <= ATTRIBUTES_MAX
     }
 
     /// All members.

@@ -273,6 +273,26 @@ fn formats_are_told_apart_in_the_documented_order() {
     }
 }
 
+/// What nothing is known by is no event, whatever it is labelled; a media type of CloudEvents that
+/// nobody here reads is named.
+#[test]
+fn what_is_known_by_nothing_is_no_event() {
+    for (content_type, body) in [
+        ("text/plain", "hello"),
+        ("application/xml", "<a/>"),
+        ("application/json", "{}"),
+        ("application/json", "null"),
+        ("application/octet-stream", ""),
+    ] {
+        let headers = [("content-type", content_type)];
+        let error = seen(Reading::Seen, &headers, body.as_bytes()).unwrap_err();
+        assert_eq!(error.code(), "normalize/not-an-event", "{content_type}");
+    }
+    let headers = [("content-type", "application/cloudevents+xml")];
+    let error = seen(Reading::Seen, &headers, b"<event/>").unwrap_err();
+    assert_eq!(error.code(), "normalize/unsupported-media-type");
+}
+
 /// Only headers of trace context become attributes, and those of B3 where Kyma takes them.
 #[test]
 fn other_headers_are_no_attributes() {

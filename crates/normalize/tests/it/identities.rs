@@ -43,6 +43,37 @@ fn a_document_number_without_a_client_is_no_id() {
     assert_eq!(event.subject.as_deref(), Some("7"));
 }
 
+/// A sequence number tells occurrences apart as a time does.
+#[test]
+fn a_sequence_number_makes_an_id() {
+    let body = r#"{"type":"a","workspaceId":"w","transactionSequenceNumber":5}"#;
+    let event = event_of(Reading::As(Format::LeanIx), &[], body.as_bytes());
+    let parts = ["leanix", "/default/sap.leanix/w", "sap.leanix.a.v1", "", ""];
+    let canonical = r#"{"transactionSequenceNumber":5,"type":"a","workspaceId":"w"}"#;
+    assert_eq!(event.id, derived(parts, canonical));
+
+    let sequence = Template::parse("/no").unwrap();
+    let application = Application {
+        namespace: Some("acme".to_owned()),
+        mapping: Some(Mapping {
+            r#type: Some(Template::parse("t").unwrap()),
+            extensions: [("sequence".to_owned(), sequence)].into(),
+            ..Mapping::default()
+        }),
+        ..system()
+    };
+    let sent = Sent {
+        reading: Reading::As(Format::GenericXml),
+        application: &application,
+        headers: &[],
+        body: b"<no>5</no>",
+        topic: None,
+    };
+    let event = sent.normalized().unwrap().events.as_slice()[0].clone();
+    let parts = ["generic-xml", "/default/acme/sys", "t", "", ""];
+    assert_eq!(event.id, derived(parts, "<no>5</no>"));
+}
+
 /// The canonical form of numbers is used as far as it keeps them.
 #[test]
 fn numbers_are_hashed_in_their_canonical_form() {

@@ -81,6 +81,22 @@ fn other_bodies_of_the_hub_are_data() {
     assert_eq!(empty.data, None);
 }
 
+/// More members than an event may have are data, not attributes.
+#[test]
+fn an_object_of_many_members_wraps_nothing() {
+    let many: String = (0..200).map(|at| format!(",\"m{at}\":1")).collect();
+    let body = format!(r#"{{"data":1{many}}}"#);
+    let event = event_of(HUB, &hub_headers(&[]), body.as_bytes());
+    assert_eq!(event.data.as_deref(), Some(body.as_bytes()));
+    assert_eq!(event.extensions.iter().count(), 0);
+    let many = many.trim_start_matches(',');
+    let old = format!(
+        r#"{{"cloudEventsVersion":"0.1","eventID":"1","eventType":"t","source":"s","extensions":{{{many}}}}}"#
+    );
+    let event = event_of(Reading::Seen, &[], old.as_bytes());
+    assert_eq!(event.extensions.iter().count(), 0);
+}
+
 /// An event without what makes it one is refused, whatever else it has.
 #[test]
 fn incomplete_events_of_the_hub_are_refused() {

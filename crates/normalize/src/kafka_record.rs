@@ -43,13 +43,20 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
             *place = Some(text(header, value.as_bytes())?);
         }
     }
-    if let Some(tenant) = request.headers.get(TENANT) {
+    let named = draft
+        .extensions
+        .iter()
+        .any(|(name, _)| name == "xsaptenantid");
+    if let Some(tenant) = request.headers.get(TENANT).filter(|_| !named) {
         let tenant = Loose::Value(text(TENANT, tenant.as_bytes())?.into());
         draft.extensions.push(("xsaptenantid".into(), tenant));
     }
     if !request.body.is_empty() {
         draft.data = Data::Bytes(request.body.clone());
     }
+    // Whoever reads records knows that they are events.
+    let version = || ByteString::from_static("1.0");
+    draft.specversion.get_or_insert_with(version);
     cloudevent::finish(draft, request).map(Events::One)
 }
 

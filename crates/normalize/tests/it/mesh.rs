@@ -112,6 +112,26 @@ fn incomplete_events_of_the_hub_are_refused() {
     assert_eq!(error.code(), "normalize/not-an-event");
 }
 
+/// A record of CAP needs no version, and may name its tenant twice; the attribute counts.
+#[test]
+fn records_of_cap_are_read_as_they_vary() {
+    let headers = [
+        ("id", "1"),
+        ("source", "/default/cap.shop/1"),
+        ("x-sap-cap-effective-topic", "cap.shop.Created.v1"),
+        ("x-sap-cap-tenant-id", "topic"),
+        ("xsaptenantid", "attribute"),
+        ("x-correlation-id", "c"),
+        ("time", "2026-11-20 16:00:00"),
+    ];
+    let event = event_of(Reading::As(Format::KafkaRecord), &headers, b"{}");
+    assert_eq!(event.r#type, "cap.shop.Created.v1");
+    assert_eq!(event.time.as_deref(), Some("2026-11-20T16:00:00Z"));
+    assert_eq!(text(&event, "xsaptenantid").as_deref(), Some("attribute"));
+    assert_eq!(text(&event, "xsapcorrelationid").as_deref(), Some("c"));
+    assert_eq!(event.extensions.iter().count(), 2);
+}
+
 /// A source that is made of a topic holds what a source may hold.
 #[test]
 fn a_topic_becomes_a_legal_source() {

@@ -57,6 +57,18 @@ pub enum Error {
         /// The limit.
         events_max: usize,
     },
+    /// What a message says once would be repeated in too many events.
+    #[error(
+        "what the {events} events have in common is {bytes} bytes, together at most {bytes_max} are repeated"
+    )]
+    RepeatsTooMuch {
+        /// How many events there are.
+        events: usize,
+        /// What each would repeat.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
     /// Neither a CloudEvent nor a topic to make one of.
     #[error("neither a CloudEvent nor an x-address topic")]
     NoTopic,
@@ -100,6 +112,7 @@ impl Error {
             Self::Member { .. } => "normalize/missing-member",
             Self::Mapping { .. } => "normalize/mapping-without-value",
             Self::TooManyEvents { .. } => "normalize/too-many-events",
+            Self::RepeatsTooMuch { .. } => "normalize/repeats-too-much",
             Self::NoTopic => "normalize/no-topic",
             Self::QualityOfService => "normalize/quality-of-service",
             Self::EmptySegment { .. } => "normalize/empty-type-segment",

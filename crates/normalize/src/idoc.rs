@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use tidegate_event::Event;
 
 use crate::{
-    Error, Events, Request,
+    Error, Events, Request, check_repeated,
     made::{Made, Payload, extension},
     repair::Kind,
     time,
@@ -42,6 +42,7 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
         return Err(Error::TooManyEvents { events_max });
     }
     let (start, end) = (around.declared_start_tag(), around.end_tag());
+    check_repeated(start.len() + end.len(), count)?;
     let mut events = Vec::with_capacity(count);
     for (index, node) in sent().enumerate() {
         request.repairs.event = index;

@@ -196,6 +196,23 @@ fn is_json_text(format: Format, input: &Input<'_>) -> bool {
     }
 }
 
+/// Most bytes that the events of one request may repeat of it. Known systems repeat some hundreds
+/// in each of up to a hundred events.
+const REPEATED_BYTES_MAX: usize = 4 << 20;
+
+/// `Err` where each of so many events repeats so much that a small request would become a large
+/// one.
+fn check_repeated(bytes: usize, events: usize) -> Result<(), Error> {
+    if bytes.saturating_mul(events) > REPEATED_BYTES_MAX {
+        return Err(Error::RepeatsTooMuch {
+            events,
+            bytes,
+            bytes_max: REPEATED_BYTES_MAX,
+        });
+    }
+    Ok(())
+}
+
 fn is_binary(headers: &HeaderMap) -> bool {
     matches!(mode(headers), Ok(Some(Mode::Binary)))
 }

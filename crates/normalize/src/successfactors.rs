@@ -8,7 +8,7 @@ use serde::Serialize;
 use tidegate_event::{Event, Name, Value};
 
 use crate::{
-    Error, Events, Request,
+    Error, Events, Request, check_repeated,
     made::{Made, Payload, extension},
     xml::{Document, Forbidden, Node},
 };
@@ -53,6 +53,7 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     if sent.len() > events_max {
         return Err(Error::TooManyEvents { events_max });
     }
+    check_repeated(meta.outer().len(), sent.len())?;
     let mut events = Vec::with_capacity(sent.len());
     for (index, node) in sent.into_iter().enumerate() {
         request.repairs.event = index;

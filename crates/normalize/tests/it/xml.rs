@@ -285,3 +285,37 @@ fn events_of_successfactors_are_read_as_they_vary() {
     let wrapped = format!("{soap}{xml}</s:Body></s:Envelope>");
     assert_eq!(all(Format::SuccessFactors, &wrapped), events);
 }
+
+/// A small request must not become a large one in memory.
+#[test]
+fn what_every_event_repeats_is_bounded() {
+    let large = "x".repeat(100_000);
+    let idoc = "<IDOC><EDI_DC40><MESTYP>A</MESTYP><IDOCTYP>B</IDOCTYP></EDI_DC40></IDOC>";
+    let idocs = |count: usize| format!("<R a='{large}'>{}</R>", idoc.repeat(count));
+    let namespace = "http://notification.event.successfactors.com";
+    let event = "<event><eventId>1</eventId></event>";
+    let message = |count: usize| {
+        format!(
+            "<ExternalEvent xmlns='{namespace}'><externalEventMeta><type>t</type><x>{large}</x>\
+             </externalEventMeta><events>{}</events></ExternalEvent>",
+            event.repeat(count)
+        )
+    };
+    for (format, few, many) in [
+        (Format::Idoc, idocs(40), idocs(50)),
+        (Format::SuccessFactors, message(40), message(50)),
+    ] {
+        let read = |body: &str| {
+            let sent = Sent {
+                reading: Reading::As(format),
+                application: &Application::unnamed("sys"),
+                headers: &[("content-type", "text/xml")],
+                body: body.as_bytes(),
+                topic: None,
+            };
+            sent.normalized().map_err(|error| error.code())
+        };
+        assert_eq!(read(&few).unwrap().events.as_slice().len(), 40);
+        assert_eq!(read(&many).unwrap_err(), "normalize/repeats-too-much");
+    }
+}

@@ -20,9 +20,9 @@ const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 pub(super) fn of_input(door: Door, error: &tidegate_normalize::Error) -> Refusal {
     use tidegate_normalize::Error;
     let (status, legacy_body) = match error {
-        Error::Event(tidegate_event::Error::BatchTooLarge { .. }) | Error::TooManyEvents { .. } => {
-            (StatusCode::PAYLOAD_TOO_LARGE, None)
-        }
+        Error::Event(tidegate_event::Error::BatchTooLarge { .. })
+        | Error::TooManyEvents { .. }
+        | Error::RepeatsTooMuch { .. } => (StatusCode::PAYLOAD_TOO_LARGE, None),
         Error::MediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
         Error::Legacy(refusal) => (StatusCode::BAD_REQUEST, Some(refusal.body())),
         Error::Event(_)

@@ -13,8 +13,10 @@ const KILL_AFTER: usize = 1_500;
 /// Subscription as it may have in memory, by the default of `consume.held_max`.
 const DUPLICATES_MAX: usize = 2_048;
 
-/// Short, so that what a killed process held comes again soon.
-const CONFIGURATION: &str = "consume: { ack_wait: 2s, retry: { backoff_delay: 100ms, backoff_max: 1s } }\n\
+/// Short, so that what a killed process held comes again soon; and so many attempts that no outage
+/// of these tests makes dead letters, however slow the machine is.
+const CONFIGURATION: &str = "consume: { ack_wait: 2s, \
+                             retry: { attempts_max: 10000, backoff_delay: 100ms, backoff_max: 1s } }\n\
                              deliver: { timeout: 5s, connect_timeout: 1s }\n";
 
 async fn loaded(

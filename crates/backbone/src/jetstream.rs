@@ -13,7 +13,12 @@ mod reply;
 mod source;
 mod streams;
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_nats::{PublishErrorKind, Subject, Subscriber};
 use futures_util::StreamExt as _;
@@ -336,6 +341,11 @@ impl Log for Jetstream {
                 name: consumer.name,
             })
             .collect())
+    }
+
+    /// That of this machine: servers of one landscape agree with it to well below a second.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 
     async fn ready(&self) -> Result<(), ControlError> {

@@ -174,6 +174,10 @@ impl Log for Memory {
         Ok(self.shared.lock().pending())
     }
 
+    fn now(&self) -> SystemTime {
+        self.shared.lock().wall_clock()
+    }
+
     async fn ready(&self) -> Result<(), ControlError> {
         self.shared.lock().ready()
     }

@@ -37,6 +37,9 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// The durable consumers that this log made, with what each still has to deliver.
     fn consumers(&self) -> impl Future<Output = Result<Vec<Pending>, ControlError>> + Send;
 
+    /// The time by the log's clock, as well as it is known here.
+    fn now(&self) -> SystemTime;
+
     /// `Ok` when the log exists, answers, and could take an event now.
     fn ready(&self) -> impl Future<Output = Result<(), ControlError>> + Send;
 }
@@ -150,6 +153,10 @@ pub enum Start {
     New,
     /// With the oldest event that the log holds.
     All,
+    /// With the first event that was stored at this time or later.
+    Since(SystemTime),
+    /// With the event of this place in the log, or the next one that there is.
+    Sequence(u64),
 }
 
 /// What a durable consumer still has to deliver.

@@ -40,6 +40,27 @@ pub fn any_source(root: &str, r#type: &str) -> Result<String, TooLong> {
     bounded(subject)
 }
 
+/// The filter for events whose type begins with these parts and has more of them; of one source,
+/// or of any.
+pub fn below(root: &str, source: Option<&str>, parts: &str) -> Result<String, TooLong> {
+    let mut subject = format!("{root}.");
+    match source {
+        Some(source) => push_token(&mut subject, source),
+        None => subject.push('*'),
+    }
+    push_type(&mut subject, parts);
+    subject.push_str(".>");
+    bounded(subject)
+}
+
+/// The filter for all events of this source.
+pub fn any_type(root: &str, source: &str) -> Result<String, TooLong> {
+    let mut subject = format!("{root}.");
+    push_token(&mut subject, source);
+    subject.push_str(".>");
+    bounded(subject)
+}
+
 /// The filter for all events.
 pub fn all(root: &str) -> String {
     format!("{root}.>")

@@ -24,7 +24,7 @@ pub struct Config {
     pub retry: Retry,
 }
 
-/// The retry schedule: exponential, with full jitter.
+/// The retry schedule: exponential, with full jitter, unless a Subscription says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {

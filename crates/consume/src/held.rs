@@ -70,7 +70,8 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(config: &Config, subscription: &Subscription) -> Self {
-        let window = usize::try_from(subscription.max_in_flight.get()).unwrap_or(usize::MAX);
+        let window =
+            usize::try_from(subscription.delivery.max_in_flight.get()).unwrap_or(usize::MAX);
         let prefetch = window
             .saturating_mul(2)
             .max(PREFETCH_MIN)

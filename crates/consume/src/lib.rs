@@ -4,13 +4,13 @@
 //! does not know how they are made.
 
 mod attempt;
-mod backoff;
 mod config;
 mod held;
 mod metrics;
+mod policy;
 mod service;
 
 pub use attempt::{Attempt, Verdict};
 pub use config::{Config, Retry};
 pub use metrics::Metrics;
-pub use service::Service;
+pub use service::{Service, filters};

@@ -16,7 +16,7 @@ use std::{
 
 use fastrand::Rng;
 use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, SourceError, Start, subject};
-use tidegate_subscription::{Matched, Subscription};
+use tidegate_subscription::{self as subscription, Matched, Subscription, TypeInterest};
 use tokio::{
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval, timeout_at},
@@ -27,6 +27,7 @@ use crate::{
     Attempt, Config, Metrics,
     held::{Held, Room},
     metrics::Handles,
+    policy::Policy,
 };
 
 /// Pause before a log that is away is asked again.
@@ -41,6 +42,7 @@ pub struct Service<L, A> {
     log: L,
     attempt: A,
     metrics: Handles,
+    policy: Policy,
     rng: Rng,
 }
 
@@ -61,6 +63,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
         Self {
             spec: spec(&config, events_root, &subscription),
             metrics: metrics.of(&subscription.id()),
+            policy: Policy::new(&config.retry, &subscription.delivery.retry),
             config,
             subscription,
             log,
@@ -76,6 +79,11 @@ impl<L: Log, A: Attempt> Service<L, A> {
         let Some(source) = self.open(stop.as_mut()).await else {
             return;
         };
+        if self.subscription.pause {
+            // The consumer stands, so that the log keeps what the Subscription wants.
+            source.close().await;
+            return stop.await;
+        }
         let mut running = Running::new(self);
         let source = running.until(stop, source).await;
         running.finish(source, grace).await;
@@ -98,15 +106,17 @@ impl<L: Log, A: Attempt> Service<L, A> {
     }
 }
 
-/// The consumer that a Subscription wants.
-fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> ConsumerSpec {
+/// The subjects that the log is asked for: at least those of the events that a Subscription wants.
+pub fn filters(events_root: &str, subscription: &Subscription) -> Vec<String> {
     let mut filters: Vec<String> = subscription
         .interests()
         .into_iter()
         .map(|interest| match (interest.source, interest.r#type) {
-            (Some(source), Some(r#type)) => subject::of(events_root, source, r#type),
-            (None, Some(r#type)) => subject::any_source(events_root, r#type),
-            (_, None) => Ok(subject::all(events_root)),
+            (Some(source), TypeInterest::Exact(r#type)) => subject::of(events_root, source, r#type),
+            (None, TypeInterest::Exact(r#type)) => subject::any_source(events_root, r#type),
+            (source, TypeInterest::Below(parts)) => subject::below(events_root, source, parts),
+            (Some(source), TypeInterest::Any) => subject::any_type(events_root, source),
+            (None, TypeInterest::Any) => Ok(subject::all(events_root)),
         })
         // A subject that is too long is one that no event can have.
         .filter_map(Result::ok)
@@ -116,11 +126,21 @@ fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> Cons
     if filters.is_empty() {
         filters.push(subject::all(events_root));
     }
+    filters
+}
+
+/// The consumer that a Subscription wants.
+fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> ConsumerSpec {
     ConsumerSpec {
         name: subscription.consumer_name(),
         description: format!("Subscription {}", subscription.id()),
-        filters,
-        start: Start::New,
+        filters: filters(events_root, subscription),
+        start: match subscription.start {
+            subscription::Start::New => Start::New,
+            subscription::Start::All => Start::All,
+            subscription::Start::Since(time) => Start::Since(time),
+            subscription::Start::Sequence(sequence) => Start::Sequence(sequence),
+        },
         ack_wait: config.ack_wait,
         unsettled_max: config.unsettled_max,
     }
@@ -139,7 +159,8 @@ struct Running<L: Log, A> {
 impl<L: Log, A: Attempt> Running<L, A> {
     fn new(service: Service<L, A>) -> Self {
         Self {
-            window: usize::try_from(service.subscription.max_in_flight.get()).unwrap_or(usize::MAX),
+            window: usize::try_from(service.subscription.delivery.max_in_flight.get())
+                .unwrap_or(usize::MAX),
             room: Room::new(&service.config, &service.subscription),
             service,
             waiting: VecDeque::new(),
@@ -216,7 +237,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 return;
             };
             let outcomes = Outcomes {
-                retry: self.service.config.retry.clone(),
+                policy: self.service.policy.clone(),
                 subscription: Arc::clone(&self.service.subscription),
                 log: self.service.log.clone(),
                 metrics: self.service.metrics.clone(),
@@ -243,7 +264,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.count_held();
         if let Err(error) = ended {
             tracing::error!(subscription = self.service.subscription.id(), %error, "an attempt failed");
-            let delay = self.service.config.retry.backoff_max;
+            let delay = self.service.policy.backoff_max;
             settle(&*held.receipt, Settle::Retry { delay }).await;
         }
     }

@@ -1,6 +1,7 @@
 //! The client: pooled connections, one attempt.
 
 use std::{
+    borrow::Cow,
     io,
     time::{Duration, SystemTime},
 };
@@ -13,7 +14,7 @@ use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tidegate_event::{Event, Name, http::encode_binary};
+use tidegate_event::{Event, Name, http::encode_binary, json};
 use tidegate_telemetry::trace;
 use tokio::time::Instant;
 
@@ -23,6 +24,10 @@ use crate::{
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
+
+/// The media type of an event as JSON.
+const STRUCTURED: HeaderValue =
+    HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
 
 /// Longest text of a failure: enough for a message, not for a page.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -62,7 +67,7 @@ impl Client {
         })
     }
 
-    /// One attempt: the event to the sink, in binary mode, within `timeout`.
+    /// One attempt: the event to the sink, within `timeout`.
     pub async fn attempt(
         &self,
         sink: &Sink,
@@ -80,11 +85,21 @@ impl Client {
     }
 
     async fn send(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Outcome {
-        let mut request = Request::new(Full::new(event.data.clone().unwrap_or_default()));
+        let event = &*as_seen(event, seen);
+        let mut headers = HeaderMap::with_capacity(16);
+        let body = if sink.structured {
+            headers.insert(header::CONTENT_TYPE, STRUCTURED);
+            Bytes::from(json::encode(event))
+        } else {
+            encode_binary(event, &mut headers);
+            event.data.clone().unwrap_or_default()
+        };
+        add_headers(event, body.len(), sink, &mut headers);
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_11;
         request.uri_mut().clone_from(&sink.uri);
-        *request.headers_mut() = headers_of(event, seen);
+        *request.headers_mut() = headers;
         match self.pool.request(request).await {
             Ok(response) => {
                 let after = retry_after::of(response.headers(), SystemTime::now());
@@ -98,13 +113,13 @@ impl Client {
     }
 }
 
-fn headers_of(event: &Event, seen: Seen<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
+/// The event as the sink sees it.
+fn as_seen<'a>(event: &'a Event, seen: Seen<'_>) -> Cow<'a, Event> {
     match seen.r#type {
         Some(r#type) => {
             let mut renamed = event.clone();
             renamed.r#type = r#type.into();
-            encode_binary(&renamed, &mut headers);
+            Cow::Owned(renamed)
         }
         None if seen.original_type => {
             let mut told = event.clone();
@@ -112,18 +127,24 @@ fn headers_of(event: &Event, seen: Seen<'_>) -> HeaderMap {
                 Name::from_static("originaltype"),
                 told.r#type.clone().into(),
             );
-            encode_binary(&told, &mut headers);
+            Cow::Owned(told)
         }
-        None => encode_binary(event, &mut headers),
+        None => Cow::Borrowed(event),
     }
+}
+
+/// What is the request's and not the event's.
+fn add_headers(event: &Event, body_bytes: usize, sink: &Sink, headers: &mut HeaderMap) {
     for (name, value) in trace::headers_of(event) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
+    for (name, value) in &sink.headers {
+        headers.append(name, value.clone());
+    }
     headers.insert(header::USER_AGENT, USER_AGENT);
-    headers.insert(header::CONTENT_LENGTH, event.data_len().into());
-    headers
+    headers.insert(header::CONTENT_LENGTH, body_bytes.into());
 }
 
 /// An error with its causes, in one line.

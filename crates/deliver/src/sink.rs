@@ -1,11 +1,15 @@
-//! A sink's address, taken apart once.
+//! A sink: its address taken apart once, and what its requests look like.
 
-use http::Uri;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-/// The address of a sink.
+/// A sink.
 #[derive(Clone, Debug)]
 pub struct Sink {
     pub(crate) uri: Uri,
+    /// Whether the body is the event as JSON; else it is the data.
+    pub(crate) structured: bool,
+    /// Of every request, beside the event's.
+    pub(crate) headers: HeaderMap,
 }
 
 /// An address that no request can be made to.
@@ -34,8 +38,38 @@ impl Sink {
         };
         let uri: Uri = address.parse().map_err(|_| error("not an address"))?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http" | "https"), Some(_)) => Ok(Self { uri }),
+            (Some("http" | "https"), Some(_)) => Ok(Self {
+                uri,
+                structured: false,
+                headers: HeaderMap::new(),
+            }),
             _ => Err(error("must be http:// or https:// with a host")),
         }
+    }
+
+    /// It gets events in structured mode.
+    #[must_use]
+    pub fn structured(mut self) -> Self {
+        self.structured = true;
+        self
+    }
+
+    /// Its requests have these header fields too.
+    pub fn with_headers<'a>(
+        mut self,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, SinkError> {
+        for (name, value) in headers {
+            let field: Option<(HeaderName, HeaderValue)> =
+                name.parse().ok().zip(value.parse().ok());
+            let Some((name, value)) = field else {
+                return Err(SinkError {
+                    sink: self.uri.to_string(),
+                    reason: format!("header field {name} cannot be sent"),
+                });
+            };
+            self.headers.append(name, value);
+        }
+        Ok(self)
     }
 }

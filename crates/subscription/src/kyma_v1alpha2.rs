@@ -5,12 +5,16 @@
 use std::{collections::HashMap, num::NonZeroU32};
 
 use serde::{Deserialize, de::IgnoredAny};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
 use tidegate_event::{Event, validate};
 use url::Url;
 
-use crate::{Matching, Subscription};
+use crate::{
+    Delivery, Matching, Start, Subscription,
+    delivery::{MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX},
+    sink::address,
+};
 
 const API_VERSION: &str = "eventing.kyma-project.io/v1alpha2";
 
@@ -21,14 +25,8 @@ pub(crate) const KIND: Kind<Subscription> = Kind {
     parse,
 };
 
-/// Kyma's default window.
-const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
-
 /// More types than a landscape has; the bound keeps the search for duplicates short.
 const TYPES_MAX: usize = 1_000;
-
-/// Above this, attempts wait for sockets rather than for the sink.
-const MAX_IN_FLIGHT_MAX: u32 = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,17 +58,53 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
         serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
     let mut mistakes = Mistakes::new(first_line);
     let metadata = document.metadata.unwrap_or_default();
-    let (namespace, name) = metadata.identity(&mut mistakes);
-    mistakes.object = Some(format!("{namespace}/{name}"));
+    let identity = metadata.identity(&mut mistakes);
+    mistakes.object = Some(format!("{}/{}", identity.0, identity.1));
     let Some(spec) = document.spec else {
         mistakes.add(None, "spec", "must be set");
         return Err(mistakes.found);
     };
-    let exact = is_exact(&spec, &mut mistakes);
-    let source = source(&spec, exact, &mut mistakes);
-    let types = types(&spec, exact, &mut mistakes);
-    let max_in_flight = config(&spec, &mut mistakes);
-    let sink = sink(&spec, &mut mistakes);
+    read(identity, &spec, mistakes)
+}
+
+/// One that was converted from an older version: `exact`, of any source.
+pub(crate) fn exact(
+    identity: (String, String),
+    sink: Option<Spanned<String>>,
+    types: Vec<Spanned<String>>,
+    window: Option<Spanned<i64>>,
+    mistakes: Mistakes,
+) -> Result<Subscription, Vec<Mistake>> {
+    let window = window.map(|window| {
+        let text = Spanned::new(window.value.to_string(), window.referenced, window.defined);
+        HashMap::from([("maxInFlightMessages".to_owned(), text)])
+    });
+    let spec = Spec {
+        _id: None,
+        sink,
+        source: None,
+        types: Some(nowhere(types)),
+        type_matching: Some(nowhere("exact".to_owned())),
+        config: window,
+    };
+    read(identity, &spec, mistakes)
+}
+
+/// A value that stands in no document.
+fn nowhere<T>(value: T) -> Spanned<T> {
+    Spanned::new(value, Location::UNKNOWN, Location::UNKNOWN)
+}
+
+fn read(
+    (namespace, name): (String, String),
+    spec: &Spec,
+    mut mistakes: Mistakes,
+) -> Result<Subscription, Vec<Mistake>> {
+    let exact = is_exact(spec, &mut mistakes);
+    let source = source(spec, exact, &mut mistakes);
+    let types = types(spec, exact, &mut mistakes);
+    let max_in_flight = config(spec, &mut mistakes);
+    let sink = sink(spec, &mut mistakes);
     match sink {
         Some(sink) if mistakes.found.is_empty() => Ok(Subscription {
             namespace,
@@ -81,7 +115,13 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
             } else {
                 Matching::Standard { source, types }
             },
-            max_in_flight,
+            delivery: Delivery {
+                max_in_flight,
+                original_type: true,
+                ..Delivery::default()
+            },
+            start: Start::New,
+            pause: false,
         }),
         _ => Err(mistakes.found),
     }
@@ -206,20 +246,7 @@ fn config(spec: &Spec, mistakes: &mut Mistakes) -> NonZeroU32 {
 fn sink(spec: &Spec, mistakes: &mut Mistakes) -> Option<Url> {
     let line = spec.sink.as_ref().and_then(line_of);
     let sink = spec.sink.as_ref().map_or("", |sink| &sink.value);
-    let mistake = if sink.is_empty() {
-        "must not be empty".to_owned()
-    } else if !sink.starts_with("http://") && !sink.starts_with("https://") {
-        "must have URL scheme 'http' or 'https'".to_owned()
-    } else {
-        match Url::parse(sink) {
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                "must not hold a user name or a password".to_owned()
-            }
-            Ok(url) if url.fragment().is_some() => "must not have a fragment".to_owned(),
-            Ok(url) => return Some(url),
-            Err(error) => format!("failed to parse subscription sink URL: {error}"),
-        }
-    };
-    mistakes.add(line, "spec.sink", mistake);
-    None
+    address(sink)
+        .map_err(|message| mistakes.add(line, "spec.sink", message))
+        .ok()
 }

@@ -4,23 +4,39 @@
 //! internal model that knows whether it wants an event. Reading files, and delivering, is not
 //! done here.
 
+mod delivery;
+mod filter;
+mod interest;
 mod kyma;
+mod kyma_v1alpha1;
 mod kyma_v1alpha2;
 mod matching;
+mod sink;
 mod subscribed;
+mod tidegate_v1alpha1;
 
-use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
 
-pub use matching::{Interest, Matched, Matching};
+pub use delivery::{Backoff, Delivery, Format, Retry};
+pub use filter::{Decision, Filter, Pair};
+pub use interest::{Interest, TypeInterest};
+pub use matching::{Matched, Matching};
 pub use subscribed::subscribed_types;
 
 /// Parses the Subscription documents of a text.
 pub fn parse(text: &str) -> Parsed<Subscription> {
-    tidegate_document::parse(text, &[kyma_v1alpha2::KIND])
+    tidegate_document::parse(
+        text,
+        &[
+            tidegate_v1alpha1::KIND,
+            kyma_v1alpha2::KIND,
+            kyma_v1alpha1::KIND,
+        ],
+    )
 }
 
 /// Who gets what, and where it goes.
@@ -34,8 +50,26 @@ pub struct Subscription {
     pub sink: Url,
     /// Which events it wants.
     pub matching: Matching,
-    /// Most attempts at the sink at once.
-    pub max_in_flight: NonZeroU32,
+    /// How they get there.
+    pub delivery: Delivery,
+    /// Where a new one begins in the stream.
+    pub start: Start,
+    /// Nothing is delivered; what it wants is kept for it.
+    pub pause: bool,
+}
+
+/// Where a new Subscription begins. One that exists goes on from where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the events that are stored from now on.
+    #[default]
+    New,
+    /// With the oldest event that is stored.
+    All,
+    /// With the first event that was stored at this time or later.
+    Since(SystemTime),
+    /// With the event of this number in the stream.
+    Sequence(u64),
 }
 
 impl Subscription {

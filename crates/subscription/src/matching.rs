@@ -2,7 +2,11 @@
 
 use tidegate_event::Event;
 
-use crate::{Subscription, kyma};
+use crate::{
+    Decision, Filter, Subscription, filter,
+    interest::{self, Interest},
+    kyma,
+};
 
 /// Which events a Subscription wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +23,8 @@ pub enum Matching {
         /// The types, as the sink sees them.
         types: Vec<String>,
     },
-}
-
-/// What the log can filter by; `None` for any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest<'a> {
-    /// The source.
-    pub source: Option<&'a str>,
-    /// The type.
-    pub r#type: Option<&'a str>,
+    /// Events that all of these let pass.
+    Filters(Vec<Filter>),
 }
 
 /// An event is wanted.
@@ -38,22 +35,9 @@ pub struct Matched {
 }
 
 impl Subscription {
-    /// What the log can filter by. An `exact` type is compared after Kyma's cleaning, which no
-    /// filter can do, so such a Subscription reads every event.
+    /// What the log can filter by: at least what it wants, and no two parts of it overlap.
     pub fn interests(&self) -> Vec<Interest<'_>> {
-        match &self.matching {
-            Matching::Standard { source, types } => types
-                .iter()
-                .map(|r#type| Interest {
-                    source: Some(source),
-                    r#type: Some(r#type),
-                })
-                .collect(),
-            Matching::Exact { .. } => vec![Interest {
-                source: None,
-                r#type: None,
-            }],
-        }
+        interest::of(&self.matching)
     }
 
     /// Whether it wants the event, and how the sink sees it.
@@ -65,6 +49,38 @@ impl Subscription {
                 wanted.then(Matched::default)
             }
             Matching::Exact { types } => exact(types, event),
+            Matching::Filters(filters) => {
+                let passes = filters.iter().all(|filter| filter.passes(event));
+                passes.then(Matched::default)
+            }
+        }
+    }
+
+    /// Whether it wants the event, and which part of it says so.
+    pub fn decide(&self, event: &Event) -> Decision {
+        let said = |passes: bool, path: &str, part: String| Decision {
+            passes,
+            path: path.to_owned(),
+            part,
+        };
+        match &self.matching {
+            Matching::Filters(filters) => filter::decide(filters, event),
+            Matching::Standard { source, .. } if *source != *event.source => {
+                let part = format!("source is {:?}, not {source:?}", &*event.source);
+                said(false, "spec.source", part)
+            }
+            Matching::Standard { types, .. } | Matching::Exact { types } => {
+                let matched = self.matches(event);
+                let seen = matched
+                    .as_ref()
+                    .and_then(|matched| matched.r#type.as_deref());
+                let seen = seen.unwrap_or(&event.r#type);
+                let part = match types.iter().position(|one| one == seen) {
+                    Some(at) => format!("type {seen:?} is types[{at}]"),
+                    None => format!("type {:?} is none of them", &*event.r#type),
+                };
+                said(matched.is_some(), "spec.types", part)
+            }
         }
     }
 }
@@ -99,7 +115,9 @@ mod tests {
             name: "s".to_owned(),
             sink: "http://h/".parse().unwrap(),
             matching,
-            max_in_flight: std::num::NonZeroU32::MIN,
+            delivery: crate::Delivery::default(),
+            start: crate::Start::New,
+            pause: false,
         }
     }
 

@@ -17,7 +17,7 @@ pub fn subscribed_types<'a>(
             Matching::Standard { source, types } if source == application => {
                 types.iter().map(String::as_str).collect()
             }
-            Matching::Standard { .. } => Vec::new(),
+            Matching::Standard { .. } | Matching::Filters(_) => Vec::new(),
             Matching::Exact { types } => types
                 .iter()
                 .filter_map(|one| {

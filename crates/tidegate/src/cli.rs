@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    command::{applications, check, listen, publish, up},
+    command::{applications, check, listen, publish, subscriptions, up},
     config::Mistakes,
 };
 
@@ -38,6 +38,8 @@ enum Command {
     Up(up::Arguments),
     /// See what the payload of a connected system becomes
     Applications(applications::Arguments),
+    /// See what a Subscription reads and matches, and why
+    Subscriptions(subscriptions::Arguments),
     /// Validate configuration, Subscriptions and Applications without running anything
     Check(check::Arguments),
     /// Send an event to a door
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Up(arguments) => up::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
+        Command::Subscriptions(arguments) => subscriptions::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),

@@ -5,4 +5,5 @@ pub(crate) mod check;
 mod http_client;
 pub(crate) mod listen;
 pub(crate) mod publish;
+pub(crate) mod subscriptions;
 pub(crate) mod up;

@@ -167,11 +167,20 @@ pub(super) async fn list(link: &Link, stream: &str) -> Result<Vec<Info>, Control
 }
 
 fn new(spec: &ConsumerSpec) -> Map<String, Value> {
+    let mut config = Map::new();
     let start = match spec.start {
         Start::New => "new",
         Start::All => "all",
+        Start::Since(time) => {
+            let time = humantime::format_rfc3339_nanos(time).to_string();
+            config.insert("opt_start_time".to_owned(), json!(time));
+            "by_start_time"
+        }
+        Start::Sequence(sequence) => {
+            config.insert("opt_start_seq".to_owned(), json!(sequence));
+            "by_start_sequence"
+        }
     };
-    let mut config = Map::new();
     for (field, value) in [
         ("name", json!(spec.name)),
         ("durable_name", json!(spec.name)),

@@ -115,6 +115,12 @@ impl State {
         let next = match spec.start {
             Start::New => self.last_sequence() + 1,
             Start::All => 1,
+            Start::Sequence(sequence) => sequence.max(1),
+            Start::Since(time) => {
+                let mut events = self.events.iter();
+                let first = events.find(|kept| kept.stored_at >= time);
+                first.map_or(self.last_sequence() + 1, |kept| kept.sequence)
+            }
         };
         let name = spec.name.clone();
         self.consumers
@@ -157,7 +163,7 @@ impl State {
         count(self.events.len())
     }
 
-    fn wall_clock(&self) -> SystemTime {
+    pub(super) fn wall_clock(&self) -> SystemTime {
         self.limits.started_at + self.started.elapsed()
     }
 }

@@ -234,6 +234,39 @@ pub(crate) async fn a_start_is_where_it_says(fixture: &impl Fixture) {
     assert_eq!(ids(&pull(&mut all, 2).await), ["before", "after"]);
 }
 
+pub(crate) async fn a_start_in_the_past_is_where_it_says(fixture: &impl Fixture) {
+    let log = fixture.log();
+    for id in ["1", "2"] {
+        append(log, event(id)).await;
+    }
+    let mut all = log.open(spec("all")).await.unwrap();
+    // The log's own clock has moved on by the time that the next one is stored.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for id in ["3", "4"] {
+        append(log, event(id)).await;
+    }
+    let times: Vec<_> = pull(&mut all, 4).await;
+    let since = times[2].stored_at;
+    for (name, start, expected) in [
+        ("since", Start::Since(since), &["3", "4"][..]),
+        ("sequence", Start::Sequence(2), &["2", "3", "4", "since"]),
+    ] {
+        let made = ConsumerSpec {
+            start,
+            ..spec(name)
+        };
+        let mut source = log.open(made.clone()).await.unwrap();
+        let pulled = pull(&mut source, expected.len()).await;
+        assert_eq!(ids(&pulled), expected, "{name}");
+        settle(&pulled, Settle::Ack).await;
+        source.close().await;
+        // It goes on from where it is, whatever its start says.
+        append(log, event(name)).await;
+        let mut source = log.open(made).await.unwrap();
+        assert_eq!(ids(&pull(&mut source, 1).await), [name], "{name}");
+    }
+}
+
 pub(crate) async fn filters_choose(fixture: &impl Fixture) {
     let log = fixture.log();
     for (id, source, r#type) in [
@@ -247,9 +280,25 @@ pub(crate) async fn filters_choose(fixture: &impl Fixture) {
     }
     let of = |source: &str, r#type: &str| subject::of(ROOT, source, r#type).unwrap();
     let any = |r#type: &str| subject::any_source(ROOT, r#type).unwrap();
+    let below = |source, parts: &str| subject::below(ROOT, source, parts).unwrap();
     for (name, filters, expected) in [
         ("one", vec![of("commerce", "order.created.v1")], &["1"][..]),
         ("any", vec![any("order.created.v1")], &["1", "3", "5"]),
+        (
+            "below",
+            vec![below(None, "order.created")],
+            &["1", "3", "5"],
+        ),
+        (
+            "below-of-one",
+            vec![below(Some("commerce"), "order")],
+            &["1", "2", "4"],
+        ),
+        (
+            "any-type",
+            vec![subject::any_type(ROOT, "commerce").unwrap()],
+            &["1", "2", "4"],
+        ),
         (
             "several",
             vec![

@@ -115,6 +115,12 @@ async fn a_start_is_where_it_says() {
     conformance::a_start_is_where_it_says(&JetstreamFixture::new().await).await;
 }
 
+/// A consumer begins at a time or a place in the past, and never goes back there.
+#[tokio::test]
+async fn a_start_in_the_past_is_where_it_says() {
+    conformance::a_start_in_the_past_is_where_it_says(&JetstreamFixture::new().await).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test]
 async fn filters_choose() {

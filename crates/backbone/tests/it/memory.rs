@@ -90,6 +90,12 @@ async fn a_start_is_where_it_says() {
     conformance::a_start_is_where_it_says(&MemoryFixture::new()).await;
 }
 
+/// A consumer begins at a time or a place in the past, and never goes back there.
+#[tokio::test(start_paused = true)]
+async fn a_start_in_the_past_is_where_it_says() {
+    conformance::a_start_in_the_past_is_where_it_says(&MemoryFixture::new()).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test(start_paused = true)]
 async fn filters_choose() {

@@ -7,11 +7,11 @@ use tidegate_backbone::{DeadLetter, Log, Receipt, Settle};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::settle;
-use crate::{Attempt, Retry, Verdict, backoff::delay, held::Held, metrics::Handles};
+use crate::{Attempt, Verdict, held::Held, metrics::Handles, policy::Policy};
 
 /// Sees one event through its attempt and what follows.
 pub(super) struct Outcomes<L> {
-    pub(super) retry: Retry,
+    pub(super) policy: Policy,
     pub(super) subscription: Arc<Subscription>,
     pub(super) log: L,
     pub(super) metrics: Handles,
@@ -41,7 +41,7 @@ impl<L: Log> Outcomes<L> {
                 code,
                 detail,
                 after,
-            } if held.attempt < self.retry.attempts_max => {
+            } if held.attempt < self.policy.attempts_max && !self.is_too_old(&held) => {
                 tracing::debug!(
                     subscription = self.subscription.id(),
                     sequence = held.sequence,
@@ -52,12 +52,17 @@ impl<L: Log> Outcomes<L> {
                 );
                 self.metrics.retries.inc();
                 Settle::Retry {
-                    delay: delay(&self.retry, held.attempt, after, &mut self.rng),
+                    delay: self.policy.delay(held.attempt, after, &mut self.rng),
                 }
             }
             Verdict::Retry { code, detail, .. } => {
                 let detail = format!("{code}: {detail}");
-                self.bury(&held, "consume/attempts-exhausted", detail).await
+                let reason = if self.is_too_old(&held) {
+                    "consume/too-old"
+                } else {
+                    "consume/attempts-exhausted"
+                };
+                self.bury(&held, reason, detail).await
             }
             Verdict::Rejected { code, detail } => self.bury(&held, code, detail).await,
         };
@@ -106,6 +111,15 @@ impl<L: Log> Outcomes<L> {
     }
 
     fn pause_of_burial(&self) -> Duration {
-        self.retry.backoff_max
+        self.policy.backoff_max
+    }
+
+    /// Whether the Subscription wants it tried no longer.
+    fn is_too_old<R>(&self, held: &Held<R>) -> bool {
+        let age = self.log.now().duration_since(held.stored_at);
+        let (Some(age_max), Ok(age)) = (self.policy.age_max, age) else {
+            return false;
+        };
+        age >= age_max
     }
 }

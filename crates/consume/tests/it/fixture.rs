@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
 use tidegate_consume::{Attempt, Config, Metrics, Retry, Service, Verdict};
 use tidegate_event::Event;
-use tidegate_subscription::{Matched, Matching, Subscription};
+use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 pub(crate) const ROOT: &str = "tidegate.events";
@@ -106,7 +106,12 @@ pub(crate) fn subscription(window: u32) -> Arc<Subscription> {
             source: "/s".to_owned(),
             types: vec!["t.v1".to_owned()],
         },
-        max_in_flight: NonZeroU32::new(window).unwrap(),
+        delivery: Delivery {
+            max_in_flight: NonZeroU32::new(window).unwrap(),
+            ..Delivery::default()
+        },
+        start: Start::New,
+        pause: false,
     })
 }
 
@@ -124,12 +129,21 @@ impl Loop {
         config: Config,
         window: u32,
     ) -> Self {
+        Self::of(log, attempt, config, subscription(window)).await
+    }
+
+    pub(crate) async fn of(
+        log: &Memory,
+        attempt: &Scripted,
+        config: Config,
+        subscription: Arc<Subscription>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let metrics = Metrics::register(&mut Registry::default());
         let service = Service::new(
             config,
             ROOT,
-            subscription(window),
+            subscription,
             log.clone(),
             attempt.clone(),
             &metrics,

@@ -5,4 +5,6 @@ mod fixture;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod room;

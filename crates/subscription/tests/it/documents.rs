@@ -161,7 +161,7 @@ fn unknown_fields_and_kinds_are_refused() {
         found[0].2.contains("filter") && found[0].0 == 9,
         "{found:?}"
     );
-    let text = "apiVersion: eventing.kyma-project.io/v1alpha1\nkind: Subscription\n";
+    let text = "apiVersion: eventing.kyma-project.io/v1alpha3\nkind: Subscription\n";
     assert!(
         mistakes(text)[0].2.contains("v1alpha2"),
         "{:?}",
@@ -207,7 +207,7 @@ status:
     assert_eq!(parsed.mistakes, []);
     let subscription = &parsed.documents[0].1;
     assert_eq!(subscription.id(), "shop/orders");
-    assert_eq!(subscription.max_in_flight.get(), 25);
+    assert_eq!(subscription.delivery.max_in_flight.get(), 25);
     assert_eq!(subscription.interests().len(), 2);
     assert!(
         matches!(&subscription.matching, Matching::Standard { source, .. } if source == "commerce")
@@ -220,7 +220,7 @@ fn a_window_below_one_is_the_default() {
     for window in ["0", "-5"] {
         let config = format!("config: {{maxInFlightMessages: \"{window}\"}}");
         let text = spec(&["sink: http://h/", "source: s", "types: [a.b]", &config]);
-        assert_eq!(parse(&text).documents[0].1.max_in_flight.get(), 10);
+        assert_eq!(parse(&text).documents[0].1.delivery.max_in_flight.get(), 10);
     }
 }
 

@@ -1,4 +1,10 @@
-//! Documents, their mistakes, and the deliveries that Kyma recorded.
+//! Documents, their mistakes, which events they want, and the deliveries that Kyma recorded.
 
 #[cfg(test)]
+mod conversion;
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod filters;
+#[cfg(test)]
+mod tidegate;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tidegate_consume::{Attempt, Verdict};
 use tidegate_deliver::{Client, Outcome, Seen, Sink};
 use tidegate_event::Event;
-use tidegate_subscription::{Matched, Subscription};
+use tidegate_subscription::{Format, Matched, Subscription};
 
 /// Attempts at one sink.
 #[derive(Clone, Debug)]
 pub(super) struct SinkAttempt {
     client: Client,
     sink: Sink,
+    original_type: bool,
     timeout: Duration,
 }
 
@@ -21,10 +22,18 @@ impl SinkAttempt {
         subscription: &Subscription,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
+        let delivery = &subscription.delivery;
+        let headers = delivery.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        let sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;
         Ok(Self {
             client,
-            sink: Sink::new(subscription.sink.as_str())?,
-            timeout,
+            sink: match delivery.format {
+                Format::Binary => sink,
+                Format::Structured => sink.structured(),
+            },
+            original_type: delivery.original_type,
+            timeout: delivery.timeout.unwrap_or(timeout),
         })
     }
 }
@@ -33,7 +42,7 @@ impl Attempt for SinkAttempt {
     async fn attempt(&self, event: &Event, matched: &Matched) -> Verdict {
         let seen = Seen {
             r#type: matched.r#type.as_deref(),
-            original_type: true,
+            original_type: self.original_type,
         };
         match self
             .client

@@ -21,6 +21,8 @@ mod path;
 #[cfg(test)]
 mod sap;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod wire;

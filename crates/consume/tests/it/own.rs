@@ -1,0 +1,120 @@
+//! What a Subscription says for itself: its policy, its pause, its filters.
+
+use std::{sync::Arc, time::Duration};
+
+use tidegate_backbone::{Log as _, memory::Memory};
+use tidegate_consume::Verdict;
+use tidegate_subscription::{Backoff, Filter, Matching, Pair, Retry, Subscription};
+use tokio::time::Instant;
+
+use crate::fixture::{Loop, Scripted, config, publish, retry, subscription, until_true};
+
+const QUICK: Duration = Duration::from_millis(1);
+
+fn own(change: impl FnOnce(&mut Subscription)) -> Arc<Subscription> {
+    let mut subscription = (*subscription(10)).clone();
+    change(&mut subscription);
+    Arc::new(subscription)
+}
+
+/// Its own number of attempts and its own delays count.
+#[tokio::test(start_paused = true)]
+async fn its_own_retry_policy_counts() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, retry()));
+    let wants = own(|one| {
+        one.delivery.retry = Retry {
+            attempts_max: "3".parse().ok(),
+            backoff: Some(Backoff::Constant),
+            backoff_delay: Some(Duration::from_secs(7)),
+            jitter: Some(false),
+            ..Retry::default()
+        };
+    });
+    let running = Loop::of(&log, &attempt, config(), wants).await;
+    running.publish("1").await;
+    running.settled().await;
+    let when = attempt.when("1");
+    assert_eq!(when.len(), 3);
+    for pair in when.windows(2) {
+        let delay = (pair[1] - pair[0]).as_secs();
+        assert!((7..9).contains(&delay), "{delay} s");
+    }
+    assert_eq!(log.dead_letters()[0].attempts, 3);
+    running.stop().await;
+}
+
+/// An event that nobody wants to have so late is given up, whatever attempts are left.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_too_old_is_a_dead_letter() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, retry()));
+    let wants = own(|one| {
+        one.delivery.retry = Retry {
+            attempts_max: "100".parse().ok(),
+            age_max: Some(Duration::from_secs(60)),
+            backoff_max: Some(Duration::from_secs(10)),
+            ..Retry::default()
+        };
+    });
+    let running = Loop::of(&log, &attempt, config(), wants).await;
+    let began = Instant::now();
+    running.publish("1").await;
+    running.settled().await;
+    let took = began.elapsed().as_secs();
+    assert!((60..75).contains(&took), "{took} s");
+    let letters = log.dead_letters();
+    assert_eq!(letters[0].reason, "consume/too-old");
+    assert_eq!(letters[0].event.as_ref().unwrap().id, "1");
+    running.stop().await;
+}
+
+/// While it is paused nothing is delivered, and nothing is lost.
+#[tokio::test(start_paused = true)]
+async fn a_paused_subscription_keeps_its_place() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let paused = own(|one| one.pause = true);
+    let running = Loop::of(&log, &attempt, config(), paused).await;
+    for id in ["1", "2"] {
+        running.publish(id).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(attempt.times("1"), 0);
+    running.stop().await;
+    let running = Loop::start(&log, &attempt, config(), 10).await;
+    running.settled().await;
+    assert_eq!((attempt.times("1"), attempt.times("2")), (1, 1));
+    running.stop().await;
+}
+
+/// What the log's subjects let through and the filters do not is settled without an attempt.
+#[tokio::test(start_paused = true)]
+async fn filters_choose_what_subjects_cannot() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let pair = |name: &str, text: &str| Pair {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let wants = own(|one| {
+        one.matching = Matching::Filters(vec![
+            Filter::Prefix(vec![pair("type", "order.")]),
+            Filter::Sql("id <> '2'".parse().unwrap()),
+        ]);
+    });
+    let running = Loop::of(&log, &attempt, config(), wants).await;
+    for (id, r#type) in [
+        ("1", "order.a"),
+        ("2", "order.a"),
+        ("3", "invoice.a"),
+        ("4", "order.b.c"),
+    ] {
+        publish(&log, id, r#type).await;
+    }
+    running.settled().await;
+    let made = |id: &str| attempt.times(id);
+    assert_eq!([made("1"), made("2"), made("3"), made("4")], [1, 0, 0, 1]);
+    until_true(|| async { log.consumers().await.unwrap()[0].unsettled == 0 }).await;
+    running.stop().await;
+}

@@ -1,0 +1,77 @@
+//! How events are delivered, as one Subscription wants it.
+
+use std::{num::NonZeroU32, time::Duration};
+
+/// Kyma's default window, and ours.
+pub(crate) const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+
+/// Above this, attempts wait for sockets rather than for the sink.
+pub(crate) const MAX_IN_FLIGHT_MAX: u32 = 10_000;
+
+/// How events are delivered. What is not set is as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Most attempts at the sink at once.
+    pub max_in_flight: NonZeroU32,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// What follows a failed attempt.
+    pub retry: Retry,
+    /// How an event is put into a request.
+    pub format: Format,
+    /// Header fields of every request, beside the event's.
+    pub headers: Vec<(String, String)>,
+    /// Whether `originaltype` repeats the event's type, as Kyma's sinks know it.
+    pub original_type: bool,
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first among them.
+    pub attempts_max: Option<NonZeroU32>,
+    /// How long after it was stored an event is still tried.
+    pub age_max: Option<Duration>,
+    /// How the delay grows.
+    pub backoff: Option<Backoff>,
+    /// The delay after the first attempt.
+    pub backoff_delay: Option<Duration>,
+    /// The longest delay.
+    pub backoff_max: Option<Duration>,
+    /// Whether delays are spread, so that events that failed together do not come again together.
+    pub jitter: Option<bool>,
+}
+
+/// How the delay grows from attempt to attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backoff {
+    /// It stays.
+    Constant,
+    /// By the first delay each time.
+    Linear,
+    /// Twofold each time.
+    Exponential,
+}
+
+/// How an event is put into a request (CloudEvents HTTP binding, §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Attributes are header fields, the body is the data.
+    #[default]
+    Binary,
+    /// The body is the event as JSON.
+    Structured,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            max_in_flight: MAX_IN_FLIGHT_DEFAULT,
+            timeout: None,
+            retry: Retry::default(),
+            format: Format::default(),
+            headers: Vec::new(),
+            original_type: false,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `eventing.tidegate.dev/v1alpha1` Subscription: what Kyma's cannot say. Names follow Knative and
+//! the CloudEvents Subscriptions API.
+//!
+//! The whole document is known here. What nobody acts on yet is refused by name, never ignored.
+
+mod delivery;
+mod filters;
+mod sink;
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_saphyr::Spanned;
+use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
+
+use crate::{Matching, Start, Subscription};
+
+pub(crate) const API_VERSION: &str = "eventing.tidegate.dev/v1alpha1";
+
+/// The kind.
+pub(crate) const KIND: Kind<Subscription> = Kind {
+    api_version: API_VERSION,
+    kind: "Subscription",
+    parse,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(rename = "apiVersion")]
+    _api_version: IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    metadata: Option<Metadata>,
+    spec: Option<Spec>,
+    #[serde(rename = "status")]
+    _status: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Spec {
+    sink: Option<Spanned<sink::Spec>>,
+    #[serde(default)]
+    filters: Vec<Spanned<filters::Spec>>,
+    #[serde(default)]
+    delivery: delivery::Spec,
+    start: Option<Spanned<StartSpec>>,
+    #[serde(default)]
+    pause: bool,
+    reply: Option<Spanned<IgnoredAny>>,
+}
+
+/// A word, or a place in the stream.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StartSpec {
+    Word(String),
+    Place(Place),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    since: Option<String>,
+    sequence: Option<u64>,
+}
+
+fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
+    let document: Document =
+        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
+    let mut mistakes = Mistakes::new(first_line);
+    let metadata = document.metadata.unwrap_or_default();
+    let (namespace, name) = metadata.identity(&mut mistakes);
+    mistakes.object = Some(format!("{namespace}/{name}"));
+    let Some(spec) = document.spec else {
+        mistakes.add(None, "spec", "must be set");
+        return Err(mistakes.found);
+    };
+    let sink = sink::parse(spec.sink, &namespace, &mut mistakes);
+    let filters = filters::parse(spec.filters, &mut mistakes);
+    let delivery = delivery::parse(spec.delivery, &mut mistakes);
+    let start = start(spec.start, &mut mistakes);
+    if let Some(reply) = &spec.reply {
+        mistakes.add(line_of(reply), "spec.reply", NOT_YET);
+    }
+    match sink {
+        Some(sink) if mistakes.found.is_empty() => Ok(Subscription {
+            namespace,
+            name,
+            sink,
+            matching: Matching::Filters(filters),
+            delivery,
+            start,
+            pause: spec.pause,
+        }),
+        _ => Err(mistakes.found),
+    }
+}
+
+/// What is said of a part of the document that is known and not built.
+pub(crate) const NOT_YET: &str = "is not built yet, so this Subscription is not run; leave it out";
+
+fn start(spec: Option<Spanned<StartSpec>>, mistakes: &mut Mistakes) -> Start {
+    const FIELD: &str = "spec.start";
+    let Some(spec) = spec else {
+        return Start::New;
+    };
+    let line = line_of(&spec);
+    let place = match spec.value {
+        StartSpec::Word(word) => match word.as_str() {
+            "new" => return Start::New,
+            "all" => return Start::All,
+            _ => {
+                let message = format!(
+                    "must be new, all, {{ since: TIME }} or {{ sequence: NUMBER }}, got {word:?}"
+                );
+                mistakes.add(line, FIELD, message);
+                return Start::New;
+            }
+        },
+        StartSpec::Place(place) => place,
+    };
+    match (place.since, place.sequence) {
+        (None, Some(0)) => {
+            mistakes.add(line, "spec.start.sequence", "must be at least 1");
+            Start::New
+        }
+        (None, Some(sequence)) => Start::Sequence(sequence),
+        (Some(since), None) => match since.parse::<Timestamp>() {
+            Ok(since) => Start::Since(time_of(since)),
+            Err(_) => {
+                let message = format!("must be a time such as 2026-11-20T00:00:00Z, got {since:?}");
+                mistakes.add(line, "spec.start.since", message);
+                Start::New
+            }
+        },
+        (None, None) | (Some(_), Some(_)) => {
+            mistakes.add(line, FIELD, "must have either since or sequence");
+            Start::New
+        }
+    }
+}
+
+fn time_of(timestamp: Timestamp) -> SystemTime {
+    let millis = u64::try_from(timestamp.as_millisecond()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,248 @@
+//! `spec.delivery`.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_saphyr::Spanned;
+use tidegate_document::{Mistakes, line_of};
+
+use super::NOT_YET;
+use crate::delivery::{Backoff, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Retry};
+
+/// Header fields of every request.
+const HEADERS_MAX: usize = 32;
+
+/// Bytes of one header field's value.
+const HEADER_BYTES_MAX: usize = 4096;
+
+/// Longest timeout of an attempt: a Function that works for an hour is better off with a queue of
+/// its own.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+/// Longest delay between attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Most attempts: at the longest delay of the default these are weeks.
+const ATTEMPTS_MAX: u32 = 10_000;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub(super) struct Spec {
+    timeout: Option<Spanned<String>>,
+    retry: RetrySpec,
+    max_in_flight: Option<Spanned<i64>>,
+    format: Option<Spanned<FormatSpec>>,
+    headers: BTreeMap<String, Spanned<String>>,
+    dead_letter: Option<Spanned<IgnoredAny>>,
+    order: Option<Spanned<IgnoredAny>>,
+    rate_limit: Option<Spanned<IgnoredAny>>,
+    auth: Option<Spanned<IgnoredAny>>,
+    signing: Option<Spanned<IgnoredAny>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct RetrySpec {
+    max_attempts: Option<Spanned<i64>>,
+    max_age: Option<Spanned<String>>,
+    backoff_policy: Option<Spanned<String>>,
+    backoff_delay: Option<Spanned<String>>,
+    backoff_max: Option<Spanned<String>>,
+    jitter: Option<Spanned<String>>,
+}
+
+/// A word, or `batch` with its settings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FormatSpec {
+    Word(String),
+    Other(IgnoredAny),
+}
+
+pub(super) fn parse(spec: Spec, mistakes: &mut Mistakes) -> Delivery {
+    for (field, unbuilt) in [
+        ("deadLetter", &spec.dead_letter),
+        ("order", &spec.order),
+        ("rateLimit", &spec.rate_limit),
+        ("auth", &spec.auth),
+        ("signing", &spec.signing),
+    ] {
+        if let Some(unbuilt) = unbuilt {
+            let field = format!("spec.delivery.{field}");
+            mistakes.add(line_of(unbuilt), &field, NOT_YET);
+        }
+    }
+    let window = spec.max_in_flight.as_ref();
+    let window = window.and_then(|spec| number(spec, "maxInFlight", MAX_IN_FLIGHT_MAX, mistakes));
+    let timeout = spec.timeout.as_ref();
+    Delivery {
+        max_in_flight: window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
+        timeout: timeout.and_then(|spec| duration(spec, "timeout", TIMEOUT_MAX, mistakes)),
+        retry: retry(&spec.retry, mistakes),
+        format: format(spec.format, mistakes),
+        headers: headers(spec.headers, mistakes),
+        original_type: false,
+    }
+}
+
+fn retry(spec: &RetrySpec, mistakes: &mut Mistakes) -> Retry {
+    let attempts = spec.max_attempts.as_ref();
+    let age = spec.max_age.as_ref();
+    let (delay, max) = (spec.backoff_delay.as_ref(), spec.backoff_max.as_ref());
+    let retry = Retry {
+        attempts_max: attempts
+            .and_then(|spec| number(spec, "retry.maxAttempts", ATTEMPTS_MAX, mistakes)),
+        age_max: age.and_then(|spec| duration(spec, "retry.maxAge", Duration::MAX, mistakes)),
+        backoff: word(
+            spec.backoff_policy.as_ref(),
+            "retry.backoffPolicy",
+            &[
+                ("exponential", Backoff::Exponential),
+                ("linear", Backoff::Linear),
+                ("constant", Backoff::Constant),
+            ],
+            mistakes,
+        ),
+        backoff_delay: delay
+            .and_then(|spec| duration(spec, "retry.backoffDelay", BACKOFF_MAX, mistakes)),
+        backoff_max: max.and_then(|spec| duration(spec, "retry.backoffMax", BACKOFF_MAX, mistakes)),
+        jitter: word(
+            spec.jitter.as_ref(),
+            "retry.jitter",
+            &[("full", true), ("none", false)],
+            mistakes,
+        ),
+    };
+    if let (Some(delay), Some(longest)) = (retry.backoff_delay, retry.backoff_max)
+        && delay > longest
+    {
+        let line = max.and_then(line_of);
+        let message = "must be at least backoffDelay";
+        mistakes.add(line, "spec.delivery.retry.backoffMax", message);
+    }
+    retry
+}
+
+fn format(spec: Option<Spanned<FormatSpec>>, mistakes: &mut Mistakes) -> Format {
+    const FIELD: &str = "spec.delivery.format";
+    let Some(spec) = spec else {
+        return Format::Binary;
+    };
+    let line = line_of(&spec);
+    match spec.value {
+        FormatSpec::Word(word) if word == "binary" => return Format::Binary,
+        FormatSpec::Word(word) if word == "structured" => return Format::Structured,
+        FormatSpec::Word(word) if word != "batch" => {
+            let message = format!("must be binary, structured or batch, got {word:?}");
+            mistakes.add(line, FIELD, message);
+        }
+        FormatSpec::Word(_) | FormatSpec::Other(_) => {
+            mistakes.add(line, "spec.delivery.format.batch", NOT_YET);
+        }
+    }
+    Format::Binary
+}
+
+/// Names that a request has by itself, or that would speak in the event's name.
+fn is_reserved(name: &str) -> bool {
+    const RESERVED: [&str; 8] = [
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    ];
+    RESERVED.contains(&name) || name.starts_with("ce-")
+}
+
+fn headers(
+    spec: BTreeMap<String, Spanned<String>>,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, String)> {
+    const FIELD: &str = "spec.delivery.headers";
+    if spec.len() > HEADERS_MAX {
+        let message = format!(
+            "must not have more than {HEADERS_MAX} fields, got {}",
+            spec.len()
+        );
+        mistakes.add(None, FIELD, message);
+    }
+    let mut headers = Vec::new();
+    for (name, value) in spec {
+        let lower = name.to_ascii_lowercase();
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_text = |byte: u8| (0x20..0x7f).contains(&byte);
+        let message = if lower.is_empty() || !lower.bytes().all(is_token) {
+            Some("is no name of a header field".to_owned())
+        } else if is_reserved(&lower) {
+            Some("is a field that the request has by itself".to_owned())
+        } else if value.value.len() > HEADER_BYTES_MAX || !value.value.bytes().all(is_text) {
+            let most = format!("must be printable ASCII of at most {HEADER_BYTES_MAX} bytes");
+            Some(most)
+        } else {
+            None
+        };
+        if let Some(message) = message {
+            mistakes.add(line_of(&value), &format!("{FIELD}.{name}"), message);
+        }
+        headers.push((lower, value.value));
+    }
+    headers
+}
+
+fn number(
+    spec: &Spanned<i64>,
+    field: &str,
+    most: u32,
+    mistakes: &mut Mistakes,
+) -> Option<NonZeroU32> {
+    let number = u32::try_from(spec.value)
+        .ok()
+        .filter(|number| *number <= most);
+    let number = number.and_then(NonZeroU32::new);
+    if number.is_none() {
+        let message = format!("must be from 1 to {most}, got {}", spec.value);
+        mistakes.add(line_of(spec), &format!("spec.delivery.{field}"), message);
+    }
+    number
+}
+
+fn duration(
+    spec: &Spanned<String>,
+    field: &str,
+    most: Duration,
+    mistakes: &mut Mistakes,
+) -> Option<Duration> {
+    let text = &spec.value;
+    let message = match humantime::parse_duration(text) {
+        Err(_) => format!("must be a duration such as 500ms, 30s or 7d, got {text:?}"),
+        Ok(duration) if duration.is_zero() => "must be longer than 0s".to_owned(),
+        Ok(duration) if duration > most => {
+            let most = humantime::format_duration(most);
+            format!("must be at most {most}, got {text}")
+        }
+        Ok(duration) => return Some(duration),
+    };
+    mistakes.add(line_of(spec), &format!("spec.delivery.{field}"), message);
+    None
+}
+
+fn word<T: Copy>(
+    spec: Option<&Spanned<String>>,
+    field: &str,
+    words: &[(&str, T)],
+    mistakes: &mut Mistakes,
+) -> Option<T> {
+    let spec = spec?;
+    let found = words.iter().find(|(word, _)| *word == spec.value);
+    if found.is_none() {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let message = format!("must be one of {}, got {:?}", names.join(", "), spec.value);
+        mistakes.add(line_of(spec), &format!("spec.delivery.{field}"), message);
+    }
+    found.map(|(_, value)| *value)
+}

@@ -1,0 +1,88 @@
+//! `spec.sink`: an address, or a reference that has one.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use tidegate_document::{Mistakes, line_of};
+use url::Url;
+
+use crate::sink::address;
+
+const FIELD: &str = "spec.sink";
+
+/// As Knative's `Destination`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spec {
+    uri: Option<Spanned<String>>,
+    r#ref: Option<Spanned<Reference>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Reference {
+    api_version: Option<String>,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+    port: Option<u16>,
+}
+
+pub(super) fn parse(
+    spec: Option<Spanned<Spec>>,
+    namespace: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Url> {
+    let Some(spec) = spec else {
+        mistakes.add(None, FIELD, "must be set: { uri: http://… } or { ref: … }");
+        return None;
+    };
+    let line = line_of(&spec);
+    let base = match &spec.value.r#ref {
+        Some(reference) => Some(resolved(reference, namespace, mistakes)?),
+        None => None,
+    };
+    match (base, &spec.value.uri) {
+        (None, None) => {
+            mistakes.add(line, FIELD, "must have uri or ref");
+            None
+        }
+        (Some(base), None) => Some(base),
+        (base, Some(uri)) => {
+            // Beside a reference it is relative to that, as in Knative.
+            let text = match &base {
+                Some(base) => base.join(&uri.value).map(|url| url.to_string()),
+                None => Ok(uri.value.clone()),
+            };
+            let found = text
+                .map_err(|error| format!("failed to parse subscription sink URL: {error}"))
+                .and_then(|text| address(&text));
+            found
+                .map_err(|message| mistakes.add(line_of(uri), "spec.sink.uri", message))
+                .ok()
+        }
+    }
+}
+
+/// The address of what is referred to. A Service is found by its name in the cluster's DNS; other
+/// kinds have an address that only the cluster knows.
+fn resolved(reference: &Spanned<Reference>, own: &str, mistakes: &mut Mistakes) -> Option<Url> {
+    let Reference {
+        api_version,
+        kind,
+        namespace,
+        name,
+        port,
+    } = &reference.value;
+    let version = api_version.as_deref().unwrap_or("v1");
+    if (version, kind.as_str()) != ("v1", "Service") {
+        let message = format!("must be a Service of v1, got {kind} of {version}");
+        mistakes.add(line_of(reference), "spec.sink.ref.kind", message);
+        return None;
+    }
+    let namespace = namespace.as_deref().unwrap_or(own);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let text = format!("http://{name}.{namespace}.svc.cluster.local{port}/");
+    address(&text)
+        .map_err(|message| mistakes.add(line_of(reference), "spec.sink.ref", message))
+        .ok()
+}

@@ -1,0 +1,222 @@
+//! `tidegate subscriptions`: what a Subscription wants and does, without running anything.
+#![expect(clippy::print_stdout, reason = "the result is for standard output")]
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use tidegate_event::{Event, Leniency, json};
+use tidegate_subscription::{Format, Matching, Start, Subscription, parse};
+
+use crate::{
+    cli::ConfigFile,
+    config::{Config, Mistakes},
+    folder::{FileMistake, Folder},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate subscriptions explain billing --config tidegate.yaml
+  tidegate subscriptions explain --document subscription.yaml
+  tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
+
+explain prints what the nats-server filters, what is matched after it, and how events are delivered.
+match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
+Exit codes: 0 done, and for match: it wants the event; 1 it does not, or something failed; 2 wrong
+use or wrong configuration.";
+
+/// Longest event that is read.
+const EVENT_BYTES_MAX: u64 = 64 << 20;
+
+/// What to do with Subscriptions.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print what a Subscription reads, matches and does
+    #[command(after_help = EXAMPLES)]
+    Explain(Which),
+    /// Tell whether a Subscription wants an event, and which part of it decides
+    #[command(after_help = EXAMPLES)]
+    Match(Which),
+}
+
+/// Which Subscription.
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Its name, with its namespace before it where that is not "default"
+    #[arg(value_name = "[NAMESPACE/]NAME", required_unless_present = "document")]
+    name: Option<String>,
+    /// A file with its document, in the place of the configured folder
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.command {
+        Command::Explain(which) => {
+            let config = which.config()?;
+            explain(&which.subscription(&config)?, &config);
+            Ok(())
+        }
+        Command::Match(which) => {
+            let subscription = which.subscription(&which.config()?)?;
+            let event = event()?;
+            let decision = subscription.decide(&event);
+            if !decision.passes {
+                bail!("{} does not want it: {decision}", subscription.id());
+            }
+            println!("{} wants it: {decision}", subscription.id());
+            Ok(())
+        }
+    }
+}
+
+impl Which {
+    fn config(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(self.config.config.as_deref())?)
+    }
+
+    fn subscription(&self, config: &Config) -> anyhow::Result<Subscription> {
+        let found = match &self.document {
+            Some(file) => {
+                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                let parsed = parse(&text);
+                let mistakes = parsed.mistakes.iter();
+                let mistakes: Vec<String> = mistakes
+                    .map(|mistake| FileMistake::new(file, mistake).to_string())
+                    .collect();
+                if !mistakes.is_empty() {
+                    return Err(Mistakes(mistakes).into());
+                }
+                parsed.documents.into_iter().map(|(_, one)| one).collect()
+            }
+            None => {
+                Folder::<Subscription>::new(config.subscriptions_folder())
+                    .load()
+                    .resources
+            }
+        };
+        let Some(name) = &self.name else {
+            return match <[Subscription; 1]>::try_from(found) {
+                Ok([only]) => Ok(only),
+                Err(several) => bail!("the file has {} Subscriptions: name one", several.len()),
+            };
+        };
+        let id = match name.split_once('/') {
+            Some(_) => name.clone(),
+            None => format!("default/{name}"),
+        };
+        let known: Vec<String> = found.iter().map(Subscription::id).collect();
+        found
+            .into_iter()
+            .find(|one| one.id() == id)
+            .with_context(|| match known.as_slice() {
+                [] => format!("no Subscription {id}: there is none at all, see `tidegate check`"),
+                known => format!("no Subscription {id}; there are {}", known.join(", ")),
+            })
+    }
+}
+
+fn event() -> anyhow::Result<Event> {
+    let mut text = Vec::new();
+    let mut input = io::stdin().lock().take(EVENT_BYTES_MAX);
+    input.read_to_end(&mut text).context("standard input")?;
+    json::decode(Bytes::from(text), Leniency::Lowercase)
+        .map_err(|error| anyhow::anyhow!("standard input is no CloudEvent as JSON: {error}"))
+}
+
+fn explain(subscription: &Subscription, config: &Config) {
+    let line = |name: &str, text: String| println!("{name:<10} {text}");
+    println!("{}", subscription.id());
+    line("sink", subscription.sink.to_string());
+    let root = config.backbone.events_root();
+    for (index, subject) in tidegate_consume::filters(&root, subscription)
+        .into_iter()
+        .enumerate()
+    {
+        line(if index == 0 { "reads" } else { "" }, subject);
+    }
+    let stream = &config.backbone.events.stream;
+    let consumer = subscription.consumer_name();
+    line(
+        "",
+        format!("of the stream {stream}, as consumer {consumer}"),
+    );
+    line("matches", matched(&subscription.matching));
+    for (index, text) in delivery(subscription, config).into_iter().enumerate() {
+        line(if index == 0 { "delivers" } else { "" }, text);
+    }
+    line("starts", start(subscription.start));
+    if subscription.pause {
+        line(
+            "pause",
+            "nothing is delivered; what it wants is kept".to_owned(),
+        );
+    }
+}
+
+/// What is left to do after the nats-server has filtered.
+fn matched(matching: &Matching) -> String {
+    match matching {
+        Matching::Standard { .. } => "nothing more: the subjects say it all".to_owned(),
+        Matching::Exact { .. } => "types, after Kyma's cleaning, of every event".to_owned(),
+        Matching::Filters(filters) if filters.is_empty() => "every event".to_owned(),
+        Matching::Filters(_) => "spec.filters, on every event that is read".to_owned(),
+    }
+}
+
+fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
+    let delivery = &subscription.delivery;
+    let (own, retry) = (&delivery.retry, &config.consume.retry);
+    let shown = |duration| humantime::format_duration(duration).to_string();
+    let format = match delivery.format {
+        Format::Binary => "binary",
+        Format::Structured => "structured",
+    };
+    let timeout = delivery.timeout.unwrap_or(config.deliver.timeout);
+    let attempts = own.attempts_max.map_or(retry.attempts_max, Into::into);
+    let (delay, max) = (
+        own.backoff_delay.unwrap_or(retry.backoff_delay),
+        own.backoff_max.unwrap_or(retry.backoff_max),
+    );
+    let mut lines = vec![
+        format!(
+            "{format}, at most {} at once, {} for an attempt",
+            delivery.max_in_flight,
+            shown(timeout)
+        ),
+        format!(
+            "at most {attempts} attempts, {} to {} apart, then a dead letter",
+            shown(delay),
+            shown(max)
+        ),
+    ];
+    if let Some(age) = own.age_max {
+        lines.push(format!("and none {} after it was stored", shown(age)));
+    }
+    lines
+}
+
+fn start(start: Start) -> String {
+    match start {
+        Start::New => "with events that are stored after it was made".to_owned(),
+        Start::All => "with the oldest event that is stored".to_owned(),
+        Start::Since(time) => {
+            format!("with events since {}", humantime::format_rfc3339(time))
+        }
+        Start::Sequence(sequence) => format!("with event number {sequence}"),
+    }
+}

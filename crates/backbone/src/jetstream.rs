@@ -6,6 +6,7 @@
 mod acks;
 mod answer;
 mod consumers;
+mod letters;
 mod link;
 mod message;
 mod reclaim;
@@ -33,6 +34,7 @@ use self::{
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
 };
 pub use self::{
+    letters::Letter,
     reclaim::Reclaimed,
     source::{JetstreamReceipt, JetstreamSource},
     streams::{Drift, EnsureError},
@@ -289,6 +291,46 @@ impl Drop for Shared {
         for task in &self.tasks {
             task.abort();
         }
+    }
+}
+
+// === impl Jetstream, for operators ===
+
+impl Jetstream {
+    /// The first dead letter at this place or after it, of one Subscription (`namespace`, `name`)
+    /// or of any.
+    pub async fn letter_from(
+        &self,
+        sequence: u64,
+        subscription: Option<(&str, &str)>,
+    ) -> Result<Option<Letter>, ControlError> {
+        let Shared {
+            link,
+            config,
+            dead_letters_root,
+            ..
+        } = &*self.shared;
+        let subject = match subscription {
+            None => subject::all(dead_letters_root),
+            Some((namespace, name)) => match subject::of(dead_letters_root, namespace, name) {
+                Ok(subject) => subject,
+                // No letter can have such a subject.
+                Err(_) => return Ok(None),
+            },
+        };
+        letters::next(link, &config.dead_letters.stream, sequence, &subject).await
+    }
+
+    /// The dead letter of this place.
+    pub async fn letter(&self, sequence: u64) -> Result<Option<Letter>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        letters::at(link, &config.dead_letters.stream, sequence).await
+    }
+
+    /// Takes a dead letter away; `false` when it was not there.
+    pub async fn discard(&self, sequence: u64) -> Result<bool, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        letters::discard(link, &config.dead_letters.stream, sequence).await
     }
 }
 

@@ -1,4 +1,6 @@
-//! The operator's door: `/healthz`, `/readyz`, `/metrics`.
+//! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
+
+mod dead_letters;
 
 use std::{
     net::SocketAddr,
@@ -11,6 +13,8 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::metrics;
 use tokio::{net::TcpListener, sync::watch};
+
+use crate::pipeline::Redrive;
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
@@ -43,9 +47,11 @@ impl Admin {
         self,
         registry: Registry,
         log: Jetstream,
+        redrive: Redrive,
         draining: watch::Receiver<bool>,
     ) {
         let registry = Arc::new(Mutex::new(registry));
+        let operations = dead_letters::routes(log.clone(), redrive);
         let routes = Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))
@@ -54,7 +60,8 @@ impl Admin {
                 registry,
                 log,
                 draining,
-            });
+            })
+            .merge(operations);
         if let Err(error) = axum::serve(self.listener, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }

@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    command::{applications, check, listen, publish, subscriptions, up},
+    command::{applications, check, dead_letters, listen, publish, subscriptions, up},
     config::Mistakes,
 };
 
@@ -40,6 +40,8 @@ enum Command {
     Applications(applications::Arguments),
     /// See what a Subscription reads and matches, and why
     Subscriptions(subscriptions::Arguments),
+    /// See what could not be delivered, send it again, or delete it
+    DeadLetters(dead_letters::Arguments),
     /// Validate configuration, Subscriptions and Applications without running anything
     Check(check::Arguments),
     /// Send an event to a door
@@ -71,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),

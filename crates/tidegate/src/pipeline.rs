@@ -14,6 +14,7 @@
 
 mod attempt;
 mod control;
+mod redrive;
 mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_deliver::Client;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
@@ -29,6 +31,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub(crate) use self::redrive::{NotRedriven, Redrive};
 use self::{control::Control, worker::Worker};
 use crate::{applications, config::Config, folder::Folder};
 
@@ -37,6 +40,7 @@ pub(crate) struct Pipeline {
     receive_addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
     log: Jetstream,
+    redrive: Redrive,
     control: Control,
     applications: Option<JoinHandle<()>>,
     workers: Vec<Worker>,
@@ -71,6 +75,12 @@ impl Pipeline {
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
+        let metrics = worker::Metrics::register(registry);
+        let redrive = Redrive {
+            client: Client::new(&config.deliver, metrics.deliver())?,
+            subscriptions: subscribed.clone(),
+            timeout: config.deliver.timeout,
+        };
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             nats_url: nats_url.into(),
@@ -79,7 +89,7 @@ impl Pipeline {
             subscriptions: subscribed,
             applications,
             draining: drained,
-            metrics: worker::Metrics::register(registry),
+            metrics,
             ended,
         };
         if let Some(tls) = server.tls() {
@@ -101,6 +111,7 @@ impl Pipeline {
             receive_addr,
             tls_addr,
             log,
+            redrive,
             control,
             applications: applications_task,
             workers,
@@ -122,6 +133,11 @@ impl Pipeline {
     /// The log, for those who ask it.
     pub(crate) fn log(&self) -> Jetstream {
         self.log.clone()
+    }
+
+    /// Sends dead letters again.
+    pub(crate) fn redrive(&self) -> Redrive {
+        self.redrive.clone()
     }
 
     /// Whether the pipeline is shutting down.

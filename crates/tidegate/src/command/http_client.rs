@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -12,11 +12,21 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 /// Longer than a door may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A door's answer is a problem body; more is somebody else's page.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// The longest answer is a dead letter with its event; more is somebody else's page.
+const ANSWER_BYTES_MAX: usize = 96 << 20;
 
 /// Posts and gives back status and body.
 pub(super) async fn post(
+    uri: &Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> anyhow::Result<(StatusCode, String)> {
+    send(Method::POST, uri, headers, body).await
+}
+
+/// Makes a request and gives back status and body.
+pub(super) async fn send(
+    method: Method,
     uri: &Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -27,7 +37,10 @@ pub(super) async fn post(
         .enable_http1()
         .build();
     let client = Client::builder(TokioExecutor::new()).build(connector);
-    let mut request = Request::post(uri).body(Full::new(body))?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(Full::new(body))?;
     *request.headers_mut() = headers;
     let answer = async {
         let response = client

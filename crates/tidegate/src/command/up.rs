@@ -127,7 +127,8 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
-    tokio::spawn(admin.serve(registry, pipeline.log(), pipeline.draining()));
+    let (log, redrive) = (pipeline.log(), pipeline.redrive());
+    tokio::spawn(admin.serve(registry, log, redrive, pipeline.draining()));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
 }

@@ -79,6 +79,11 @@ impl Metrics {
         }
     }
 
+    /// Those of attempts.
+    pub(super) fn deliver(&self) -> tidegate_deliver::Metrics {
+        self.deliver.clone()
+    }
+
     /// Those of the doors.
     pub(super) fn receive(&self) -> tidegate_receive::Metrics {
         self.receive.clone()

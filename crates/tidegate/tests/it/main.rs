@@ -7,6 +7,8 @@ mod connect;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod dead_letters;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;

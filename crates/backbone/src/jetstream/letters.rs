@@ -1,0 +1,166 @@
+//! Dead letters, read one after the other, and taken away.
+
+use std::time::SystemTime;
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use humantime::parse_rfc3339;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidegate_event::Event;
+
+use super::{
+    link::{ApiError, Link},
+    message,
+};
+use crate::{ControlError, Unreadable};
+
+/// JetStream's error code for a message that is not there.
+const MESSAGE_NOT_FOUND: u64 = 10_037;
+
+/// JetStream's error code for a sequence number that is not there to delete.
+const SEQUENCE_NOT_FOUND: u64 = 10_043;
+
+/// What a letter's own headers begin with.
+const OWN: &str = "tidegate-";
+
+/// A stored dead letter.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Its place among the dead letters.
+    pub sequence: u64,
+    /// When it became one.
+    pub buried_at: SystemTime,
+    /// `namespace/name` of the Subscription that gave it up.
+    pub subscription: String,
+    /// Why: a stable code.
+    pub reason: String,
+    /// The last failure, for people.
+    pub detail: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The event's place in the event stream.
+    pub original_sequence: u64,
+    /// When the event was stored.
+    pub stored_at: Option<SystemTime>,
+    /// The event, byte for byte, or what is stored in its place.
+    pub event: Result<Event, Unreadable>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    message: Stored,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    seq: u64,
+    time: String,
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
+}
+
+/// The first letter at this place or after it whose subject is below this one.
+pub(super) async fn next(
+    link: &Link,
+    stream: &str,
+    from: u64,
+    subject: &str,
+) -> Result<Option<Letter>, ControlError> {
+    let asked = json!({ "seq": from.max(1), "next_by_subj": subject });
+    get(link, stream, &asked).await
+}
+
+/// The letter of this place.
+pub(super) async fn at(
+    link: &Link,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<Letter>, ControlError> {
+    get(link, stream, &json!({ "seq": sequence })).await
+}
+
+/// Takes a letter away; `false` when it was not there.
+pub(super) async fn discard(
+    link: &Link,
+    stream: &str,
+    sequence: u64,
+) -> Result<bool, ControlError> {
+    // What is deleted need not be overwritten: the log is on a disk that is trusted with it.
+    let asked = json!({ "seq": sequence, "no_erase": true });
+    let deleted: Result<Value, ApiError> = link
+        .call(&format!("STREAM.MSG.DELETE.{stream}"), &asked)
+        .await;
+    match deleted {
+        Ok(_) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(error.during(format!("deleting dead letter {sequence}"))),
+    }
+}
+
+async fn get(link: &Link, stream: &str, asked: &Value) -> Result<Option<Letter>, ControlError> {
+    let action = "reading a dead letter";
+    let answer: Result<Answer, ApiError> =
+        link.call(&format!("STREAM.MSG.GET.{stream}"), asked).await;
+    match answer {
+        Ok(answer) => Letter::read(answer.message)
+            .map(Some)
+            .ok_or_else(|| ControlError {
+                action: action.to_owned(),
+                detail: "the answer is not understood".to_owned(),
+            }),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error.during(action)),
+    }
+}
+
+fn is_missing(error: &ApiError) -> bool {
+    matches!(error.code(), Some(MESSAGE_NOT_FOUND | SEQUENCE_NOT_FOUND))
+}
+
+impl Letter {
+    fn read(stored: Stored) -> Option<Self> {
+        let headers = STANDARD.decode(stored.hdrs).ok()?;
+        let headers = String::from_utf8_lossy(&headers);
+        let payload = Bytes::from(STANDARD.decode(stored.data).ok()?);
+        let mut of_event = HeaderMap::new();
+        let mut own = Vec::new();
+        for line in headers.lines().skip(1) {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            let lower = name.to_ascii_lowercase();
+            if lower.starts_with(OWN) {
+                own.push((lower, value.to_owned()));
+            } else if !lower.starts_with("nats-")
+                && let (Ok(name), Ok(value)) =
+                    (name.parse::<HeaderName>(), value.parse::<HeaderValue>())
+            {
+                of_event.append(name, value);
+            }
+        }
+        let text = |name: &str| {
+            let found = own
+                .iter()
+                .find(|(own, _)| own.strip_prefix(OWN) == Some(name));
+            let value = found.map_or("", |(_, value)| value);
+            percent_decode_str(value).decode_utf8_lossy().into_owned()
+        };
+        Some(Self {
+            sequence: stored.seq,
+            buried_at: parse_rfc3339(&stored.time).ok()?,
+            subscription: text("subscription"),
+            reason: text("reason"),
+            detail: text("detail"),
+            attempts: text("attempts").parse().unwrap_or(0),
+            original_sequence: text("sequence").parse().unwrap_or(0),
+            stored_at: parse_rfc3339(&text("stored-at")).ok(),
+            event: message::read(Some(&of_event), payload),
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! `/api/v1/dead-letters`: what could not be delivered, and what is to become of it.
+
+use std::time::SystemTime;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json, value::RawValue};
+use tidegate_backbone::{
+    ControlError,
+    jetstream::{Jetstream, Letter},
+};
+use tidegate_event::json as event_json;
+use url::Url;
+
+use crate::pipeline::{NotRedriven, Redrive};
+
+/// Letters of one answer, unless fewer are wanted.
+const LIMIT_DEFAULT: usize = 100;
+
+/// Most letters of one answer.
+const LIMIT_MAX: usize = 1_000;
+
+/// Most letters that are looked at for one answer: reading one takes a good tenth of a millisecond.
+const LOOKED_AT_MAX: usize = 5_000;
+
+#[derive(Clone)]
+struct Shared {
+    log: Jetstream,
+    redrive: Redrive,
+}
+
+/// The routes.
+pub(super) fn routes(log: Jetstream, redrive: Redrive) -> Router {
+    Router::new()
+        .route("/api/v1/dead-letters", get(list))
+        .route("/api/v1/dead-letters/{sequence}", get(show).delete(discard))
+        .route("/api/v1/dead-letters/{sequence}/redrive", post(redriven))
+        .with_state(Shared { log, redrive })
+}
+
+/// Which letters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Wanted {
+    subscription: Option<String>,
+    reason: Option<String>,
+    r#type: Option<String>,
+    #[serde(with = "humantime_serde::option")]
+    since: Option<SystemTime>,
+    #[serde(with = "humantime_serde::option")]
+    until: Option<SystemTime>,
+    /// The cursor: the first place to look at.
+    from: u64,
+    limit: Option<usize>,
+}
+
+impl Wanted {
+    fn wants(&self, letter: &Letter) -> bool {
+        let is = |wanted: &Option<String>, have: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted == have)
+        };
+        let r#type = letter.event.as_ref().map_or("", |event| &*event.r#type);
+        is(&self.subscription, &letter.subscription)
+            && is(&self.reason, &letter.reason)
+            && is(&self.r#type, r#type)
+            && self.since.is_none_or(|since| letter.buried_at >= since)
+            && self.until.is_none_or(|until| letter.buried_at < until)
+    }
+}
+
+/// A letter without its data.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    sequence: u64,
+    buried_at: String,
+    subscription: String,
+    reason: String,
+    detail: String,
+    attempts: u32,
+    original_sequence: u64,
+    stored_at: Option<String>,
+    id: Option<String>,
+    source: Option<String>,
+    r#type: Option<String>,
+    data_bytes: usize,
+}
+
+impl Summary {
+    fn of(letter: &Letter) -> Self {
+        let time = |time| humantime::format_rfc3339_millis(time).to_string();
+        let event = letter.event.as_ref().ok();
+        Self {
+            sequence: letter.sequence,
+            buried_at: time(letter.buried_at),
+            subscription: letter.subscription.clone(),
+            reason: letter.reason.clone(),
+            detail: letter.detail.clone(),
+            attempts: letter.attempts,
+            original_sequence: letter.original_sequence,
+            stored_at: letter.stored_at.map(time),
+            id: event.map(|event| event.id.to_string()),
+            source: event.map(|event| event.source.to_string()),
+            r#type: event.map(|event| event.r#type.to_string()),
+            data_bytes: match &letter.event {
+                Ok(event) => event.data_len(),
+                Err(unreadable) => unreadable.payload.len(),
+            },
+        }
+    }
+}
+
+async fn list(
+    State(shared): State<Shared>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Problem> {
+    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let subscription = wanted.subscription.as_deref();
+    let subscription = subscription.and_then(|id| id.split_once('/'));
+    let mut items = Vec::new();
+    let mut from = wanted.from.max(1);
+    for _ in 0..LOOKED_AT_MAX {
+        if items.len() == limit {
+            break;
+        }
+        let Some(letter) = shared.log.letter_from(from, subscription).await? else {
+            return Ok(Json(json!({ "items": items, "next": null })));
+        };
+        from = letter.sequence + 1;
+        if wanted.wants(&letter) {
+            items.push(Summary::of(&letter));
+        }
+    }
+    Ok(Json(json!({ "items": items, "next": from })))
+}
+
+/// A letter with its event, as JSON that keeps the data's own bytes.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    summary: Summary,
+    event: Option<Box<RawValue>>,
+}
+
+async fn show(
+    State(shared): State<Shared>,
+    Path(sequence): Path<u64>,
+) -> Result<Response, Problem> {
+    let letter = found(&shared.log, sequence).await?;
+    let event = letter.event.as_ref().ok().map(event_json::encode);
+    let event = event.and_then(|json| String::from_utf8(json).ok());
+    let shown = Shown {
+        summary: Summary::of(&letter),
+        event: event.and_then(|json| RawValue::from_string(json).ok()),
+    };
+    Ok(Json(shown).into_response())
+}
+
+async fn discard(
+    State(shared): State<Shared>,
+    Path(sequence): Path<u64>,
+) -> Result<StatusCode, Problem> {
+    if shared.log.discard(sequence).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::missing(sequence))
+    }
+}
+
+/// Where to, if not to the Subscription's own sink.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Elsewhere {
+    sink: Option<Url>,
+}
+
+/// Only what the sink has taken is taken away here.
+async fn redriven(
+    State(shared): State<Shared>,
+    Path(sequence): Path<u64>,
+    Query(elsewhere): Query<Elsewhere>,
+) -> Result<StatusCode, Problem> {
+    let letter = found(&shared.log, sequence).await?;
+    shared
+        .redrive
+        .attempt(&letter, elsewhere.sink)
+        .await
+        .map_err(Problem::not_redriven)?;
+    shared.log.discard(sequence).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn found(log: &Jetstream, sequence: u64) -> Result<Letter, Problem> {
+    let letter = log.letter(sequence).await?;
+    letter.ok_or_else(|| Problem::missing(sequence))
+}
+
+/// An RFC 9457 body.
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    fn missing(sequence: u64) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "admin/no-such-dead-letter",
+            detail: format!("there is no dead letter {sequence}; it may be redriven or discarded"),
+        }
+    }
+
+    fn not_redriven(error: NotRedriven) -> Self {
+        let (status, code) = match &error {
+            NotRedriven::NoSubscription { .. } => (StatusCode::CONFLICT, "admin/no-subscription"),
+            NotRedriven::NoEvent { .. } => (StatusCode::CONFLICT, "admin/no-event"),
+            NotRedriven::NotTaken { .. } => (StatusCode::BAD_GATEWAY, "admin/not-taken"),
+        };
+        Self {
+            status,
+            code,
+            detail: error.to_string(),
+        }
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "admin/log-unavailable",
+            detail: error.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": format!("urn:tidegate:error:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        });
+        let content_type = [(CONTENT_TYPE, "application/problem+json")];
+        (self.status, content_type, body.to_string()).into_response()
+    }
+}

@@ -1,0 +1,113 @@
+//! A dead letter, sent again to the Subscription that gave it up, or to another sink.
+
+use std::time::Duration;
+
+use tidegate_backbone::jetstream::Letter;
+use tidegate_consume::{Attempt as _, Verdict};
+use tidegate_deliver::Client;
+use tidegate_event::{Event, Name, Value};
+use tidegate_subscription::{Delivery, Matching, Start, Subscription};
+use tokio::sync::watch;
+use url::Url;
+
+use super::{attempt::SinkAttempt, worker::Subscriptions};
+
+/// Says how often an event was sent again.
+const COUNT: &str = "redrivecount";
+
+/// Sends dead letters again.
+#[derive(Clone, Debug)]
+pub(crate) struct Redrive {
+    pub(super) client: Client,
+    pub(super) subscriptions: watch::Receiver<Subscriptions>,
+    pub(super) timeout: Duration,
+}
+
+/// Why a letter was not sent, or not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRedriven {
+    /// Nobody says where it goes.
+    #[error("there is no Subscription {subscription} now: name a sink")]
+    NoSubscription {
+        /// Whose letter it is.
+        subscription: String,
+    },
+    /// There is nothing to send.
+    #[error("what is stored is no event: {reason}")]
+    NoEvent {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The sink did not take it.
+    #[error("{code}: {detail}")]
+    NotTaken {
+        /// A stable code.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+}
+
+impl Redrive {
+    /// One attempt. The letter stays where it is.
+    pub(crate) async fn attempt(
+        &self,
+        letter: &Letter,
+        sink: Option<Url>,
+    ) -> Result<(), NotRedriven> {
+        let event = letter
+            .event
+            .as_ref()
+            .map_err(|unreadable| NotRedriven::NoEvent {
+                reason: unreadable.reason.clone(),
+            })?;
+        let subscription = self.subscription(&letter.subscription, sink)?;
+        let not_taken = |code, detail| NotRedriven::NotTaken { code, detail };
+        let attempt = SinkAttempt::new(self.client.clone(), &subscription, self.timeout)
+            .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
+        // What it wants now may be something else; it was given up by it all the same.
+        let matched = subscription.matches(event).unwrap_or_default();
+        match attempt.attempt(&counted(event), &matched).await {
+            Verdict::Delivered => Ok(()),
+            Verdict::Retry { code, detail, .. } | Verdict::Rejected { code, detail } => {
+                Err(not_taken(code, detail))
+            }
+        }
+    }
+
+    fn subscription(&self, id: &str, sink: Option<Url>) -> Result<Subscription, NotRedriven> {
+        let running = self.subscriptions.borrow();
+        let own = running.iter().find(|one| one.id() == id);
+        let Some(sink) = sink else {
+            return own
+                .map(|own| (**own).clone())
+                .ok_or_else(|| NotRedriven::NoSubscription {
+                    subscription: id.to_owned(),
+                });
+        };
+        // Header fields may hold what only the Subscription's own sink may know.
+        Ok(Subscription {
+            namespace: String::new(),
+            name: id.to_owned(),
+            sink,
+            matching: own.map_or(Matching::Filters(Vec::new()), |own| own.matching.clone()),
+            delivery: Delivery {
+                original_type: own.is_some_and(|own| own.delivery.original_type),
+                ..Delivery::default()
+            },
+            start: Start::New,
+            pause: false,
+        })
+    }
+}
+
+fn counted(event: &Event) -> Event {
+    let mut event = event.clone();
+    let before = event.extensions.get(COUNT).map(Value::to_text);
+    let before: i32 = before.and_then(|text| text.parse().ok()).unwrap_or(0);
+    event.extensions.insert(
+        Name::from_static(COUNT),
+        Value::Integer(before.saturating_add(1)),
+    );
+    event
+}

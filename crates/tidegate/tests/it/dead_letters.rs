@@ -1,0 +1,177 @@
+//! What could not be delivered: listed, shown, sent again, deleted, by the command line.
+
+use std::{
+    collections::HashSet,
+    process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::Value;
+use tidegate_testkit::Sink;
+
+use crate::harness::{Tidegate, binary, subscription};
+
+const TYPE: &str = "order.created.v1";
+
+/// What a sink refuses for good, byte for byte as it was sent.
+const DATA: &str = "{\"total\": 1.10,  \"big\": 9007199254740993}";
+
+fn dead_letters(tidegate: &Tidegate, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args([
+            "dead-letters",
+            "--admin",
+            &format!("http://{}", tidegate.admin),
+        ])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn listed(tidegate: &Tidegate, arguments: &[&str]) -> Vec<String> {
+    let output = dead_letters(tidegate, &[&["list"], arguments].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// A gateway with so many dead letters of each of two Subscriptions, and a sink that refuses until
+/// it is told otherwise, and then takes so many.
+async fn with_letters(count: usize) -> (Tidegate, Sink, Arc<AtomicUsize>) {
+    let takes = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&takes);
+    let sink = Sink::start(move |_| {
+        let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(1)
+        });
+        if taken.is_ok() { 204_u16 } else { 400 }
+    })
+    .await;
+    let both = subscription("one", "/shop", TYPE, &sink.url())
+        + &subscription("two", "/shop", TYPE, &sink.url());
+    let tidegate = Tidegate::up(&both, "").await;
+    for number in 0..count {
+        let id = format!("id-{number}");
+        let headers = binary(&id, "/shop", TYPE);
+        let answer = tidegate
+            .send("POST", "/publish", &headers, DATA.as_bytes())
+            .await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    let buried = (2 * count) as f64;
+    tidegate
+        .metric_reaches("tidegate_consume_dead_letters_total", buried)
+        .await;
+    (tidegate, sink, takes)
+}
+
+/// A letter is found by what it says, and shown with its event as it was sent.
+// The sink answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_are_listed_and_shown() {
+    let (tidegate, _sink, _) = with_letters(3).await;
+    assert_eq!(listed(&tidegate, &[]).len(), 6);
+    for (arguments, count) in [
+        (&["--subscription", "default/one"][..], 3),
+        (&["--subscription", "default/none"], 0),
+        (&["--reason", "deliver/status-rejected"], 6),
+        (&["--reason", "consume/too-old"], 0),
+        (&["--type", TYPE], 6),
+        (&["--type", "other.v1"], 0),
+        (&["--since", "2026-01-01T00:00:00Z"], 6),
+        (&["--until", "2026-01-01T00:00:00Z"], 0),
+    ] {
+        assert_eq!(listed(&tidegate, arguments).len(), count, "{arguments:?}");
+    }
+    let output = dead_letters(&tidegate, &["show", "1"]);
+    let letter: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(letter["attempts"], 1);
+    assert_eq!(letter["event"]["type"], TYPE);
+    let exported = dead_letters(&tidegate, &["export", "--subscription", "default/two"]);
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    assert_eq!(exported.lines().count(), 3);
+    let none = dead_letters(&tidegate, &["show", "999"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        said(&none).contains("admin/no-such-dead-letter"),
+        "{}",
+        said(&none)
+    );
+    let wrong = dead_letters(&tidegate, &["list", "--since", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
+}
+
+/// What is sent again arrives at its own Subscription as it was, once; what is refused again stays;
+/// who was interrupted begins again and goes on.
+// The sink answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_are_sent_again_and_none_is_lost() {
+    let (tidegate, sink, takes) = with_letters(30).await;
+    let before = sink.received(60).await.len();
+    // The sink takes some and then no more, as if it were interrupted.
+    takes.store(12, Ordering::SeqCst);
+    let redrive = ["redrive", "--subscription", "default/one"];
+    let output = dead_letters(&tidegate, &redrive);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(text.contains("12 redriven"), "{text}");
+    assert!(
+        text.contains("18 were not redriven; they are still there"),
+        "{text}"
+    );
+    assert_eq!(listed(&tidegate, &[]).len(), 48);
+    takes.store(1000, Ordering::SeqCst);
+    let counted = dead_letters(&tidegate, &[&redrive[..], &["--dry-run"]].concat());
+    assert!(
+        said(&counted).contains("18 would be redriven"),
+        "{}",
+        said(&counted)
+    );
+    let output = dead_letters(&tidegate, &redrive);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(
+        listed(&tidegate, &["--subscription", "default/one"]).len(),
+        0
+    );
+    assert_eq!(
+        listed(&tidegate, &["--subscription", "default/two"]).len(),
+        30
+    );
+    let received = sink.received(before + 30 + 18).await;
+    let mut ids = HashSet::new();
+    for again in &received[before..] {
+        assert_eq!(again.body, DATA.as_bytes());
+        assert_eq!(again.header("ce-redrivecount"), Some("1"));
+        ids.insert(again.header("ce-id").unwrap().to_owned());
+    }
+    assert_eq!(ids.len(), 30);
+}
+
+/// A letter can go to another sink, without the Subscription's own header fields; what is discarded
+/// is gone; nothing happens to all of them by mistake.
+// The sink answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_go_elsewhere_or_away() {
+    let (tidegate, _sink, _) = with_letters(2).await;
+    let other = Sink::start(|_| 202_u16).await;
+    let output = dead_letters(&tidegate, &["redrive", "1", "--sink", &other.url()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let received = other.received(1).await;
+    assert_eq!(received[0].body, DATA.as_bytes());
+    assert_eq!(listed(&tidegate, &[]).len(), 3);
+    let unnamed = dead_letters(&tidegate, &["discard"]);
+    assert_eq!(unnamed.status.code(), Some(1));
+    assert!(said(&unnamed).contains("--all"), "{}", said(&unnamed));
+    assert_eq!(listed(&tidegate, &[]).len(), 3);
+    let output = dead_letters(&tidegate, &["discard", "--all"]);
+    assert!(said(&output).contains("3 discarded"), "{}", said(&output));
+    assert_eq!(listed(&tidegate, &[]).len(), 0);
+}

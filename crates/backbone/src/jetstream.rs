@@ -362,8 +362,14 @@ impl Log for Jetstream {
 
     async fn open(&self, spec: ConsumerSpec) -> Result<JetstreamSource, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
-        consumers::bring(link, &config.events.stream, &spec).await?;
-        JetstreamSource::open(Arc::clone(link), &config.events.stream, spec.name).await
+        let stream = &config.events.stream;
+        let former = consumers::bring(link, stream, &spec).await?;
+        JetstreamSource::open(Arc::clone(link), stream, spec.name, former).await
+    }
+
+    async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        consumers::narrow(link, &config.events.stream, spec).await
     }
 
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {

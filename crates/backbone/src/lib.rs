@@ -13,6 +13,6 @@ mod port;
 
 pub use config::{Config, DeadLetters, Events, Storage};
 pub use port::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Log, MessageId, Pending,
-    Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, Log, MessageId,
+    Pending, Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,
 };

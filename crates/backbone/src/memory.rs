@@ -164,6 +164,10 @@ impl Log for Memory {
         ))
     }
 
+    async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {
+        Ok(self.shared.lock().narrow(&spec.name))
+    }
+
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
         self.shared.lock().remove(consumer);
         self.shared.changed.notify_waiters();

@@ -31,6 +31,13 @@ pub trait Log: Clone + Send + Sync + 'static {
         spec: ConsumerSpec,
     ) -> impl Future<Output = Result<Self::Source, ControlError>> + Send;
 
+    /// Forgets what the consumer wanted before, once everything of that time is settled, and reads
+    /// no more than `spec` says. `true` when there is nothing left to forget.
+    fn narrow(
+        &self,
+        spec: &ConsumerSpec,
+    ) -> impl Future<Output = Result<bool, ControlError>> + Send;
+
     /// Deletes a durable consumer with its position. One that does not exist is no error.
     fn remove(&self, consumer: &str) -> impl Future<Output = Result<(), ControlError>> + Send;
 
@@ -59,6 +66,10 @@ pub trait Source: Send + 'static {
         &mut self,
         max: usize,
     ) -> impl Future<Output = Result<Vec<Delivery<Self::Receipt>>, SourceError>> + Send;
+
+    /// What was wanted before, oldest first. While there is anything, more comes than is wanted
+    /// now: each event is wanted by what was wanted when it was stored.
+    fn former(&self) -> Vec<Former>;
 
     /// Stops pulling. Events that are under way and were not returned are handed back, so that
     /// they are delivered again at once, here or elsewhere.
@@ -137,12 +148,24 @@ pub struct ConsumerSpec {
     pub description: String,
     /// Subjects to read, wildcards allowed; none means all events.
     pub filters: Vec<String>,
+    /// What is wanted, in the owner's own words; none where subjects say it all. The log keeps it
+    /// with the consumer, and remembers what was wanted before for as long as that matters.
+    pub wants: Option<String>,
     /// Where a new consumer begins. An existing one keeps its position.
     pub start: Start,
     /// After which time without a settlement an event comes again.
     pub ack_wait: Duration,
     /// Most events that may be unsettled at once, waiting retries included.
     pub unsettled_max: u32,
+}
+
+/// What a consumer wanted before, for the events that were stored until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// What was wanted, in the owner's own words.
+    pub wants: String,
+    /// The last place in the log for which it counts.
+    pub until: u64,
 }
 
 /// Where a new consumer begins.

@@ -16,7 +16,7 @@ use std::{
 
 use fastrand::Rng;
 use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, SourceError, Start, subject};
-use tidegate_subscription::{self as subscription, Matched, Subscription, TypeInterest};
+use tidegate_subscription::{self as subscription, Matched, Matching, Subscription, TypeInterest};
 use tokio::{
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval, timeout_at},
@@ -135,6 +135,7 @@ fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> Cons
         name: subscription.consumer_name(),
         description: format!("Subscription {}", subscription.id()),
         filters: filters(events_root, subscription),
+        wants: serde_json::to_string(&subscription.matching).ok(),
         start: match subscription.start {
             subscription::Start::New => Start::New,
             subscription::Start::All => Start::All,
@@ -154,6 +155,8 @@ struct Running<L: Log, A> {
     waiting: VecDeque<(Held<ReceiptOf<L>>, Matched)>,
     attempts: JoinSet<()>,
     under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
+    /// What was wanted before, for events that were stored until then.
+    former: Vec<(u64, Matching)>,
 }
 
 impl<L: Log, A: Attempt> Running<L, A> {
@@ -166,6 +169,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             waiting: VecDeque::new(),
             attempts: JoinSet::new(),
             under_way: HashMap::new(),
+            former: Vec::new(),
         }
     }
 
@@ -176,6 +180,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     ) -> Option<L::Source> {
         let mut progress = self.progress_ticks();
         let mut pause_until = None;
+        self.remember(&source);
         loop {
             self.begin_attempts();
             let room = self.room.left();
@@ -192,6 +197,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     Err(error @ SourceError::Gone { .. }) => {
                         tracing::warn!(%error, "the consumer is made anew");
                         source = self.service.open(&mut stop).await?;
+                        self.remember(&source);
                     }
                     Err(error @ SourceError::Unreachable { .. }) => {
                         tracing::debug!(%error, "pulling pauses");
@@ -199,9 +205,46 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     }
                 },
                 () = sleep_until_some(pause_until), if paused => pause_until = None,
-                _ = progress.tick() => self.progress().await,
+                _ = progress.tick() => {
+                    self.progress().await;
+                    self.narrow().await;
+                }
             }
         }
+    }
+
+    /// What was wanted before still counts for the events of its time.
+    fn remember(&mut self, source: &L::Source) {
+        let former = source.former().into_iter();
+        let read = former.map(|one| {
+            let matching = serde_json::from_str(&one.wants).unwrap_or_else(|error| {
+                // Written by a version that this one does not know.
+                tracing::warn!(%error, "what was wanted before is not understood");
+                self.service.subscription.matching.clone()
+            });
+            (one.until, matching)
+        });
+        self.former = read.collect();
+    }
+
+    async fn narrow(&mut self) {
+        if self.former.is_empty() {
+            return;
+        }
+        match self.service.log.narrow(&self.service.spec).await {
+            Ok(true) => self.former.clear(),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "the consumer is not narrowed yet"),
+        }
+    }
+
+    /// What was wanted when an event of this place was stored.
+    fn matching(&self, sequence: u64) -> &Matching {
+        let mut former = self.former.iter();
+        let then = former.find(|(until, _)| sequence <= *until);
+        then.map_or(&self.service.subscription.matching, |(_, matching)| {
+            matching
+        })
     }
 
     fn progress_ticks(&self) -> tokio::time::Interval {
@@ -214,7 +257,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// A delivery: wanted, not wanted, or no event at all.
     async fn take(&mut self, held: Held<ReceiptOf<L>>) {
         let matched = match &*held.event {
-            Ok(event) => self.service.subscription.matches(event),
+            Ok(event) => self.matching(held.sequence).matches(event),
             // Nothing to match: it becomes a dead letter in the place of an attempt.
             Err(_) => Some(Matched::default()),
         };

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tidegate_cesql::{Context, Expression, Value};
 use tidegate_event::{self as event, Event};
 
 /// A filter; an event passes it or not. Several are of one mind: all have to let it pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Filter {
     /// Each of these attributes has this value.
     Exact(Vec<Pair>),
@@ -21,11 +23,11 @@ pub enum Filter {
     /// This does not let it pass.
     Not(Box<Filter>),
     /// A CESQL expression that is true, and has no error.
-    Sql(Expression),
+    Sql(#[serde(with = "text")] Expression),
 }
 
 /// An attribute's name, and a text to compare its value with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     /// The name.
     pub name: String,
@@ -211,4 +213,18 @@ fn attribute<'a>(event: &'a Event, name: &str) -> Option<Value<'a>> {
         }
     };
     text.map(Value::from)
+}
+
+/// An expression as its text.
+mod text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use tidegate_cesql::Expression;
+
+    pub(super) fn serialize<S: Serializer>(one: &Expression, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(one.source())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Expression, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }

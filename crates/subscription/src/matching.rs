@@ -1,5 +1,6 @@
 //! Which events a Subscription wants.
 
+use serde::{Deserialize, Serialize};
 use tidegate_event::Event;
 
 use crate::{
@@ -8,8 +9,10 @@ use crate::{
     kyma,
 };
 
-/// Which events a Subscription wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which events a Subscription wants. As JSON it is kept with the Subscription's consumer, so its
+/// form stays readable from one version to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Matching {
     /// Events of this source with one of these types.
     Standard {
@@ -42,18 +45,7 @@ impl Subscription {
 
     /// Whether it wants the event, and how the sink sees it.
     pub fn matches(&self, event: &Event) -> Option<Matched> {
-        match &self.matching {
-            Matching::Standard { source, types } => {
-                let wanted =
-                    *source == *event.source && types.iter().any(|one| *one == *event.r#type);
-                wanted.then(Matched::default)
-            }
-            Matching::Exact { types } => exact(types, event),
-            Matching::Filters(filters) => {
-                let passes = filters.iter().all(|filter| filter.passes(event));
-                passes.then(Matched::default)
-            }
-        }
+        self.matching.matches(event)
     }
 
     /// Whether it wants the event, and which part of it says so.
@@ -80,6 +72,24 @@ impl Subscription {
                     None => format!("type {:?} is none of them", &*event.r#type),
                 };
                 said(matched.is_some(), "spec.types", part)
+            }
+        }
+    }
+}
+
+impl Matching {
+    /// Whether the event is wanted, and how the sink sees it.
+    pub fn matches(&self, event: &Event) -> Option<Matched> {
+        match self {
+            Self::Standard { source, types } => {
+                let wanted =
+                    *source == *event.source && types.iter().any(|one| *one == *event.r#type);
+                wanted.then(Matched::default)
+            }
+            Self::Exact { types } => exact(types, event),
+            Self::Filters(filters) => {
+                let passes = filters.iter().all(|filter| filter.passes(event));
+                passes.then(Matched::default)
             }
         }
     }

@@ -5,11 +5,24 @@ use std::{collections::HashMap, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::link::{ApiError, CONSUMER_NOT_FOUND, Link, STREAM_NOT_FOUND};
-use crate::{ConsumerSpec, ControlError, Start};
+use super::{
+    link::{ApiError, CONSUMER_NOT_FOUND, Link, STREAM_NOT_FOUND},
+    reclaim,
+};
+use crate::{ConsumerSpec, ControlError, Former, Start};
 
 /// Marks the consumers that this log made.
 const MANAGED: &str = "tidegate.dev/managed";
+
+/// What a consumer's owner wants.
+const WANTS: &str = "tidegate.dev/wants";
+
+/// What it wanted before, as JSON.
+const FORMER: &str = "tidegate.dev/former";
+
+/// Changes that are remembered at once: each is settled with the events of its time, and only a
+/// Subscription that does not get on has several.
+const FORMER_MAX: usize = 16;
 
 /// Most pages of consumers that are read: 256 consumers each.
 const PAGES_MAX: usize = 1_000;
@@ -69,12 +82,12 @@ struct Existing {
     config: Map<String, Value>,
 }
 
-/// Makes the consumer, or brings it to `spec`. Its position stays.
+/// Makes the consumer, or brings it to `spec`; what it wanted before. Its position stays.
 pub(super) async fn bring(
     link: &Link,
     stream: &str,
     spec: &ConsumerSpec,
-) -> Result<(), ControlError> {
+) -> Result<Vec<Former>, ControlError> {
     let action = || format!("opening consumer {}", spec.name);
     let existing: Result<Existing, ApiError> = link
         .call(
@@ -82,26 +95,134 @@ pub(super) async fn bring(
             &Value::Null,
         )
         .await;
-    let config = match existing {
-        Ok(Existing { config }) => {
-            let changed = changed(&config, spec).map_err(|detail| ControlError {
-                action: action(),
-                detail,
-            })?;
-            match changed {
-                Some(config) => config,
-                None => return Ok(()),
-            }
+    let mut config = match existing {
+        Ok(Existing { config }) => config,
+        Err(error) if error.code() == Some(CONSUMER_NOT_FOUND) => {
+            write(link, stream, spec, &new(spec)).await?;
+            return Ok(Vec::new());
         }
-        Err(error) if error.code() == Some(CONSUMER_NOT_FOUND) => new(spec),
         Err(error) => return Err(error.during(action())),
     };
+    let mut former = former(&config);
+    let wanted = metadata(&config, WANTS).map(ToOwned::to_owned);
+    if let Some(wants) = wanted.filter(|wanted| Some(wanted) != spec.wants.as_ref()) {
+        // Everything is read first, and then it is seen up to where the old wish counts: between
+        // the two nothing that either of them wants is passed over.
+        remember(&mut config, &former);
+        write(link, stream, spec, &without_filters(&config)).await?;
+        let until = last_sequence(link, stream, &action()).await?;
+        if former.len() == FORMER_MAX {
+            let detail = format!("{FORMER_MAX} changes wait for events of their time already");
+            let action = action();
+            return Err(ControlError { action, detail });
+        }
+        former.push(Former { wants, until });
+    }
+    let before = config.clone();
+    remember(&mut config, &former);
+    let changed =
+        changed(&before, &config, spec, !former.is_empty()).map_err(|detail| ControlError {
+            action: action(),
+            detail,
+        })?;
+    if let Some(changed) = changed {
+        write(link, stream, spec, &changed).await?;
+    }
+    Ok(former)
+}
+
+/// Forgets what was wanted for events that are all settled; `true` when nothing is left.
+pub(super) async fn narrow(
+    link: &Link,
+    stream: &str,
+    spec: &ConsumerSpec,
+) -> Result<bool, ControlError> {
+    let action = || format!("narrowing consumer {}", spec.name);
+    let last = last_sequence(link, stream, &action()).await?;
+    let path = format!("CONSUMER.INFO.{stream}.{}", spec.name);
+    let info: Value = link
+        .call(&path, &Value::Null)
+        .await
+        .map_err(|error| error.during(action()))?;
+    let understood = |error: serde_json::Error| ControlError {
+        action: action(),
+        detail: error.to_string(),
+    };
+    let state: Info = serde_json::from_value(info.clone()).map_err(understood)?;
+    let Existing { mut config } = serde_json::from_value(info).map_err(understood)?;
+    let floor = reclaim::floor(&state, last);
+    let mut former = former(&config);
+    former.retain(|one| one.until > floor);
+    let is_done = former.is_empty();
+    let before = config.clone();
+    remember(&mut config, &former);
+    let changed = changed(&before, &config, spec, !is_done).map_err(|detail| ControlError {
+        action: action(),
+        detail,
+    })?;
+    if let Some(changed) = changed {
+        write(link, stream, spec, &changed).await?;
+    }
+    Ok(is_done)
+}
+
+async fn write(
+    link: &Link,
+    stream: &str,
+    spec: &ConsumerSpec,
+    config: &Map<String, Value>,
+) -> Result<(), ControlError> {
     let request = json!({ "stream_name": stream, "config": config });
     let _: Existing = link
         .call(&format!("CONSUMER.CREATE.{stream}.{}", spec.name), &request)
         .await
-        .map_err(|error| error.during(action()))?;
+        .map_err(|error| error.during(format!("writing consumer {}", spec.name)))?;
     Ok(())
+}
+
+async fn last_sequence(link: &Link, stream: &str, action: &str) -> Result<u64, ControlError> {
+    let info: Value = link
+        .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
+        .await
+        .map_err(|error| error.during(action))?;
+    let last = info.pointer("/state/last_seq").and_then(Value::as_u64);
+    last.ok_or_else(|| ControlError {
+        action: action.to_owned(),
+        detail: "the stream does not say where it ends".to_owned(),
+    })
+}
+
+fn metadata<'a>(config: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    config.get("metadata")?.get(key)?.as_str()
+}
+
+fn former(config: &Map<String, Value>) -> Vec<Former> {
+    let text = metadata(config, FORMER).unwrap_or("[]");
+    let pairs: Vec<(u64, String)> = serde_json::from_str(text).unwrap_or_default();
+    let pairs = pairs.into_iter();
+    pairs
+        .map(|(until, wants)| Former { wants, until })
+        .collect()
+}
+
+fn remember(config: &mut Map<String, Value>, former: &[Former]) {
+    let pairs: Vec<(u64, &str)> = former.iter().map(|one| (one.until, &*one.wants)).collect();
+    let entry = config.entry("metadata").or_insert_with(|| json!({}));
+    let Some(metadata) = entry.as_object_mut() else {
+        return;
+    };
+    if pairs.is_empty() {
+        metadata.remove(FORMER);
+    } else {
+        metadata.insert(FORMER.to_owned(), json!(json!(pairs).to_string()));
+    }
+}
+
+fn without_filters(config: &Map<String, Value>) -> Map<String, Value> {
+    let mut config = config.clone();
+    config.remove("filter_subject");
+    config.remove("filter_subjects");
+    config
 }
 
 /// Deletes it, if it is there.
@@ -190,14 +311,17 @@ fn new(spec: &ConsumerSpec) -> Map<String, Value> {
     ] {
         config.insert(field.to_owned(), value);
     }
-    apply(&mut config, spec);
+    apply(&mut config, spec, false);
     config
 }
 
-/// The configuration that it needs; `None` when it has it.
+/// The configuration that it needs; `None` when it has it. `reads_all` while something else was
+/// wanted before.
 fn changed(
+    before: &Map<String, Value>,
     config: &Map<String, Value>,
     spec: &ConsumerSpec,
+    reads_all: bool,
 ) -> Result<Option<Map<String, Value>>, String> {
     let text = |field: &str| {
         config
@@ -215,24 +339,24 @@ fn changed(
         ));
     }
     let mut wanted = config.clone();
-    apply(&mut wanted, spec);
-    let same = filters(&wanted) == filters(config)
+    apply(&mut wanted, spec, reads_all);
+    let same = filters(&wanted) == filters(before)
         && wanted
             .iter()
             .filter(|(field, _)| !field.starts_with("filter_subject"))
-            .all(|(field, value)| config.get(field) == Some(value));
+            .all(|(field, value)| before.get(field) == Some(value));
     Ok((!same).then_some(wanted))
 }
 
 /// What a specification says of a consumer, new or not.
-fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec) {
+fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec, reads_all: bool) {
     config.insert("description".to_owned(), json!(spec.description));
     config.insert("ack_wait".to_owned(), nanoseconds(spec.ack_wait));
     config.insert("max_deliver".to_owned(), json!(-1));
     config.insert("max_ack_pending".to_owned(), json!(spec.unsettled_max));
     config.remove("filter_subject");
     config.remove("filter_subjects");
-    if !spec.filters.is_empty() {
+    if !spec.filters.is_empty() && !reads_all {
         config.insert(
             "filter_subjects".to_owned(),
             json!(without_covered(&spec.filters)),
@@ -243,6 +367,10 @@ fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec) {
         metadata = existing;
     }
     metadata.insert(MANAGED.to_owned(), json!("true"));
+    match &spec.wants {
+        Some(wants) => metadata.insert(WANTS.to_owned(), json!(wants)),
+        None => metadata.remove(WANTS),
+    };
     config.insert("metadata".to_owned(), Value::Object(metadata));
 }
 
@@ -299,6 +427,7 @@ mod tests {
             filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
             start: Start::New,
             ack_wait: Duration::from_secs(30),
+            wants: None,
             unsettled_max: 1_000,
         }
     }
@@ -326,12 +455,12 @@ mod tests {
     fn an_unchanged_consumer_is_left_alone() {
         let spec_one = spec(&["a.s.t"]);
         let config = new(&spec_one);
-        assert_eq!(changed(&config, &spec_one), Ok(None));
+        assert_eq!(changed(&config, &config, &spec_one, false), Ok(None));
         let mut written = config.clone();
         written.remove("filter_subjects");
         written.insert("filter_subject".to_owned(), json!("a.s.t"));
         written.insert("max_waiting".to_owned(), json!(512));
-        assert_eq!(changed(&written, &spec_one), Ok(None));
+        assert_eq!(changed(&written, &written, &spec_one, false), Ok(None));
     }
 
     /// What the specification says wins; what it does not say, and the position, stay.
@@ -341,10 +470,12 @@ mod tests {
         config.insert("max_waiting".to_owned(), json!(512));
         let changed = changed(
             &config,
+            &config,
             &ConsumerSpec {
                 start: Start::All,
                 ..spec(&[])
             },
+            false,
         );
         let changed = changed.unwrap().unwrap();
         assert_eq!(filters(&changed), [""; 0]);
@@ -357,9 +488,9 @@ mod tests {
     fn a_foreign_consumer_is_refused() {
         let mut push = new(&spec(&[]));
         push.insert("deliver_subject".to_owned(), json!("somewhere"));
-        assert!(changed(&push, &spec(&[])).is_err());
+        assert!(changed(&push, &push, &spec(&[]), false).is_err());
         let mut none = new(&spec(&[]));
         none.insert("ack_policy".to_owned(), json!("none"));
-        assert!(changed(&none, &spec(&[])).is_err());
+        assert!(changed(&none, &none, &spec(&[]), false).is_err());
     }
 }

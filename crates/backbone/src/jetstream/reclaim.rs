@@ -129,7 +129,7 @@ fn settled(consumers: &[Info], last: u64) -> (u64, Option<String>) {
 
 /// Up to which sequence a consumer needs no event any more. With a filter, its acknowledgement
 /// floor alone may stand at events long ago, though nothing since was for it.
-fn floor(consumer: &Info, last: u64) -> u64 {
+pub(super) fn floor(consumer: &Info, last: u64) -> u64 {
     match (consumer.num_ack_pending, consumer.num_pending) {
         (0, 0) => last,
         (0, _) => consumer

@@ -20,7 +20,7 @@ use super::{
     link::{Link, NOT_CONNECTED},
     message, reply,
 };
-use crate::{ControlError, Delivery, Receipt, Settle, SettleError, Source, SourceError};
+use crate::{ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
 
 /// How long the server keeps a request that it cannot answer. Long, since a consumer without
 /// events then costs two messages a minute; short enough that a lost request is no matter.
@@ -47,6 +47,7 @@ pub struct JetstreamSource {
     link: Arc<Link>,
     stream: String,
     name: String,
+    former: Vec<Former>,
     next: Subject,
     inbox: Subject,
     subscriber: Subscriber,
@@ -75,6 +76,7 @@ impl JetstreamSource {
         link: Arc<Link>,
         stream: &str,
         name: String,
+        former: Vec<Former>,
     ) -> Result<Self, ControlError> {
         let inbox = Subject::from(link.client().new_inbox());
         let losses = link.losses();
@@ -91,6 +93,7 @@ impl JetstreamSource {
             link,
             stream: stream.to_owned(),
             name,
+            former,
             inbox,
             subscriber,
             losses,
@@ -315,6 +318,10 @@ impl Source for JetstreamSource {
             self.request(max).await?;
             self.wait().await?;
         }
+    }
+
+    fn former(&self) -> Vec<Former> {
+        self.former.clone()
     }
 
     async fn close(mut self) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::Kept;
-use crate::{ConsumerSpec, Pending, Settle};
+use crate::{ConsumerSpec, Former, Pending, Settle};
 
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -14,6 +14,7 @@ pub(super) struct Consumer {
     /// The sequence from which on nothing was looked at.
     next: u64,
     unsettled: BTreeMap<u64, Unsettled>,
+    former: Vec<Former>,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Consumer {
             incarnation,
             next,
             unsettled: BTreeMap::new(),
+            former: Vec::new(),
         }
     }
 
@@ -44,9 +46,27 @@ impl Consumer {
         self.incarnation
     }
 
-    /// Takes a new form; the position stays.
-    pub(super) fn update(&mut self, spec: ConsumerSpec) {
-        self.spec = spec;
+    /// Takes a new form; the position stays. `last` is where the log ends.
+    pub(super) fn update(&mut self, spec: ConsumerSpec, last: u64) {
+        let before = std::mem::replace(&mut self.spec, spec);
+        if let Some(wants) = before.wants
+            && self.spec.wants.as_ref() != Some(&wants)
+        {
+            self.former.push(Former { wants, until: last });
+        }
+    }
+
+    pub(super) fn former(&self) -> Vec<Former> {
+        self.former.clone()
+    }
+
+    /// Forgets what was wanted for events that are all settled; `true` when nothing is left.
+    pub(super) fn narrow(&mut self, last: u64) -> bool {
+        let unsettled = self.unsettled.keys().next().copied();
+        // All before this one is settled.
+        let first = unsettled.unwrap_or(self.next).min(self.next).min(last + 1);
+        self.former.retain(|one| one.until >= first);
+        self.former.is_empty()
     }
 
     /// Takes up to `max` events: what is due again first, then new ones.
@@ -121,6 +141,7 @@ impl Consumer {
 
     fn wants(&self, event: &Kept) -> bool {
         self.spec.filters.is_empty()
+            || !self.former.is_empty()
             || self
                 .spec
                 .filters

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Kept, Shared, consumer::Due};
-use crate::{Delivery, Receipt, Settle, SettleError, Source, SourceError};
+use crate::{Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
 
 /// One opening of a durable consumer.
 #[derive(Debug)]
@@ -71,6 +71,10 @@ impl Source for MemorySource {
                 None => changed.await,
             }
         }
+    }
+
+    fn former(&self) -> Vec<Former> {
+        self.shared.lock().former(&self.name)
     }
 
     async fn close(self) {}

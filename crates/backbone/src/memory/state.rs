@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Kept, Limits, consumer::Consumer};
 use crate::{
-    AppendError, ConsumerSpec, ControlError, DeadLetter, MessageId, Pending, Start, Stored,
+    AppendError, ConsumerSpec, ControlError, DeadLetter, Former, MessageId, Pending, Start, Stored,
     Unreadable,
 };
 
@@ -107,8 +107,9 @@ impl State {
 
     /// Opens a consumer and says which incarnation of its name it is.
     pub(super) fn open(&mut self, spec: ConsumerSpec) -> u64 {
+        let last = self.last_sequence();
         if let Some(consumer) = self.consumers.get_mut(&spec.name) {
-            consumer.update(spec);
+            consumer.update(spec, last);
             return consumer.incarnation();
         }
         self.incarnations += 1;
@@ -126,6 +127,17 @@ impl State {
         self.consumers
             .insert(name, Consumer::new(spec, next, self.incarnations));
         self.incarnations
+    }
+
+    pub(super) fn former(&self, name: &str) -> Vec<Former> {
+        let consumer = self.consumers.get(name);
+        consumer.map(Consumer::former).unwrap_or_default()
+    }
+
+    pub(super) fn narrow(&mut self, name: &str) -> bool {
+        let last = self.last_sequence();
+        let consumer = self.consumers.get_mut(name);
+        consumer.is_none_or(|consumer| consumer.narrow(last))
     }
 
     pub(super) fn remove(&mut self, name: &str) {

@@ -267,6 +267,67 @@ pub(crate) async fn a_start_in_the_past_is_where_it_says(fixture: &impl Fixture)
     }
 }
 
+pub(crate) async fn what_was_wanted_before_is_remembered(fixture: &impl Fixture) {
+    let log = fixture.log();
+    let wanting = |wants: &str, r#type: &str| ConsumerSpec {
+        wants: Some(wants.to_owned()),
+        filters: vec![subject::any_source(ROOT, r#type).unwrap()],
+        ..spec("c")
+    };
+    let (old, new) = (wanting("old", "old.v1"), wanting("new", "new.v1"));
+    let mut source = log.open(old.clone()).await.unwrap();
+    assert_eq!(source.former(), []);
+    for (id, r#type) in [("1", "old.v1"), ("2", "new.v1"), ("3", "old.v1")] {
+        append(log, event_of(id, "s", r#type)).await;
+    }
+    let first = pull(&mut source, 1).await;
+    assert_eq!(ids(&first), ["1"]);
+    source.close().await;
+    // Opened as it was, nothing is remembered.
+    let source = log.open(old).await.unwrap();
+    assert_eq!(source.former(), []);
+    source.close().await;
+
+    let mut source = log.open(new.clone()).await.unwrap();
+    append(log, event_of("4", "s", "new.v1")).await;
+    let former = source.former();
+    assert_eq!(former.len(), 1);
+    assert_eq!((&*former[0].wants, former[0].until), ("old", 3));
+    // All of the old time comes, whoever wanted it, and what is new.
+    let rest = pull(&mut source, 2).await;
+    let mut seen = ids(&rest);
+    if seen.contains(&"2".to_owned()) {
+        seen.extend(ids(&pull(&mut source, 1).await));
+    }
+    seen.retain(|id| id != "2");
+    assert_eq!(seen, ["3", "4"]);
+    assert!(!log.narrow(&new).await.unwrap(), "1 is not settled");
+    source.close().await;
+    let mut source = log.open(new.clone()).await.unwrap();
+    assert_eq!(source.former(), former, "it is remembered over a restart");
+    settle(&first, Settle::Ack).await;
+    settle(&rest, Settle::Ack).await;
+    within(async {
+        while !log.narrow(&new).await.unwrap() {
+            for one in log.consumers().await.unwrap() {
+                if one.undelivered > 0 {
+                    settle(&pull(&mut source, 1).await, Settle::Ack).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    for (id, r#type) in [("5", "old.v1"), ("6", "new.v1")] {
+        append(log, event_of(id, "s", r#type)).await;
+    }
+    assert_eq!(
+        ids(&pull(&mut source, 1).await),
+        ["6"],
+        "it reads no more than it wants"
+    );
+}
+
 pub(crate) async fn filters_choose(fixture: &impl Fixture) {
     let log = fixture.log();
     for (id, source, r#type) in [

@@ -239,6 +239,7 @@ pub(crate) fn spec(name: &str) -> ConsumerSpec {
         filters: Vec::new(),
         start: Start::All,
         ack_wait: 2 * PATIENCE,
+        wants: None,
         unsettled_max: 1_000,
     }
 }

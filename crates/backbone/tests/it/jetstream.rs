@@ -121,6 +121,12 @@ async fn a_start_in_the_past_is_where_it_says() {
     conformance::a_start_in_the_past_is_where_it_says(&JetstreamFixture::new().await).await;
 }
 
+/// A changed wish loses nothing of the time before, and then the log sends no more than that.
+#[tokio::test]
+async fn what_was_wanted_before_is_remembered() {
+    conformance::what_was_wanted_before_is_remembered(&JetstreamFixture::new().await).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test]
 async fn filters_choose() {

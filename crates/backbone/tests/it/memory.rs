@@ -96,6 +96,12 @@ async fn a_start_in_the_past_is_where_it_says() {
     conformance::a_start_in_the_past_is_where_it_says(&MemoryFixture::new()).await;
 }
 
+/// A changed wish loses nothing of the time before, and then the log sends no more than that.
+#[tokio::test(start_paused = true)]
+async fn what_was_wanted_before_is_remembered() {
+    conformance::what_was_wanted_before_is_remembered(&MemoryFixture::new()).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test(start_paused = true)]
 async fn filters_choose() {

@@ -118,3 +118,56 @@ async fn filters_choose_what_subjects_cannot() {
     until_true(|| async { log.consumers().await.unwrap()[0].unsettled == 0 }).await;
     running.stop().await;
 }
+
+/// What was stored before a change belongs to the old filters, what comes after it to the new ones,
+/// and nothing in between is lost; a restart changes nothing about that.
+#[tokio::test(start_paused = true)]
+async fn a_changed_filter_loses_nothing() {
+    let log = Memory::default();
+    let of_type = |r#type: &str| {
+        own(|one| {
+            one.matching = Matching::Standard {
+                source: "/s".to_owned(),
+                types: vec![r#type.to_owned()],
+            };
+        })
+    };
+    let away = Scripted::new(|_, _| (QUICK, retry()));
+    let running = Loop::of(&log, &away, config(), of_type("old.v1")).await;
+    publish(&log, "old-1", "old.v1").await;
+    publish(&log, "new-1", "new.v1").await;
+    until_true(|| async { away.times("old-1") > 0 }).await;
+    running.stop().await;
+    publish(&log, "old-2", "old.v1").await;
+
+    let attempt = Scripted::new(|_, times| {
+        (
+            QUICK,
+            if times < 2 {
+                retry()
+            } else {
+                Verdict::Delivered
+            },
+        )
+    });
+    let running = Loop::of(&log, &attempt, config(), of_type("new.v1")).await;
+    // What is tried shows that the change has taken place.
+    until_true(|| async { attempt.times("old-2") > 0 }).await;
+    publish(&log, "old-3", "old.v1").await;
+    publish(&log, "new-2", "new.v1").await;
+    until_true(|| async { attempt.times("new-2") > 0 }).await;
+    running.stop().await;
+    let running = Loop::of(&log, &attempt, config(), of_type("new.v1")).await;
+    running.settled().await;
+    for (id, wanted) in [
+        ("old-1", true),
+        ("old-2", true),
+        ("old-3", false),
+        ("new-1", false),
+        ("new-2", true),
+    ] {
+        assert_eq!(attempt.times(id) > 0, wanted, "{id}");
+    }
+    assert_eq!(log.dead_letters().len(), 0);
+    running.stop().await;
+}

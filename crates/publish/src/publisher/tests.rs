@@ -56,6 +56,10 @@ impl Log for Scripted {
         unreachable!("publishing consumes nothing")
     }
 
+    async fn narrow(&self, _: &ConsumerSpec) -> Result<bool, ControlError> {
+        unreachable!("publishing consumes nothing")
+    }
+
     async fn remove(&self, _: &str) -> Result<(), ControlError> {
         unreachable!("publishing consumes nothing")
     }
@@ -81,6 +85,10 @@ impl Source for Nothing {
 
     async fn pull(&mut self, _: usize) -> Result<Vec<Delivery<Nothing>>, SourceError> {
         std::future::pending().await
+    }
+
+    fn former(&self) -> Vec<tidegate_backbone::Former> {
+        Vec::new()
     }
 
     async fn close(self) {}

@@ -17,6 +17,8 @@ mod isolation;
 #[cfg(test)]
 mod kyma;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod operation;
 #[cfg(test)]
 mod path;

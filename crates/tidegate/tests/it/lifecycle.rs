@@ -73,3 +73,100 @@ async fn a_changed_type_list_loses_nothing_under_load() {
         "what is not wanted any more is not delivered"
     );
 }
+
+/// The different events that these sinks got, and how many there were in all.
+async fn arrived(sinks: &[&Sink]) -> (HashSet<usize>, usize) {
+    let (mut ids, mut count) = (HashSet::new(), 0);
+    for sink in sinks {
+        let received = sink.received(sink.count()).await;
+        count += received.len();
+        let numbers = received
+            .iter()
+            .filter_map(|one| one.header("ce-id")?.parse().ok());
+        ids.extend(numbers.collect::<Vec<usize>>());
+    }
+    (ids, count)
+}
+
+/// Waits until these sinks have so many different events; how many came twice.
+async fn complete(sinks: &[&Sink], events: usize, tidegate: &Tidegate) -> usize {
+    let waiting = async {
+        loop {
+            let (ids, count) = arrived(sinks).await;
+            if ids.len() >= events {
+                return count - ids.len();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(crate::harness::PATIENCE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("{}", tidegate.log()))
+}
+
+fn load(tidegate: &Tidegate, events: usize) -> (Progress, tokio::task::JoinHandle<usize>) {
+    let (address, progress) = (tidegate.receive, Progress::default());
+    let counted = progress.clone();
+    let publish = async move { publish_all(address, "/shop", "order.v1", events, counted).await };
+    (progress, tokio::spawn(publish))
+}
+
+/// Another sink gets what the first did not: each event arrives at one of them, and what was in an
+/// attempt at the change at both at worst.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_sink_loses_nothing_under_load() {
+    let (first, second) = (
+        Sink::slow(Duration::from_millis(2)).await,
+        Sink::slow(Duration::from_millis(2)).await,
+    );
+    let at = |sink: &Sink| subscription("all", "/shop", "order.v1", &sink.url());
+    let tidegate = Tidegate::up(&at(&first), "").await;
+    let (progress, publishing) = load(&tidegate, EVENTS);
+    progress.reached(EVENTS / 10).await;
+    let file = tidegate.subscriptions().join("subscriptions.yaml");
+    fs::write(file, at(&second)).unwrap();
+    assert_eq!(publishing.await.unwrap(), 0);
+    let twice = complete(&[&first, &second], EVENTS, &tidegate).await;
+    assert!(second.count() > 0 && first.count() < EVENTS);
+    assert!(twice <= 10, "{twice} came twice, the window is 10");
+}
+
+/// A document that is deleted by mistake and comes back has lost nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_and_restored_subscription_loses_nothing_under_load() {
+    let function = Sink::slow(Duration::from_millis(1)).await;
+    let document = subscription("all", "/shop", "order.v1", &function.url());
+    let tidegate = Tidegate::up(&document, "").await;
+    let (progress, publishing) = load(&tidegate, EVENTS);
+    progress.reached(EVENTS / 10).await;
+    let file = tidegate.subscriptions().join("subscriptions.yaml");
+    fs::remove_file(&file).unwrap();
+    tidegate.log_says("subscription removed").await;
+    progress.reached(EVENTS / 2).await;
+    fs::write(file, document).unwrap();
+    assert_eq!(publishing.await.unwrap(), 0);
+    let twice = complete(&[&function], EVENTS, &tidegate).await;
+    assert!(twice <= 10, "{twice} came twice, the window is 10");
+}
+
+/// A Subscription that begins in the past reads what is stored and then what comes, without a gap
+/// or an overlap where the two meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_in_the_past_meets_what_comes() {
+    let (early, late) = (
+        Sink::start(|_| 204_u16).await,
+        Sink::start(|_| 204_u16).await,
+    );
+    let document = subscription("early", "/shop", "order.v1", &early.url());
+    let tidegate = Tidegate::up(&document, "").await;
+    let (progress, publishing) = load(&tidegate, EVENTS);
+    progress.reached(EVENTS * 2 / 3).await;
+    let from_the_start = format!(
+        "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\nmetadata: {{ name: late }}\n\
+         spec: {{ sink: {{ uri: {} }}, start: all }}\n",
+        late.url()
+    );
+    fs::write(tidegate.subscriptions().join("late.yaml"), from_the_start).unwrap();
+    assert_eq!(publishing.await.unwrap(), 0);
+    assert_eq!(complete(&[&late], EVENTS, &tidegate).await, 0);
+    assert_eq!(complete(&[&early], EVENTS, &tidegate).await, 0);
+}

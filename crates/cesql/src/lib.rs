@@ -54,6 +54,7 @@ mod function;
 mod lexer;
 mod like;
 mod parser;
+mod requirement;
 mod tree;
 mod value;
 
@@ -61,6 +62,7 @@ use std::{fmt, str::FromStr};
 
 pub use error::{Error, ParseError};
 pub use explain::Explanation;
+pub use requirement::Requirement;
 pub use value::{Type, Value};
 
 /// What expressions ask about: the attributes of one event.
@@ -119,6 +121,12 @@ impl Expression {
             node.children().find_map(find)
         }
         find(&self.root)
+    }
+
+    /// What must be so for it to be true: whoever asks can leave out events early, and still has to
+    /// evaluate it for the others.
+    pub fn requirements(&self) -> Vec<Requirement<'_>> {
+        requirement::of(&self.root)
     }
 
     /// Its value for an event, and the errors beside it.

@@ -60,6 +60,14 @@ impl Pattern {
         Ok(Self { start, middle, end })
     }
 
+    /// The text that every value begins with, and whether that is all of it.
+    pub(crate) fn beginning(&self) -> Option<(&str, bool)> {
+        match &self.start {
+            Part::Text(text) if !text.is_empty() => Some((text, self.end.is_none())),
+            Part::Text(_) | Part::Mixed(_) => None,
+        }
+    }
+
     /// Whether the whole value is of this form.
     pub(crate) fn matches(&self, value: &str) -> bool {
         let Some(mut rest) = self.start.strip_prefix(value) else {

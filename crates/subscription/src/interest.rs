@@ -112,15 +112,31 @@ fn of_filter(filter: &Filter) -> Wanted<'_> {
         },
         Filter::Prefix(pairs) => Wanted {
             sources: None,
-            types: named(pairs, "type").and_then(|text| {
-                let (parts, _) = text.rsplit_once('.')?;
-                (!parts.is_empty()).then(|| vec![TypeInterest::Below(parts)])
-            }),
+            types: named(pairs, "type").and_then(below).map(|one| vec![one]),
         },
         Filter::All(filters) => all(filters),
         Filter::Any(filters) => any(filters),
-        Filter::Suffix(_) | Filter::Not(_) | Filter::Sql(_) => Wanted::default(),
+        Filter::Sql(expression) => {
+            let requirements = expression.requirements();
+            let mut sources = requirements.iter();
+            let source = sources.find(|one| one.attribute == "source" && one.exact);
+            let types = || requirements.iter().filter(|one| one.attribute == "type");
+            let exact = types().find(|one| one.exact);
+            let below = types().find_map(|one| below(one.text));
+            let r#type = exact.map(|one| TypeInterest::Exact(one.text)).or(below);
+            Wanted {
+                sources: source.map(|one| vec![one.text]),
+                types: r#type.map(|one| vec![one]),
+            }
+        }
+        Filter::Suffix(_) | Filter::Not(_) => Wanted::default(),
     }
+}
+
+/// The types that begin so, by whole parts.
+fn below(beginning: &str) -> Option<TypeInterest<'_>> {
+    let (parts, _) = beginning.rsplit_once('.')?;
+    (!parts.is_empty()).then_some(TypeInterest::Below(parts))
 }
 
 fn named<'a>(pairs: &'a [Pair], name: &str) -> Option<&'a str> {
@@ -203,7 +219,18 @@ mod tests {
         );
         assert_eq!(said(vec![prefix("type", "a.b.c")]), ["* a.b.>"]);
         assert_eq!(said(vec![prefix("type", "a.b.")]), ["* a.b.>"]);
+        let sql = |text: &str| Filter::Sql(text.parse().unwrap());
+        assert_eq!(
+            said(vec![sql("type LIKE 'a.b.%' AND source = 's' AND x > 1")]),
+            ["s a.b.>"]
+        );
+        assert_eq!(
+            said(vec![sql("type = 'a.b' AND type LIKE 'a.%'")]),
+            ["* a.b"]
+        );
         for nothing in [
+            sql("type = 'a.b' OR x > 1"),
+            sql("type LIKE 'a%'"),
             prefix("type", "a"),
             prefix("source", "s"),
             exact("subject", "x"),

@@ -142,3 +142,42 @@ fn types_and_unknown_functions_are_known_before() {
         None
     );
 }
+
+/// What must be so is said of each attribute alone, and never more than the expression says.
+#[test]
+fn requirements_are_told() {
+    let told = |text: &str| -> Vec<String> {
+        let expression = Expression::parse(text).unwrap();
+        let requirements = expression.requirements();
+        let requirements = requirements.iter();
+        requirements
+            .map(|one| {
+                format!(
+                    "{}{}{}",
+                    one.attribute,
+                    if one.exact { "=" } else { "^" },
+                    one.text
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        told("type LIKE 'a.b.%' AND (source = 's' AND x > 3) AND y LIKE 'z'"),
+        ["type^a.b.", "source=s", "y=z"]
+    );
+    for nothing in [
+        "type = 'a' OR source = 's'",
+        "NOT (type = 'a')",
+        "type <> 'a'",
+        "type NOT LIKE 'a%'",
+        "type LIKE '%a'",
+        "type LIKE '_a%'",
+        "LOWER(type) = 'a'",
+        "type = 3",
+        "'TRUE' = flag",
+        "type = source",
+        "type IN ('a')",
+    ] {
+        assert_eq!(told(nothing), [""; 0], "{nothing}");
+    }
+}

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_saphyr::Spanned;
-use tidegate_document::{Metadata, Mistake, Mistakes, line_of, of_yaml};
+use tidegate_document::{Envelope, Mistake, Mistakes, line_of};
 use tidegate_event::{Leniency, Name};
 
 use crate::{
@@ -26,19 +26,6 @@ const PATTERNS_MAX: usize = 1_000;
 
 /// Most ways to prove who it is.
 const AUTHENTICATIONS_MAX: usize = 16;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "apiVersion")]
-    _api_version: IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    metadata: Option<Metadata>,
-    spec: Option<Spec>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -79,23 +66,17 @@ struct MappingSpec {
 }
 
 pub(crate) fn parse(document: &str, first_line: usize) -> Result<Application, Vec<Mistake>> {
-    let document: Document =
-        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes::new(first_line);
     // Applications have no namespace: their name is a path.
-    let (_, name) = document
-        .metadata
-        .unwrap_or_default()
-        .identity(&mut mistakes);
-    mistakes.object = Some(name.clone());
+    let Envelope {
+        name,
+        spec,
+        mut mistakes,
+        ..
+    } = Envelope::<Spec>::open(document, first_line, |_, name| name.to_owned())?;
     if name.len() > NAME_BYTES_MAX {
         let message = format!("must have at most {NAME_BYTES_MAX} characters");
         mistakes.add(None, "metadata.name", message);
     }
-    let Some(spec) = document.spec else {
-        mistakes.add(None, "spec", "must be set");
-        return Err(mistakes.found);
-    };
     let application = Application {
         name,
         format: spec.format,

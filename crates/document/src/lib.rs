@@ -1,6 +1,7 @@
 //! YAML documents of resources (`apiVersion`, `kind`, `metadata`, `spec`): several in a text, and
 //! every mistake with its place.
 
+mod envelope;
 mod metadata;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+pub use envelope::Envelope;
 pub use metadata::Metadata;
 
 /// Most bytes of one text: a thousand large documents.

@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
-use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
+use tidegate_document::{Envelope, Kind, Mistake, line_of};
 
-use crate::{Subscription, kyma_v1alpha2 as converted};
+use crate::{Subscription, id, kyma_v1alpha2 as converted};
 
 /// The kind.
 pub(crate) const KIND: Kind<Subscription> = Kind {
@@ -13,19 +13,6 @@ pub(crate) const KIND: Kind<Subscription> = Kind {
     kind: "Subscription",
     parse,
 };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "apiVersion")]
-    _api_version: IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    metadata: Option<Metadata>,
-    spec: Option<Spec>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,16 +61,12 @@ struct Config {
 }
 
 fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
-    let document: Document =
-        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes::new(first_line);
-    let metadata = document.metadata.unwrap_or_default();
-    let identity = metadata.identity(&mut mistakes);
-    mistakes.object = Some(format!("{}/{}", identity.0, identity.1));
-    let Some(spec) = document.spec else {
-        mistakes.add(None, "spec", "must be set");
-        return Err(mistakes.found);
-    };
+    let Envelope {
+        namespace,
+        name,
+        spec,
+        mut mistakes,
+    } = Envelope::<Spec>::open(document, first_line, id)?;
     let filters = spec.filter.map(|filter| filter.filters).unwrap_or_default();
     let mut source: Option<String> = None;
     let mut types = Vec::new();
@@ -101,5 +84,5 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
         types.push(filter.event_type.value);
     }
     let window = spec.config.and_then(|config| config.max_in_flight_messages);
-    converted::exact(identity, spec.sink, types, window, mistakes)
+    converted::exact((namespace, name), spec.sink, types, window, mistakes)
 }

@@ -6,13 +6,14 @@ use std::{collections::HashMap, num::NonZeroU32};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
-use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
+use tidegate_document::{Envelope, Kind, Mistake, Mistakes, line_of};
 use tidegate_event::{Event, validate};
 use url::Url;
 
 use crate::{
     Delivery, Matching, Start, Subscription,
     delivery::{MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX},
+    id,
     sink::address,
 };
 
@@ -29,19 +30,6 @@ pub(crate) const KIND: Kind<Subscription> = Kind {
 const TYPES_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "apiVersion")]
-    _api_version: IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    metadata: Option<Metadata>,
-    spec: Option<Spec>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Spec {
     #[serde(rename = "id")]
@@ -54,17 +42,9 @@ struct Spec {
 }
 
 fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
-    let document: Document =
-        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes::new(first_line);
-    let metadata = document.metadata.unwrap_or_default();
-    let identity = metadata.identity(&mut mistakes);
-    mistakes.object = Some(format!("{}/{}", identity.0, identity.1));
-    let Some(spec) = document.spec else {
-        mistakes.add(None, "spec", "must be set");
-        return Err(mistakes.found);
-    };
-    read(identity, &spec, mistakes)
+    let envelope = Envelope::<Spec>::open(document, first_line, id)?;
+    let identity = (envelope.namespace, envelope.name);
+    read(identity, &envelope.spec, envelope.mistakes)
 }
 
 /// One that was converted from an older version: `exact`, of any source.

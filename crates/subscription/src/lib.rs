@@ -58,6 +58,10 @@ pub struct Subscription {
     pub pause: bool,
 }
 
+fn id(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
 /// Where a new Subscription begins. One that exists goes on from where it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -75,7 +79,7 @@ pub enum Start {
 impl Subscription {
     /// `<namespace>/<name>`.
     pub fn id(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
+        id(&self.namespace, &self.name)
     }
 
     /// The name of its durable consumer: legal in JetStream, and its own.

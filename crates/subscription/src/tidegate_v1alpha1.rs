@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
-use tidegate_document::{Kind, Metadata, Mistake, Mistakes, line_of, of_yaml};
+use tidegate_document::{Envelope, Kind, Mistake, Mistakes, line_of};
 
-use crate::{Matching, Start, Subscription};
+use crate::{Matching, Start, Subscription, id};
 
 pub(crate) const API_VERSION: &str = "eventing.tidegate.dev/v1alpha1";
 
@@ -24,19 +24,6 @@ pub(crate) const KIND: Kind<Subscription> = Kind {
     kind: "Subscription",
     parse,
 };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "apiVersion")]
-    _api_version: IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: IgnoredAny,
-    metadata: Option<Metadata>,
-    spec: Option<Spec>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -68,16 +55,12 @@ struct Place {
 }
 
 fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {
-    let document: Document =
-        serde_saphyr::from_str(document).map_err(|error| vec![of_yaml(&error, first_line)])?;
-    let mut mistakes = Mistakes::new(first_line);
-    let metadata = document.metadata.unwrap_or_default();
-    let (namespace, name) = metadata.identity(&mut mistakes);
-    mistakes.object = Some(format!("{namespace}/{name}"));
-    let Some(spec) = document.spec else {
-        mistakes.add(None, "spec", "must be set");
-        return Err(mistakes.found);
-    };
+    let Envelope {
+        namespace,
+        name,
+        spec,
+        mut mistakes,
+    } = Envelope::<Spec>::open(document, first_line, id)?;
     let sink = sink::parse(spec.sink, &namespace, &mut mistakes);
     let filters = filters::parse(spec.filters, &mut mistakes);
     let delivery = delivery::parse(spec.delivery, &mut mistakes);

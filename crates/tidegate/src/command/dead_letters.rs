@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::http_client;
+use super::http_client::HttpClient;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,7 +121,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let admin = Admin(arguments.admin.trim_end_matches('/'));
+    let admin = Admin {
+        address: arguments.admin.trim_end_matches('/'),
+        client: HttpClient::new()?,
+    };
     runtime.block_on(async {
         match &arguments.command {
             Command::List(which) => {
@@ -150,7 +153,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The admin door.
-struct Admin<'a>(&'a str);
+struct Admin<'a> {
+    address: &'a str,
+    client: HttpClient,
+}
 
 /// What was asked for and is not there, or was not done.
 #[derive(Debug, thiserror::Error)]
@@ -163,12 +169,14 @@ struct Refused {
 
 impl Admin<'_> {
     async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
-        let address = format!("{}/api/v1/dead-letters{path}", self.0);
+        let address = format!("{}/api/v1/dead-letters{path}", self.address);
         let uri: Uri = address
             .parse()
-            .with_context(|| format!("--admin {}", self.0))?;
-        let (status, body) =
-            http_client::send(method, &uri, HeaderMap::new(), Bytes::new()).await?;
+            .with_context(|| format!("--admin {}", self.address))?;
+        let asked = self
+            .client
+            .send(method, &uri, HeaderMap::new(), Bytes::new());
+        let (status, body) = asked.await?;
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(answer);
@@ -218,7 +226,7 @@ impl Admin<'_> {
         let next = page.get("next").and_then(Value::as_u64);
         match page.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok((items, next)),
-            _ => bail!("{}: the answer has no items", self.0),
+            _ => bail!("{}: the answer has no items", self.address),
         }
     }
 

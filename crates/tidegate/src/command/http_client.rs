@@ -1,4 +1,4 @@
-//! One request, for commands that speak to a door.
+//! Requests, for commands that speak to a door.
 
 use std::time::Duration;
 
@@ -6,8 +6,11 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 
 /// Longer than a door may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -15,46 +18,47 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest answer is a dead letter with its event; more is somebody else's page.
 const ANSWER_BYTES_MAX: usize = 96 << 20;
 
-/// Posts and gives back status and body.
-pub(super) async fn post(
-    uri: &Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> anyhow::Result<(StatusCode, String)> {
-    send(Method::POST, uri, headers, body).await
-}
+/// A client whose connections are kept.
+pub(super) struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
-/// Makes a request and gives back status and body.
-pub(super) async fn send(
-    method: Method,
-    uri: &Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> anyhow::Result<(StatusCode, String)> {
-    let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-        .https_or_http()
-        .enable_http1()
-        .build();
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(Full::new(body))?;
-    *request.headers_mut() = headers;
-    let answer = async {
-        let response = client
-            .request(request)
+impl HttpClient {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let pool = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self(pool))
+    }
+
+    /// Makes a request and gives back status and body.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(Full::new(body))?;
+        *request.headers_mut() = headers;
+        let answer = async {
+            let response =
+                self.0.request(request).await.with_context(|| {
+                    format!("cannot reach {uri}; does `tidegate up` run there?")
+                })?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+            Ok((status, text.unwrap_or_default()))
+        };
+        tokio::time::timeout(TIMEOUT, answer)
             .await
-            .with_context(|| format!("cannot reach {uri}; does `tidegate up` run there?"))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await;
-        let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
-        Ok((status, text.unwrap_or_default()))
-    };
-    tokio::time::timeout(TIMEOUT, answer)
-        .await
-        .with_context(|| format!("no answer from {uri} within {TIMEOUT:?}"))?
+            .with_context(|| format!("no answer from {uri} within {TIMEOUT:?}"))?
+    }
 }

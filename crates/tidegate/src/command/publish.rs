@@ -6,12 +6,12 @@ use std::{fs, io::Read, path::Path};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use http::{HeaderMap, HeaderValue, Uri, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Uri, header::CONTENT_TYPE};
 use serde_json::Value;
 use tidegate_event::{Event, Name, http as binding, is_json, json, validate};
 use uuid::Uuid;
 
-use super::http_client;
+use super::http_client::HttpClient;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (status, answer) = runtime.block_on(http_client::post(&uri, headers, body))?;
+    let client = HttpClient::new()?;
+    let answered = client.send(Method::POST, &uri, headers, body);
+    let (status, answer) = runtime.block_on(answered)?;
     if status.is_success() {
         println!("{status} {answer}");
         return Ok(());

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::{
     Context, Error, Type, Value,
+    function::Function,
     tree::{Arithmetic, Comparison, Kind, Logic, Node},
 };
 
@@ -62,24 +63,38 @@ impl<'a, C: Context + ?Sized> Evaluator<'a, C> {
                 .is_some_and(|of| pattern.matches(&of.into_text()) != *negated)
                 .into(),
             Kind::In { negated, of, set } => self.is_in(of, set, *negated).into(),
-            Kind::Call(function, arguments) => {
-                let given: Vec<Option<Value<'_>>> =
-                    arguments.iter().map(|one| self.operand(one)).collect();
-                let given: Option<Vec<Value<'_>>> = given.into_iter().collect();
-                let Some(given) = given else {
-                    return function.r#type().zero();
-                };
-                function.call(given).unwrap_or_else(|(error, value)| {
-                    self.failed(error);
-                    value
-                })
-            }
+            Kind::Call(function, arguments) => self.call(*function, arguments),
             Kind::Unknown(name, arguments) => {
                 self.failed(Error::MissingFunction {
                     name: name.to_string(),
                     arguments: arguments.len(),
                 });
                 Value::Boolean(false)
+            }
+        }
+    }
+
+    fn call(&mut self, function: Function, arguments: &'a [Node]) -> Value<'a> {
+        // Most functions take so few that they need no memory.
+        let mut few = [const { None }; 3];
+        let called = if arguments.len() <= few.len() {
+            for (slot, argument) in few.iter_mut().zip(arguments) {
+                *slot = self.operand(argument);
+            }
+            let given = few.iter().flatten().count();
+            (given == arguments.len()).then(|| function.call(few.into_iter().flatten()))
+        } else {
+            let given: Vec<Option<Value<'a>>> =
+                arguments.iter().map(|one| self.operand(one)).collect();
+            let given: Option<Vec<Value<'a>>> = given.into_iter().collect();
+            given.map(|given| function.call(given.into_iter()))
+        };
+        match called {
+            None => function.r#type().zero(),
+            Some(Ok(value)) => value,
+            Some(Err((error, value))) => {
+                self.failed(error);
+                value
             }
         }
     }

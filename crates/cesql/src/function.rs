@@ -71,10 +71,9 @@ impl Function {
     /// Its value, or the error and the value beside it.
     pub(crate) fn call<'a>(
         self,
-        arguments: Vec<Value<'a>>,
+        mut arguments: impl Iterator<Item = Value<'a>>,
     ) -> Result<Value<'a>, (Error, Value<'a>)> {
         let zero = |error| (error, self.r#type().zero());
-        let mut arguments = arguments.into_iter();
         let mut next = || arguments.next().unwrap_or(Value::Boolean(false));
         match self {
             Self::Int => next().to_integer().map(Value::Integer).map_err(zero),

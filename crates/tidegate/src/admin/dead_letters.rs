@@ -1,11 +1,15 @@
 //! `/api/v1/dead-letters`: what could not be delivered, and what is to become of it.
 
-use std::time::SystemTime;
+use std::{net::IpAddr, time::SystemTime};
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_TYPE, HOST, ORIGIN},
+    },
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -41,7 +45,41 @@ pub(super) fn routes(log: Jetstream, redrive: Redrive) -> Router {
         .route("/api/v1/dead-letters", get(list))
         .route("/api/v1/dead-letters/{sequence}", get(show).delete(discard))
         .route("/api/v1/dead-letters/{sequence}/redrive", post(redriven))
+        .layer(middleware::from_fn(not_from_elsewhere))
         .with_state(Shared { log, redrive })
+}
+
+/// Whether no page of another origin asks.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else {
+        return true;
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    let (Some(host), Some((_, from))) = (host, origin) else {
+        return false;
+    };
+    // A name could be made to lead here by whoever owns it; an address could not.
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    from == host && (is_address || name == "localhost")
+}
+
+/// A page that somebody has open in a browser can make requests to loopback. It says where it is
+/// from; what is no page does not.
+async fn not_from_elsewhere(request: Request, next: Next) -> Response {
+    if is_from_here(request.headers()) {
+        return next.run(request).await;
+    }
+    let problem = Problem {
+        status: StatusCode::FORBIDDEN,
+        code: "admin/from-elsewhere",
+        detail: "the request comes from a page of another origin".to_owned(),
+    };
+    problem.into_response()
 }
 
 /// Which letters.
@@ -118,8 +156,9 @@ impl Summary {
 
 async fn list(
     State(shared): State<Shared>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted?;
     let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let subscription = wanted.subscription.as_deref();
     let subscription = subscription.and_then(|id| id.split_once('/'));
@@ -184,8 +223,9 @@ struct Elsewhere {
 async fn redriven(
     State(shared): State<Shared>,
     Path(sequence): Path<u64>,
-    Query(elsewhere): Query<Elsewhere>,
+    elsewhere: Result<Query<Elsewhere>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
+    let Query(elsewhere) = elsewhere?;
     let letter = found(&shared.log, sequence).await?;
     shared
         .redrive
@@ -227,6 +267,16 @@ impl Problem {
             status,
             code,
             detail: error.to_string(),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "admin/invalid-query",
+            detail: rejection.body_text(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tidegate_testkit::Sink;
+use tidegate_testkit::{Client, Sink};
 
 use crate::harness::{Tidegate, binary, subscription};
 
@@ -106,7 +106,11 @@ async fn letters_are_listed_and_shown() {
         said(&none)
     );
     let wrong = dead_letters(&tidegate, &["list", "--since", "yesterday"]);
-    assert_eq!(wrong.status.code(), Some(1), "{}", said(&wrong));
+    assert!(
+        said(&wrong).contains("admin/invalid-query"),
+        "{}",
+        said(&wrong)
+    );
 }
 
 /// What is sent again arrives at its own Subscription as it was, once; what is refused again stays;
@@ -174,4 +178,26 @@ async fn letters_go_elsewhere_or_away() {
     let output = dead_letters(&tidegate, &["discard", "--all"]);
     assert!(said(&output).contains("3 discarded"), "{}", said(&output));
     assert_eq!(listed(&tidegate, &[]).len(), 0);
+}
+
+/// A page in a browser can reach loopback; what it asks for is not done.
+// The sink answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_origin_is_refused() {
+    let (tidegate, _sink, _) = with_letters(1).await;
+    let other = Sink::start(|_| 202_u16).await;
+    let mut client = Client::connect(tidegate.admin).await.unwrap();
+    let path = format!("/api/v1/dead-letters/1/redrive?sink={}", other.url());
+    for headers in [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        // The host's own, which is a name that may lead elsewhere tomorrow.
+        &[("origin", "http://test")],
+    ] {
+        let answer = client.send("POST", &path, headers, b"").await.unwrap();
+        assert_eq!(answer.status, 403, "{headers:?}: {}", answer.text());
+        assert!(answer.text().contains("admin/from-elsewhere"));
+    }
+    assert_eq!(listed(&tidegate, &[]).len(), 2);
+    assert_eq!(other.count(), 0);
 }

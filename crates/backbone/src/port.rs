@@ -162,10 +162,37 @@ pub struct ConsumerSpec {
 /// What a consumer wanted before, for the events that were stored until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Former {
-    /// What was wanted, in the owner's own words.
-    pub wants: String,
+    /// What was wanted, in the owner's own words; any of them, where there were more changes than
+    /// are kept apart.
+    pub wants: Vec<String>,
     /// The last place in the log for which it counts.
     pub until: u64,
+}
+
+/// Periods that are kept apart: each is forgotten when the events of its time are settled, and only
+/// a consumer that does not get on has several.
+const FORMER_MAX: usize = 16;
+
+impl Former {
+    /// Adds what was wanted until now.
+    pub(crate) fn add(all: &mut Vec<Self>, wants: String, until: u64) {
+        let is_full = all.len() >= FORMER_MAX;
+        match all.last_mut() {
+            // Nothing was stored since: it was never wanted of any event.
+            Some(last) if last.until >= until => {}
+            // Rather too much than too little.
+            Some(last) if is_full => {
+                last.until = until;
+                if !last.wants.contains(&wants) {
+                    last.wants.push(wants);
+                }
+            }
+            _ => all.push(Self {
+                wants: vec![wants],
+                until,
+            }),
+        }
+    }
 }
 
 /// Where a new consumer begins.

@@ -16,6 +16,7 @@ use std::{
 
 use fastrand::Rng;
 use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, SourceError, Start, subject};
+use tidegate_event::Event;
 use tidegate_subscription::{self as subscription, Matched, Matching, Subscription, TypeInterest};
 use tokio::{
     task::{self, JoinSet},
@@ -156,7 +157,7 @@ struct Running<L: Log, A> {
     attempts: JoinSet<()>,
     under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
     /// What was wanted before, for events that were stored until then.
-    former: Vec<(u64, Matching)>,
+    former: Vec<(u64, Vec<Matching>)>,
 }
 
 impl<L: Log, A: Attempt> Running<L, A> {
@@ -217,14 +218,18 @@ impl<L: Log, A: Attempt> Running<L, A> {
     fn remember(&mut self, source: &L::Source) {
         let former = source.former().into_iter();
         let read = former.map(|one| {
-            let matching = serde_json::from_str(&one.wants).unwrap_or_else(|error| {
-                // Written by a version that this one does not know.
-                tracing::warn!(%error, "what was wanted before is not understood");
-                self.service.subscription.matching.clone()
-            });
-            (one.until, matching)
+            let wishes = one.wants.iter().map(|wants| self.understood(wants));
+            (one.until, wishes.collect())
         });
         self.former = read.collect();
+    }
+
+    fn understood(&self, wants: &str) -> Matching {
+        serde_json::from_str(wants).unwrap_or_else(|error| {
+            // Written by a version that this one does not know.
+            tracing::warn!(%error, "what was wanted before is not understood");
+            self.service.subscription.matching.clone()
+        })
     }
 
     async fn narrow(&mut self) {
@@ -238,13 +243,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
         }
     }
 
-    /// What was wanted when an event of this place was stored.
-    fn matching(&self, sequence: u64) -> &Matching {
+    /// By what was wanted when it was stored.
+    fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
         let mut former = self.former.iter();
-        let then = former.find(|(until, _)| sequence <= *until);
-        then.map_or(&self.service.subscription.matching, |(_, matching)| {
-            matching
-        })
+        match former.find(|(until, _)| sequence <= *until) {
+            Some((_, wishes)) => wishes.iter().find_map(|wish| wish.matches(event)),
+            None => self.service.subscription.matches(event),
+        }
     }
 
     fn progress_ticks(&self) -> tokio::time::Interval {
@@ -257,7 +262,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// A delivery: wanted, not wanted, or no event at all.
     async fn take(&mut self, held: Held<ReceiptOf<L>>) {
         let matched = match &*held.event {
-            Ok(event) => self.matching(held.sequence).matches(event),
+            Ok(event) => self.matches(held.sequence, event),
             // Nothing to match: it becomes a dead letter in the place of an attempt.
             Err(_) => Some(Matched::default()),
         };

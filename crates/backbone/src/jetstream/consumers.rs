@@ -20,10 +20,6 @@ const WANTS: &str = "tidegate.dev/wants";
 /// What it wanted before, as JSON.
 const FORMER: &str = "tidegate.dev/former";
 
-/// Changes that are remembered at once: each is settled with the events of its time, and only a
-/// Subscription that does not get on has several.
-const FORMER_MAX: usize = 16;
-
 /// Most pages of consumers that are read: 256 consumers each.
 const PAGES_MAX: usize = 1_000;
 
@@ -111,12 +107,7 @@ pub(super) async fn bring(
         remember(&mut config, &former);
         write(link, stream, spec, &without_filters(&config)).await?;
         let until = last_sequence(link, stream, &action()).await?;
-        if former.len() == FORMER_MAX {
-            let detail = format!("{FORMER_MAX} changes wait for events of their time already");
-            let action = action();
-            return Err(ControlError { action, detail });
-        }
-        former.push(Former { wants, until });
+        Former::add(&mut former, wants, until);
     }
     let before = config.clone();
     remember(&mut config, &former);
@@ -198,7 +189,7 @@ fn metadata<'a>(config: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 
 fn former(config: &Map<String, Value>) -> Vec<Former> {
     let text = metadata(config, FORMER).unwrap_or("[]");
-    let pairs: Vec<(u64, String)> = serde_json::from_str(text).unwrap_or_default();
+    let pairs: Vec<(u64, Vec<String>)> = serde_json::from_str(text).unwrap_or_default();
     let pairs = pairs.into_iter();
     pairs
         .map(|(until, wants)| Former { wants, until })
@@ -206,7 +197,7 @@ fn former(config: &Map<String, Value>) -> Vec<Former> {
 }
 
 fn remember(config: &mut Map<String, Value>, former: &[Former]) {
-    let pairs: Vec<(u64, &str)> = former.iter().map(|one| (one.until, &*one.wants)).collect();
+    let pairs: Vec<(u64, &[String])> = former.iter().map(|one| (one.until, &*one.wants)).collect();
     let entry = config.entry("metadata").or_insert_with(|| json!({}));
     let Some(metadata) = entry.as_object_mut() else {
         return;

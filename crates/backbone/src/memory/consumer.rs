@@ -52,7 +52,7 @@ impl Consumer {
         if let Some(wants) = before.wants
             && self.spec.wants.as_ref() != Some(&wants)
         {
-            self.former.push(Former { wants, until: last });
+            Former::add(&mut self.former, wants, last);
         }
     }
 

@@ -292,7 +292,10 @@ pub(crate) async fn what_was_wanted_before_is_remembered(fixture: &impl Fixture)
     append(log, event_of("4", "s", "new.v1")).await;
     let former = source.former();
     assert_eq!(former.len(), 1);
-    assert_eq!((&*former[0].wants, former[0].until), ("old", 3));
+    assert_eq!(
+        (&*former[0].wants, former[0].until),
+        (&["old".to_owned()][..], 3)
+    );
     // All of the old time comes, whoever wanted it, and what is new.
     let rest = pull(&mut source, 2).await;
     let mut seen = ids(&rest);
@@ -326,6 +329,32 @@ pub(crate) async fn what_was_wanted_before_is_remembered(fixture: &impl Fixture)
         ["6"],
         "it reads no more than it wants"
     );
+}
+
+pub(crate) async fn any_number_of_changes_is_remembered(fixture: &impl Fixture) {
+    let log = fixture.log();
+    let wanting = |wants: usize| ConsumerSpec {
+        wants: Some(wants.to_string()),
+        ..spec("c")
+    };
+    for number in 0..40 {
+        let source = log.open(wanting(number)).await.unwrap();
+        source.close().await;
+        // Every second time nothing is stored between two changes.
+        if number % 2 == 0 {
+            append(log, event(&number.to_string())).await;
+        }
+    }
+    let mut source = log.open(wanting(40)).await.unwrap();
+    let former = source.former();
+    assert!(former.len() <= 16, "{former:?}");
+    assert_eq!(former[0].wants, ["0"]);
+    assert!(former.is_sorted_by_key(|one| one.until));
+    let last = former.last().unwrap();
+    assert_eq!(last.until, 20);
+    // What was wanted when the last event was stored is among what decides about it.
+    assert!(last.wants.contains(&"38".to_owned()), "{last:?}");
+    assert_eq!(pull(&mut source, 20).await.len(), 20);
 }
 
 pub(crate) async fn filters_choose(fixture: &impl Fixture) {

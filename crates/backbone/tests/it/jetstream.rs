@@ -127,6 +127,12 @@ async fn what_was_wanted_before_is_remembered() {
     conformance::what_was_wanted_before_is_remembered(&JetstreamFixture::new().await).await;
 }
 
+/// Whoever changes a wish again and again while nothing is settled is not locked out.
+#[tokio::test]
+async fn any_number_of_changes_is_remembered() {
+    conformance::any_number_of_changes_is_remembered(&JetstreamFixture::new().await).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test]
 async fn filters_choose() {

@@ -102,6 +102,12 @@ async fn what_was_wanted_before_is_remembered() {
     conformance::what_was_wanted_before_is_remembered(&MemoryFixture::new()).await;
 }
 
+/// Whoever changes a wish again and again while nothing is settled is not locked out.
+#[tokio::test(start_paused = true)]
+async fn any_number_of_changes_is_remembered() {
+    conformance::any_number_of_changes_is_remembered(&MemoryFixture::new()).await;
+}
+
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test(start_paused = true)]
 async fn filters_choose() {

@@ -74,12 +74,19 @@ impl<L: Log, A: Attempt> Service<L, A> {
     }
 
     /// Delivers until `stop` is ready. Then it takes nothing more, hands back what waits, and
-    /// gives attempts under way up to `grace`.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send, grace: Duration) {
+    /// gives attempts under way up to `grace`. Calls `opened` as soon as the log keeps, for this
+    /// Subscription, every event that is stored from now on.
+    pub async fn run(
+        self,
+        opened: impl FnOnce() + Send,
+        stop: impl Future<Output = ()> + Send,
+        grace: Duration,
+    ) {
         let mut stop = pin!(stop);
         let Some(source) = self.open(stop.as_mut()).await else {
             return;
         };
+        opened();
         if self.subscription.pause {
             // The consumer stands, so that the log keeps what the Subscription wants.
             source.close().await;

@@ -1,6 +1,7 @@
 //! A scripted HTTP sink on loopback: answers as a test tells it to, and keeps what came.
 //!
-//! It speaks over the bare socket, so that it can misbehave as no library would.
+//! It speaks over the bare socket, so that it can misbehave as no library would, and on a thread
+//! of its own, so that it answers while a test blocks.
 
 use std::{
     io,
@@ -15,8 +16,8 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    runtime::{self, Runtime},
     sync::watch,
-    task::JoinHandle,
     time::timeout,
 };
 
@@ -89,7 +90,7 @@ pub struct Sink {
     address: SocketAddr,
     shared: Arc<Shared>,
     changed: watch::Receiver<usize>,
-    task: JoinHandle<()>,
+    runtime: Option<Runtime>,
 }
 
 struct Shared {
@@ -111,12 +112,13 @@ impl Sink {
     /// Starts on a free port; `script` decides about each request.
     ///
     /// # Panics
-    /// When no port is free.
+    /// When no port or no thread is free.
     pub async fn start<R: Into<Reply>>(
         script: impl Fn(&Received) -> R + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
+            .and_then(TcpListener::into_std)
             .expect("a free port");
         let address = listener
             .local_addr()
@@ -128,12 +130,21 @@ impl Sink {
             answered: AtomicUsize::new(0),
             change,
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a thread");
+        let accepting = Arc::clone(&shared);
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a runtime");
+            accept(listener, accepting).await;
+        });
         Self {
             address,
             shared,
             changed,
-            task,
+            runtime: Some(runtime),
         }
     }
 
@@ -189,7 +200,9 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

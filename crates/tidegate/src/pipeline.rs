@@ -49,7 +49,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Brings the streams to their configuration, opens the doors and starts every Subscription.
+    /// Brings the streams to their configuration, starts every Subscription and opens the doors.
     pub(crate) async fn start(
         config: &Config,
         nats_url: &str,
@@ -107,6 +107,10 @@ impl Pipeline {
         let folder = Folder::new(config.subscriptions_folder());
         let commands = workers.iter().map(Worker::commands).collect();
         let control = Control::start(config, log.clone(), folder, commands, subscriptions).await;
+        // Not before: what is acknowledged belongs to every Subscription that was there.
+        for worker in &workers {
+            worker.serve().await;
+        }
         Ok(Self {
             receive_addr,
             tls_addr,

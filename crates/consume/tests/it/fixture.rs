@@ -149,16 +149,17 @@ impl Loop {
             &metrics,
             7,
         );
+        let (open, is_open) = oneshot::channel();
+        let opened = move || open.send(()).expect("it is waited for");
         let until = async move { drop(stopped.await) };
-        let task = tokio::spawn(service.run(until, Duration::from_secs(20)));
-        let running = Self {
+        let task = tokio::spawn(service.run(opened, until, Duration::from_secs(20)));
+        // The consumer begins with what is stored from its making on.
+        is_open.await.unwrap();
+        Self {
             log: log.clone(),
             stop,
             task,
-        };
-        // The consumer begins with what is stored from its making on.
-        until_true(|| async { !log.consumers().await.unwrap().is_empty() }).await;
-        running
+        }
     }
 
     pub(crate) async fn publish(&self, id: &str) {

@@ -1,13 +1,17 @@
 //! What runs once a process: the Subscription folder, and the room in the log.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_subscription::Subscription;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use super::worker::{Command, Subscriptions};
@@ -27,12 +31,17 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// deleted by mistake, loses nothing.
 const REMOVE_AFTER: Duration = Duration::from_secs(60);
 
+/// How long the doors stay closed for a Subscription that cannot be opened, after the last one
+/// that could.
+const OPENING_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The running control task.
 pub(super) struct Control {
     task: JoinHandle<()>,
 }
 
 impl Control {
+    /// Starts, and returns when the first Subscriptions are open.
     pub(super) async fn start(
         config: &Config,
         log: Jetstream,
@@ -50,7 +59,13 @@ impl Control {
             held_up_said: None,
         };
         let mut folder = folder;
-        state.apply(folder.load()).await;
+        let opened = state.apply(folder.load()).await;
+        for subscription in closed(state.running.keys().cloned().collect(), opened).await {
+            tracing::error!(
+                subscription,
+                "not open yet; it misses what is stored until it is, as the doors open now"
+            );
+        }
         state.report_orphans().await;
         let poll = config.subscriptions.poll_interval;
         Self {
@@ -121,8 +136,8 @@ impl State {
         }
     }
 
-    /// Brings what runs to what the folder says.
-    async fn apply(&mut self, loaded: Loaded<Subscription>) {
+    /// Brings what runs to what the folder says. Tells the id of each Subscription that is open.
+    async fn apply(&mut self, loaded: Loaded<Subscription>) -> mpsc::Receiver<String> {
         for mistake in &loaded.mistakes {
             tracing::error!(%mistake, "a subscription is not usable");
         }
@@ -145,16 +160,16 @@ impl State {
                 self.tell(worker, Command::Stop(id)).await;
             }
         }
+        let (opened, are_open) = mpsc::channel(wanted.len().max(1));
         for (id, subscription) in wanted {
             let worker = match self.running.get(&id) {
                 Some((running, _)) if **running == *subscription => continue,
                 Some((_, worker)) => *worker,
                 None => self.next_worker(),
             };
-            tracing::info!(subscription = id, sink = %subscription.sink, "subscription runs");
             self.removed.remove(&subscription.consumer_name());
-            self.tell(worker, Command::Run(Arc::clone(&subscription)))
-                .await;
+            let command = Command::Run(Arc::clone(&subscription), opened.clone());
+            self.tell(worker, command).await;
             self.running.insert(id, (subscription, worker));
         }
         let running = self
@@ -162,6 +177,7 @@ impl State {
             .values()
             .map(|(subscription, _)| Arc::clone(subscription));
         self.subscriptions.send_replace(Arc::new(running.collect()));
+        are_open
     }
 
     async fn tell(&self, worker: usize, command: Command) {
@@ -222,5 +238,54 @@ impl State {
                 );
             }
         }
+    }
+}
+
+/// Waits until every Subscription is open, or until none of them was for a while; those that are
+/// not.
+async fn closed(
+    mut subscriptions: HashSet<String>,
+    mut opened: mpsc::Receiver<String>,
+) -> HashSet<String> {
+    while !subscriptions.is_empty() {
+        match timeout(OPENING_PATIENCE, opened.recv()).await {
+            Ok(Some(id)) => subscriptions.remove(&id),
+            Ok(None) | Err(_) => break,
+        };
+    }
+    subscriptions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many there are, as long as they open; one that does not costs a bounded time.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_cannot_be_opened_keeps_the_doors_closed_for_a_while() {
+        let began = Instant::now();
+        let (open, opened) = mpsc::channel(3);
+        let opening = tokio::spawn(async move {
+            for id in ["a", "b"] {
+                tokio::time::sleep(OPENING_PATIENCE / 2).await;
+                open.send(id.to_owned()).await.unwrap();
+            }
+            open
+        });
+        let all = ["a", "b", "c"].map(str::to_owned).into();
+        assert_eq!(closed(all, opened).await, HashSet::from(["c".to_owned()]));
+        assert_eq!(began.elapsed(), OPENING_PATIENCE * 2);
+        drop(opening);
+    }
+
+    /// One whose worker has given it up is not waited for.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_given_up_is_not_waited_for() {
+        let began = Instant::now();
+        let (open, opened) = mpsc::channel(1);
+        drop(open);
+        let all = HashSet::from(["a".to_owned()]);
+        assert_eq!(closed(all.clone(), opened).await, all);
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -28,10 +28,13 @@ pub(crate) type Subscriptions = Arc<Vec<Arc<Subscription>>>;
 /// What a worker is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Deliver for this Subscription; in the place of an older form of it, if there is one.
-    Run(Arc<Subscription>),
+    /// Deliver for this Subscription; in the place of an older form of it, if there is one. Its
+    /// id is sent when nothing more that it wants can be stored without it.
+    Run(Arc<Subscription>, mpsc::Sender<String>),
     /// Deliver no longer for the Subscription of this id.
     Stop(String),
+    /// Open the doors.
+    Serve,
 }
 
 /// What all workers share.
@@ -126,6 +129,12 @@ impl Worker {
         self.commands.clone()
     }
 
+    /// Opens its doors.
+    pub(super) async fn serve(&self) {
+        // An error means that the worker has ended, which is told elsewhere.
+        self.commands.send(Command::Serve).await.ok();
+    }
+
     /// Waits for the thread's end.
     pub(super) async fn ended(self) {
         drop(self.commands);
@@ -146,19 +155,24 @@ async fn work(
         Err(error) => return drop(up.send(Err(error))),
     };
     drop(up.send(Ok(())));
+    let mut doors = Some((listeners, publish_log));
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listeners, publish_log, shared.clone()));
     let mut draining = shared.draining.clone();
     loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Run(subscription)) => deliveries.run(subscription, &shared),
+                Some(Command::Run(subscription, opened)) => {
+                    deliveries.run(subscription, opened, &shared);
+                }
                 Some(Command::Stop(id)) => deliveries.stop(&id),
+                Some(Command::Serve) => if let Some((listeners, log)) = doors.take() {
+                    tasks.spawn(serve(listeners, log, shared.clone()));
+                },
                 None => break,
             },
             _ = draining.wait_for(|draining| *draining) => break,
             // The doors of this worker are closed, though nobody asked for it.
-            _ = tasks.join_next() => break,
+            Some(_) = tasks.join_next() => break,
         }
     }
     deliveries.stop_all().await;
@@ -228,7 +242,12 @@ struct Running {
 }
 
 impl Deliveries {
-    fn run(&mut self, subscription: Arc<Subscription>, shared: &Shared) {
+    fn run(
+        &mut self,
+        subscription: Arc<Subscription>,
+        opened: mpsc::Sender<String>,
+        shared: &Shared,
+    ) {
         let config = &shared.config;
         let id = subscription.id();
         let attempt =
@@ -240,6 +259,14 @@ impl Deliveries {
                 }
             };
         let before = self.running.remove(&id);
+        let opened = {
+            let (id, sink) = (id.clone(), subscription.sink.clone());
+            move || {
+                tracing::info!(subscription = id, %sink, "subscription runs");
+                // There is a place for each id; nobody waits for one that comes later.
+                opened.try_send(id).ok();
+            }
+        };
         let (stop, mut stopped) = watch::channel(false);
         let service = tidegate_consume::Service::new(
             config.consume.clone(),
@@ -259,7 +286,7 @@ impl Deliveries {
             let until = async move {
                 stopped.wait_for(|stop| *stop).await.ok();
             };
-            service.run(until, grace).await;
+            service.run(opened, until, grace).await;
         });
         self.running.insert(id, Running { stop, task });
     }

@@ -59,7 +59,8 @@ impl Tidegate {
         tidegate
     }
 
-    fn down(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
+    /// As [`Self::up_with`], without starting it.
+    pub(crate) fn down(subscriptions: &str, configuration: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("subscriptions")).unwrap();
         fs::write(

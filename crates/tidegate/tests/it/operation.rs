@@ -6,7 +6,22 @@ use serde_json::Value;
 
 use tidegate_testkit::Sink;
 
-use crate::harness::{Tidegate, binary, signal, subscription};
+use crate::harness::{Progress, Tidegate, binary, publish_all, signal, subscription};
+
+/// The doors open when every Subscription that is there gets what comes through them: a publisher
+/// that has waited for the start loses its first event to nobody.
+#[tokio::test]
+async fn the_first_event_reaches_every_subscription() {
+    const SUBSCRIPTIONS: usize = 100;
+    let function = Sink::start(|_| 200_u16).await;
+    let documents: String = (0..SUBSCRIPTIONS)
+        .map(|index| subscription(&format!("s{index}"), "/s", "t.v1", &function.url()))
+        .collect();
+    let mut tidegate = Tidegate::down(&documents, "", &[]);
+    let publisher = publish_all(tidegate.receive, "/s", "t.v1", 1, Progress::default());
+    tokio::join!(tidegate.start(), publisher);
+    function.received(SUBSCRIPTIONS).await;
+}
 
 /// A changed folder takes effect without a restart, and a mistake in one file stops nobody else.
 #[tokio::test]

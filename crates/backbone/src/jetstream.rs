@@ -297,6 +297,20 @@ impl Drop for Shared {
 // === impl Jetstream, for operators ===
 
 impl Jetstream {
+    /// The last place in the log that is taken.
+    pub async fn last_sequence(&self) -> Result<u64, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        consumers::last_sequence(link, &config.events.stream, "asking where the log ends").await
+    }
+
+    /// Where a consumer stands; `None` when there is none of this name.
+    pub async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let found = consumers::find(link, &config.events.stream, name).await;
+        let found = found.map_err(|error| error.during(format!("asking for consumer {name}")))?;
+        Ok(found.map(Pending::from))
+    }
+
     /// The first dead letter at this place or after it, of one Subscription (`namespace`, `name`)
     /// or of any.
     pub async fn letter_from(
@@ -381,14 +395,7 @@ impl Log for Jetstream {
         let Shared { link, config, .. } = &*self.shared;
         let consumers = consumers::list(link, &config.events.stream).await?;
         let managed = consumers.into_iter().filter(consumers::Info::is_managed);
-        Ok(managed
-            .map(|consumer| Pending {
-                description: consumer.description().to_owned(),
-                undelivered: consumer.num_pending,
-                unsettled: consumer.num_ack_pending,
-                name: consumer.name,
-            })
-            .collect())
+        Ok(managed.map(Pending::from).collect())
     }
 
     /// That of this machine: servers of one landscape agree with it to well below a second.

@@ -220,6 +220,10 @@ pub struct Pending {
     pub undelivered: u64,
     /// Events delivered and not settled, waiting retries included.
     pub unsettled: u64,
+    /// The last place in the log of which it got the event; those after it come yet.
+    pub delivered: u64,
+    /// What its owner said that it wants.
+    pub wants: Option<String>,
 }
 
 /// An event that could not be delivered, byte for byte, and why.

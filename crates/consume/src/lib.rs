@@ -7,10 +7,13 @@ mod attempt;
 mod config;
 mod held;
 mod metrics;
+mod pace;
 mod policy;
+mod replay;
 mod service;
 
 pub use attempt::{Attempt, Verdict};
 pub use config::{Config, Retry};
 pub use metrics::Metrics;
+pub use replay::{Replay, ReplayCounts};
 pub use service::{Service, filters};

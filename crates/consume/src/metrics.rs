@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 /// The families.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     delivered: Family<Of, Counter>,
     retries: Family<Of, Counter>,
@@ -34,6 +34,7 @@ pub(crate) struct Handles {
     pub(crate) retries: Counter,
     pub(crate) skipped: Counter,
     pub(crate) held: Gauge,
+    pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
     subscription: String,
 }
@@ -41,13 +42,7 @@ pub(crate) struct Handles {
 impl Metrics {
     /// Registers what this stage counts.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            delivered: Family::default(),
-            retries: Family::default(),
-            dead_letters: Family::default(),
-            skipped: Family::default(),
-            held: Family::default(),
-        };
+        let metrics = Self::default();
         registry.register(
             "tidegate_consume_events_delivered",
             "Events that a Subscription's sink has taken",
@@ -85,6 +80,7 @@ impl Metrics {
             retries: self.retries.get_or_create_owned(&of),
             skipped: self.skipped.get_or_create_owned(&of),
             held: self.held.get_or_create_owned(&of),
+            dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),
             subscription: subscription.to_owned(),
         }
@@ -98,5 +94,6 @@ impl Handles {
             reason,
         };
         self.dead_letters.get_or_create(&reason).inc();
+        self.dead_letters_in_all.inc();
     }
 }

@@ -28,7 +28,9 @@ use crate::{
     Attempt, Config, Metrics,
     held::{Held, Room},
     metrics::Handles,
+    pace::Pace,
     policy::Policy,
+    replay::{Replay, ReplayCounts},
 };
 
 /// Pause before a log that is away is asked again.
@@ -44,6 +46,7 @@ pub struct Service<L, A> {
     attempt: A,
     metrics: Handles,
     policy: Policy,
+    replay: Option<(Replay, ReplayCounts)>,
     rng: Rng,
 }
 
@@ -65,12 +68,22 @@ impl<L: Log, A: Attempt> Service<L, A> {
             spec: spec(&config, events_root, &subscription),
             metrics: metrics.of(&subscription.id()),
             policy: Policy::new(&config.retry, &subscription.delivery.retry),
+            replay: None,
             config,
             subscription,
             log,
             attempt,
             rng: Rng::with_seed(seed),
         }
+    }
+
+    /// The same loop over what a replay reads.
+    #[must_use]
+    pub fn replaying(mut self, events_root: &str, replay: Replay, counts: ReplayCounts) -> Self {
+        self.spec = replay.spec(&self.config, events_root, &self.subscription);
+        self.metrics = counts.handles.clone();
+        self.replay = Some((replay, counts));
+        self
     }
 
     /// Delivers until `stop` is ready. Then it takes nothing more, hands back what waits, and
@@ -165,6 +178,9 @@ struct Running<L: Log, A> {
     under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
     /// What was wanted before, for events that were stored until then.
     former: Vec<(u64, Vec<Matching>)>,
+    pace: Option<Pace>,
+    /// Nothing more is read.
+    is_over: bool,
 }
 
 impl<L: Log, A: Attempt> Running<L, A> {
@@ -173,6 +189,11 @@ impl<L: Log, A: Attempt> Running<L, A> {
             window: usize::try_from(service.subscription.delivery.max_in_flight.get())
                 .unwrap_or(usize::MAX),
             room: Room::new(&service.config, &service.subscription),
+            pace: service
+                .replay
+                .as_ref()
+                .and_then(|(replay, _)| replay.rate.map(Pace::new)),
+            is_over: false,
             service,
             waiting: VecDeque::new(),
             attempts: JoinSet::new(),
@@ -190,8 +211,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let mut pause_until = None;
         self.remember(&source);
         loop {
-            self.begin_attempts();
-            let room = self.room.left();
+            let paced = self.begin_attempts();
+            let room = if self.is_over { 0 } else { self.room.left() };
             let paused = pause_until.is_some_and(|until| Instant::now() < until);
             tokio::select! {
                 () = &mut stop => return Some(source),
@@ -201,6 +222,10 @@ impl<L: Log, A: Attempt> Running<L, A> {
                         for delivery in deliveries {
                             self.take(delivery.into()).await;
                         }
+                    }
+                    Err(SourceError::Gone { .. }) if self.service.replay.is_some() => {
+                        // That is how it ends, and how it is cancelled.
+                        self.is_over = true;
                     }
                     Err(error @ SourceError::Gone { .. }) => {
                         tracing::warn!(%error, "the consumer is made anew");
@@ -213,6 +238,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     }
                 },
                 () = sleep_until_some(pause_until), if paused => pause_until = None,
+                () = sleep_until_some(paced), if paced.is_some() => {}
                 _ = progress.tick() => {
                     self.progress().await;
                     self.narrow().await;
@@ -252,6 +278,11 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// By what was wanted when it was stored.
     fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
+        if let Some((replay, _)) = &self.service.replay
+            && !replay.wants(event)
+        {
+            return None;
+        }
         let mut former = self.former.iter();
         match former.find(|(until, _)| sequence <= *until) {
             Some((_, wishes)) => wishes.iter().find_map(|wish| wish.matches(event)),
@@ -268,6 +299,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// A delivery: wanted, not wanted, or no event at all.
     async fn take(&mut self, held: Held<ReceiptOf<L>>) {
+        if let Some((replay, counts)) = &self.service.replay
+            && replay.is_over(held.sequence, held.stored_at)
+        {
+            counts.set_over();
+            self.is_over = true;
+            return settle(&*held.receipt, Settle::Ack).await;
+        }
         let matched = match &*held.event {
             Ok(event) => self.matches(held.sequence, event),
             // Nothing to match: it becomes a dead letter in the place of an attempt.
@@ -286,11 +324,17 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.count_held();
     }
 
-    fn begin_attempts(&mut self) {
+    /// Begins as many as may be; when the next may be, if it is only time that is missing.
+    fn begin_attempts(&mut self) -> Option<Instant> {
         while self.under_way.len() < self.window {
-            let Some((held, matched)) = self.waiting.pop_front() else {
-                return;
-            };
+            let waits = self.pace.as_ref().map(Pace::next);
+            if !self.waiting.is_empty() && waits > Some(Instant::now()) {
+                return waits;
+            }
+            let (held, matched) = self.waiting.pop_front()?;
+            if let Some(pace) = &mut self.pace {
+                pace.made();
+            }
             let outcomes = Outcomes {
                 policy: self.service.policy.clone(),
                 subscription: Arc::clone(&self.service.subscription),
@@ -304,6 +348,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 .spawn(outcomes.see_through(attempt, held.clone(), matched));
             self.under_way.insert(task.id(), held);
         }
+        None
     }
 
     /// An attempt has ended; if it panicked, its event is handed back.

@@ -1,6 +1,9 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
 mod dead_letters;
+mod origin;
+mod problem;
+mod replays;
 
 use std::{
     net::SocketAddr,
@@ -8,13 +11,19 @@ use std::{
 };
 
 use anyhow::Context;
-use axum::{Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
+    routing::get,
+};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::metrics;
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::pipeline::Redrive;
+use crate::pipeline::Operations;
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
@@ -46,12 +55,18 @@ impl Admin {
     pub(crate) async fn serve(
         self,
         registry: Registry,
-        log: Jetstream,
-        redrive: Redrive,
+        operations: Operations,
         draining: watch::Receiver<bool>,
     ) {
         let registry = Arc::new(Mutex::new(registry));
-        let operations = dead_letters::routes(log.clone(), redrive);
+        let Operations {
+            log,
+            redrive,
+            replays,
+        } = operations;
+        let operations = dead_letters::routes(log.clone(), redrive)
+            .merge(replays::routes(replays))
+            .layer(middleware::from_fn(origin::not_from_elsewhere));
         let routes = Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))

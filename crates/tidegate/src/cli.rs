@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    command::{applications, check, dead_letters, listen, publish, subscriptions, up},
+    command::{applications, check, dead_letters, listen, publish, replay, subscriptions, up},
     config::Mistakes,
 };
 
@@ -42,6 +42,8 @@ enum Command {
     Subscriptions(subscriptions::Arguments),
     /// See what could not be delivered, send it again, or delete it
     DeadLetters(dead_letters::Arguments),
+    /// Deliver stored events once more to a Subscription
+    Replay(replay::Arguments),
     /// Validate configuration, Subscriptions and Applications without running anything
     Check(check::Arguments),
     /// Send an event to a door
@@ -74,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),

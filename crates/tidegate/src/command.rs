@@ -1,10 +1,12 @@
 //! One module per command.
 
+mod admin_client;
 pub(crate) mod applications;
 pub(crate) mod check;
 pub(crate) mod dead_letters;
 mod http_client;
 pub(crate) mod listen;
 pub(crate) mod publish;
+pub(crate) mod replay;
 pub(crate) mod subscriptions;
 pub(crate) mod up;

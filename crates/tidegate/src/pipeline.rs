@@ -15,6 +15,7 @@
 mod attempt;
 mod control;
 mod redrive;
+pub(crate) mod replays;
 mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -31,21 +32,33 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::redrive::{NotRedriven, Redrive};
 use self::{control::Control, worker::Worker};
+pub(crate) use self::{
+    redrive::{NotRedriven, Redrive},
+    replays::ReplayDoor,
+};
 use crate::{applications, config::Config, folder::Folder};
 
 /// All stages of one process, running.
 pub(crate) struct Pipeline {
     receive_addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
-    log: Jetstream,
-    redrive: Redrive,
+    operations: Operations,
     control: Control,
     applications: Option<JoinHandle<()>>,
     workers: Vec<Worker>,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
+}
+
+/// What an operator may ask of a running pipeline.
+#[derive(Clone)]
+pub(crate) struct Operations {
+    pub(crate) log: Jetstream,
+    /// Sends dead letters again.
+    pub(crate) redrive: Redrive,
+    /// Begins replays, and tells of them.
+    pub(crate) replays: ReplayDoor,
 }
 
 impl Pipeline {
@@ -92,21 +105,16 @@ impl Pipeline {
             metrics,
             ended,
         };
-        if let Some(tls) = server.tls() {
-            let mut draining = shared.draining.clone();
-            let drain = async move {
-                // An error means that the pipeline is gone, which ends this as well.
-                draining.wait_for(|draining| *draining).await.ok();
-            };
-            tokio::spawn(tls.watch(shared.metrics.receive(), drain));
-        }
+        watch_tls(&server, &shared);
         let mut workers = Vec::new();
         for (index, listeners) in server.into_listeners().into_iter().enumerate() {
             workers.push(Worker::start(index, listeners, shared.clone()).await?);
         }
         let folder = Folder::new(config.subscriptions_folder());
         let commands = workers.iter().map(Worker::commands).collect();
-        let control = Control::start(config, log.clone(), folder, commands, subscriptions).await;
+        let (replays, asked) = ReplayDoor::new();
+        let control =
+            Control::start(config, log.clone(), folder, commands, subscriptions, asked).await;
         // Not before: what is acknowledged belongs to every Subscription that was there.
         for worker in &workers {
             worker.serve().await;
@@ -114,8 +122,11 @@ impl Pipeline {
         Ok(Self {
             receive_addr,
             tls_addr,
-            log,
-            redrive,
+            operations: Operations {
+                log,
+                redrive,
+                replays,
+            },
             control,
             applications: applications_task,
             workers,
@@ -134,14 +145,9 @@ impl Pipeline {
         self.tls_addr
     }
 
-    /// The log, for those who ask it.
-    pub(crate) fn log(&self) -> Jetstream {
-        self.log.clone()
-    }
-
-    /// Sends dead letters again.
-    pub(crate) fn redrive(&self) -> Redrive {
-        self.redrive.clone()
+    /// What an operator may do.
+    pub(crate) fn operations(&self) -> Operations {
+        self.operations.clone()
     }
 
     /// Whether the pipeline is shutting down.
@@ -151,7 +157,11 @@ impl Pipeline {
 
     /// `Ok` when an event would be stored now; otherwise why not.
     pub(crate) async fn ready(&self) -> Result<(), String> {
-        self.log.ready().await.map_err(|error| error.to_string())
+        self.operations
+            .log
+            .ready()
+            .await
+            .map_err(|error| error.to_string())
     }
 
     /// Returns when a worker has ended by itself: part of the doors and of the Subscriptions are
@@ -180,4 +190,17 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// Reads the files of TLS again when they change.
+fn watch_tls(server: &Server, shared: &worker::Shared) {
+    let Some(tls) = server.tls() else {
+        return;
+    };
+    let mut draining = shared.draining.clone();
+    let drain = async move {
+        // An error means that the pipeline is gone, which ends this as well.
+        draining.wait_for(|draining| *draining).await.ok();
+    };
+    tokio::spawn(tls.watch(shared.metrics.receive(), drain));
 }

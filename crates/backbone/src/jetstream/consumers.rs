@@ -9,7 +9,7 @@ use super::{
     link::{ApiError, CONSUMER_NOT_FOUND, Link, STREAM_NOT_FOUND},
     reclaim,
 };
-use crate::{ConsumerSpec, ControlError, Former, Start};
+use crate::{ConsumerSpec, ControlError, Former, Pending, Start};
 
 /// Marks the consumers that this log made.
 const MANAGED: &str = "tidegate.dev/managed";
@@ -57,9 +57,20 @@ impl Info {
             .get(MANAGED)
             .is_some_and(|managed| managed == "true")
     }
+}
 
-    pub(super) fn description(&self) -> &str {
-        &self.config.description
+// === impl Pending ===
+
+impl From<Info> for Pending {
+    fn from(mut info: Info) -> Self {
+        Self {
+            description: info.config.description,
+            undelivered: info.num_pending,
+            unsettled: info.num_ack_pending,
+            delivered: info.delivered.stream_seq,
+            wants: info.config.metadata.remove(WANTS),
+            name: info.name,
+        }
     }
 }
 
@@ -171,7 +182,11 @@ async fn write(
     Ok(())
 }
 
-async fn last_sequence(link: &Link, stream: &str, action: &str) -> Result<u64, ControlError> {
+pub(super) async fn last_sequence(
+    link: &Link,
+    stream: &str,
+    action: &str,
+) -> Result<u64, ControlError> {
     let info: Value = link
         .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
         .await
@@ -228,15 +243,15 @@ pub(super) async fn remove(link: &Link, stream: &str, name: &str) -> Result<(), 
     }
 }
 
-/// Whether it is certain that the consumer is no more.
-pub(super) async fn is_gone(link: &Link, stream: &str, name: &str) -> Result<bool, ApiError> {
-    let info: Result<Value, ApiError> = link
+/// The consumer; `None` when it is certain that it is no more.
+pub(super) async fn find(link: &Link, stream: &str, name: &str) -> Result<Option<Info>, ApiError> {
+    let info: Result<Info, ApiError> = link
         .call(&format!("CONSUMER.INFO.{stream}.{name}"), &Value::Null)
         .await;
     match info {
-        Ok(_) => Ok(false),
+        Ok(info) => Ok(Some(info)),
         Err(error) if matches!(error.code(), Some(CONSUMER_NOT_FOUND | STREAM_NOT_FOUND)) => {
-            Ok(true)
+            Ok(None)
         }
         Err(error) => Err(error),
     }

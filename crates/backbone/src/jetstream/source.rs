@@ -149,9 +149,9 @@ impl JetstreamSource {
         if status != StatusCode::NO_RESPONDERS {
             return Ok(());
         }
-        match consumers::is_gone(&self.link, &self.stream, &self.name).await {
-            Ok(true) => Err(self.gone()),
-            Ok(false) => Ok(()),
+        match consumers::find(&self.link, &self.stream, &self.name).await {
+            Ok(None) => Err(self.gone()),
+            Ok(Some(_)) => Ok(()),
             Err(error) => Err(self.unreachable(error.to_string())),
         }
     }

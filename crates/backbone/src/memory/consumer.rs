@@ -136,6 +136,8 @@ impl Consumer {
             description: self.spec.description.clone(),
             undelivered: undelivered.try_into().unwrap_or(u64::MAX),
             unsettled: self.unsettled.len().try_into().unwrap_or(u64::MAX),
+            delivered: self.next.saturating_sub(1),
+            wants: self.spec.wants.clone(),
         }
     }
 

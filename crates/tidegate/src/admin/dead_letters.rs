@@ -1,27 +1,21 @@
 //! `/api/v1/dead-letters`: what could not be delivered, and what is to become of it.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::time::SystemTime;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{
-        HeaderMap, StatusCode,
-        header::{CONTENT_TYPE, HOST, ORIGIN},
-    },
-    middleware::{self, Next},
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
-use tidegate_backbone::{
-    ControlError,
-    jetstream::{Jetstream, Letter},
-};
+use tidegate_backbone::jetstream::{Jetstream, Letter};
 use tidegate_event::json as event_json;
 use url::Url;
 
+use super::problem::Problem;
 use crate::pipeline::{NotRedriven, Redrive};
 
 /// Letters of one answer, unless fewer are wanted.
@@ -45,41 +39,7 @@ pub(super) fn routes(log: Jetstream, redrive: Redrive) -> Router {
         .route("/api/v1/dead-letters", get(list))
         .route("/api/v1/dead-letters/{sequence}", get(show).delete(discard))
         .route("/api/v1/dead-letters/{sequence}/redrive", post(redriven))
-        .layer(middleware::from_fn(not_from_elsewhere))
         .with_state(Shared { log, redrive })
-}
-
-/// Whether no page of another origin asks.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else {
-        return true;
-    };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.split_once("://"));
-    let (Some(host), Some((_, from))) = (host, origin) else {
-        return false;
-    };
-    // A name could be made to lead here by whoever owns it; an address could not.
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    from == host && (is_address || name == "localhost")
-}
-
-/// A page that somebody has open in a browser can make requests to loopback. It says where it is
-/// from; what is no page does not.
-async fn not_from_elsewhere(request: Request, next: Next) -> Response {
-    if is_from_here(request.headers()) {
-        return next.run(request).await;
-    }
-    let problem = Problem {
-        status: StatusCode::FORBIDDEN,
-        code: "admin/from-elsewhere",
-        detail: "the request comes from a page of another origin".to_owned(),
-    };
-    problem.into_response()
 }
 
 /// Which letters.
@@ -208,7 +168,7 @@ async fn discard(
     if shared.log.discard(sequence).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Problem::missing(sequence))
+        Err(missing(sequence))
     }
 }
 
@@ -231,76 +191,33 @@ async fn redriven(
         .redrive
         .attempt(&letter, elsewhere.sink)
         .await
-        .map_err(Problem::not_redriven)?;
+        .map_err(not_redriven)?;
     shared.log.discard(sequence).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn found(log: &Jetstream, sequence: u64) -> Result<Letter, Problem> {
     let letter = log.letter(sequence).await?;
-    letter.ok_or_else(|| Problem::missing(sequence))
+    letter.ok_or_else(|| missing(sequence))
 }
 
-/// An RFC 9457 body.
-struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    detail: String,
-}
-
-impl Problem {
-    fn missing(sequence: u64) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "admin/no-such-dead-letter",
-            detail: format!("there is no dead letter {sequence}; it may be redriven or discarded"),
-        }
-    }
-
-    fn not_redriven(error: NotRedriven) -> Self {
-        let (status, code) = match &error {
-            NotRedriven::NoSubscription { .. } => (StatusCode::CONFLICT, "admin/no-subscription"),
-            NotRedriven::NoEvent { .. } => (StatusCode::CONFLICT, "admin/no-event"),
-            NotRedriven::NotTaken { .. } => (StatusCode::BAD_GATEWAY, "admin/not-taken"),
-        };
-        Self {
-            status,
-            code,
-            detail: error.to_string(),
-        }
+fn missing(sequence: u64) -> Problem {
+    Problem {
+        status: StatusCode::NOT_FOUND,
+        code: "admin/no-such-dead-letter",
+        detail: format!("there is no dead letter {sequence}; it may be redriven or discarded"),
     }
 }
 
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "admin/invalid-query",
-            detail: rejection.body_text(),
-        }
-    }
-}
-
-impl From<ControlError> for Problem {
-    fn from(error: ControlError) -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            code: "admin/log-unavailable",
-            detail: error.to_string(),
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("urn:tidegate:error:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or_default(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        });
-        let content_type = [(CONTENT_TYPE, "application/problem+json")];
-        (self.status, content_type, body.to_string()).into_response()
+fn not_redriven(error: NotRedriven) -> Problem {
+    let (status, code) = match &error {
+        NotRedriven::NoSubscription { .. } => (StatusCode::CONFLICT, "admin/no-subscription"),
+        NotRedriven::NoEvent { .. } => (StatusCode::CONFLICT, "admin/no-event"),
+        NotRedriven::NotTaken { .. } => (StatusCode::BAD_GATEWAY, "admin/not-taken"),
+    };
+    Problem {
+        status,
+        code,
+        detail: error.to_string(),
     }
 }

@@ -8,13 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use clap::{Args, Subcommand};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::http_client::HttpClient;
+use super::admin_client::{AdminClient, AdminDoor, Refused};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,14 +35,8 @@ const PAGE: usize = 500;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The admin door of a running Tidegate
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8081",
-        global = true
-    )]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminDoor,
     #[command(subcommand)]
     command: Command,
 }
@@ -121,10 +114,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let admin = Admin {
-        address: arguments.admin.trim_end_matches('/'),
-        client: HttpClient::new()?,
-    };
+    let admin = Letters(AdminClient::of(&arguments.admin)?);
     runtime.block_on(async {
         match &arguments.command {
             Command::List(which) => {
@@ -152,48 +142,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })
 }
 
-/// The admin door.
-struct Admin<'a> {
-    address: &'a str,
-    client: HttpClient,
-}
+/// The dead letters behind an admin door.
+struct Letters<'a>(AdminClient<'a>);
 
-/// What was asked for and is not there, or was not done.
-#[derive(Debug, thiserror::Error)]
-#[error("{code}: {detail}")]
-struct Refused {
-    status: StatusCode,
-    code: String,
-    detail: String,
-}
-
-impl Admin<'_> {
+impl Letters<'_> {
     async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
-        let address = format!("{}/api/v1/dead-letters{path}", self.address);
-        let uri: Uri = address
-            .parse()
-            .with_context(|| format!("--admin {}", self.address))?;
-        let asked = self
-            .client
-            .send(method, &uri, HeaderMap::new(), Bytes::new());
-        let (status, body) = asked.await?;
-        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let text = |name: &str| answer.get(name).and_then(Value::as_str);
-        let Some(code) = text("code") else {
-            bail!(
-                "{uri} answered {status}: is it the admin door? {}",
-                body.trim()
-            );
-        };
-        Err(Refused {
-            status,
-            code: code.to_owned(),
-            detail: text("detail").unwrap_or_default().to_owned(),
-        }
-        .into())
+        let path = format!("/api/v1/dead-letters{path}");
+        self.0.ask(method, &path, None).await
     }
 
     /// Calls with each letter, page by page.
@@ -226,7 +181,7 @@ impl Admin<'_> {
         let next = page.get("next").and_then(Value::as_u64);
         match page.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok((items, next)),
-            _ => bail!("{}: the answer has no items", self.address),
+            _ => bail!("the answer has no items"),
         }
     }
 

@@ -127,8 +127,7 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
-    let (log, redrive) = (pipeline.log(), pipeline.redrive());
-    tokio::spawn(admin.serve(registry, log, redrive, pipeline.draining()));
+    tokio::spawn(admin.serve(registry, pipeline.operations(), pipeline.draining()));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
 }

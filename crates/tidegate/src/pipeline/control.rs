@@ -1,4 +1,4 @@
-//! What runs once a process: the Subscription folder, and the room in the log.
+//! What runs once a process: the Subscription folder, replays, and the room in the log.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use super::worker::{Command, Subscriptions};
+use super::{
+    replays::{self, Ask, Refused, Replays, Status, Wanted},
+    worker::{Command, Subscriptions},
+};
 use crate::{
     config::Config,
     folder::{Folder, Loaded},
@@ -48,8 +51,10 @@ impl Control {
         folder: Folder<Subscription>,
         workers: Vec<mpsc::Sender<Command>>,
         subscriptions: watch::Sender<Subscriptions>,
+        asked: mpsc::Receiver<Ask>,
     ) -> Self {
         let mut state = State {
+            replays: Replays::new(log.clone(), Arc::new(config.clone())),
             log,
             workers,
             subscriptions,
@@ -66,10 +71,10 @@ impl Control {
                 "not open yet; it misses what is stored until it is, as the doors open now"
             );
         }
-        state.report_orphans().await;
+        state.meet_consumers().await;
         let poll = config.subscriptions.poll_interval;
         Self {
-            task: tokio::spawn(state.run(folder, poll)),
+            task: tokio::spawn(state.run(folder, poll, asked)),
         }
     }
 
@@ -86,15 +91,21 @@ struct State {
     subscriptions: watch::Sender<Subscriptions>,
     /// By id: the Subscription, and the worker that delivers for it.
     running: HashMap<String, (Arc<Subscription>, usize)>,
-    /// By consumer: when its Subscription went.
-    removed: HashMap<String, Instant>,
+    /// By consumer: when its Subscription, of this id, went.
+    removed: HashMap<String, (Instant, String)>,
+    replays: Replays,
     next: usize,
     /// When it was last said that the room cannot be made.
     held_up_said: Option<Instant>,
 }
 
 impl State {
-    async fn run(mut self, mut folder: Folder<Subscription>, poll: Duration) {
+    async fn run(
+        mut self,
+        mut folder: Folder<Subscription>,
+        poll: Duration,
+        mut asked: mpsc::Receiver<Ask>,
+    ) {
         let mut poll = interval(poll);
         let mut reclaim = interval(RECLAIM_EVERY);
         for ticker in [&mut poll, &mut reclaim] {
@@ -108,8 +119,66 @@ impl State {
                     }
                     self.remove_old().await;
                 }
-                _ = reclaim.tick() => self.reclaim().await,
+                _ = reclaim.tick() => {
+                    self.reclaim().await;
+                    self.look_at_replays().await;
+                }
+                Some(ask) = asked.recv() => self.answer(ask).await,
             }
+        }
+    }
+
+    /// Whoever asked may have gone; that changes nothing.
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Begin(wanted, answer) => answer.send(self.begin_replay(wanted).await).is_ok(),
+            Ask::List(answer) => {
+                self.look_at_replays().await;
+                answer.send(Ok(self.replays.list())).is_ok()
+            }
+            Ask::Cancel(name, answer) => {
+                let cancelled = self.replays.cancel(&name).await;
+                if let Ok(status) = &cancelled {
+                    self.stop_replay(name, status.subscription()).await;
+                }
+                answer.send(cancelled).is_ok()
+            }
+        };
+    }
+
+    async fn begin_replay(&mut self, wanted: Wanted) -> Result<Status, Refused> {
+        let id = wanted.subscription().to_owned();
+        let running = self.running.get(&id);
+        let (subscription, _) = running.ok_or_else(|| Refused::NoSubscription(id.clone()))?;
+        let subscription = Arc::clone(subscription);
+        let name = self.replays.begin(wanted, &subscription).await?;
+        self.run_replay(&id).await;
+        self.replays.status(&name)
+    }
+
+    /// Gives a Subscription's replay, if it has one, to the worker that delivers for it.
+    async fn run_replay(&mut self, id: &str) {
+        let (Some(assigned), Some((subscription, worker))) =
+            (self.replays.of(id), self.running.get(id))
+        else {
+            return;
+        };
+        let (name, is_waiting) = (assigned.replay.name.clone(), subscription.pause);
+        let command = Command::Replay(Arc::clone(subscription), Box::new(assigned));
+        self.tell(*worker, command).await;
+        self.replays.set_waiting(&name, is_waiting);
+    }
+
+    async fn stop_replay(&self, name: String, subscription: &str) {
+        if let Some((_, worker)) = self.running.get(subscription) {
+            self.tell(*worker, Command::Stop(name)).await;
+        }
+    }
+
+    async fn look_at_replays(&mut self) {
+        for status in self.replays.look().await {
+            self.stop_replay(status.name().to_owned(), status.subscription())
+                .await;
         }
     }
 
@@ -155,8 +224,13 @@ impl State {
         for id in gone {
             if let Some((subscription, worker)) = self.running.remove(&id) {
                 tracing::info!(subscription = id, "subscription removed");
-                self.removed
-                    .insert(subscription.consumer_name(), Instant::now());
+                if let Some(assigned) = self.replays.of(&id) {
+                    let name = assigned.replay.name;
+                    self.replays.set_waiting(&name, true);
+                    self.tell(worker, Command::Stop(name)).await;
+                }
+                let went = (Instant::now(), id.clone());
+                self.removed.insert(subscription.consumer_name(), went);
                 self.tell(worker, Command::Stop(id)).await;
             }
         }
@@ -170,7 +244,8 @@ impl State {
             self.removed.remove(&subscription.consumer_name());
             let command = Command::Run(Arc::clone(&subscription), opened.clone());
             self.tell(worker, command).await;
-            self.running.insert(id, (subscription, worker));
+            self.running.insert(id.clone(), (subscription, worker));
+            self.run_replay(&id).await;
         }
         let running = self
             .running
@@ -196,13 +271,19 @@ impl State {
     /// Deletes the consumers of Subscriptions that are gone for good.
     async fn remove_old(&mut self) {
         let now = Instant::now();
-        let old: Vec<String> = self
+        let old: Vec<(String, String)> = self
             .removed
             .iter()
-            .filter(|(_, since)| now.duration_since(**since) >= REMOVE_AFTER)
-            .map(|(consumer, _)| consumer.clone())
+            .filter(|(_, (since, _))| now.duration_since(*since) >= REMOVE_AFTER)
+            .map(|(consumer, (_, id))| (consumer.clone(), id.clone()))
             .collect();
-        for consumer in old {
+        for (consumer, id) in old {
+            if let Some(assigned) = self.replays.of(&id)
+                && let Err(error) = self.replays.cancel(&assigned.replay.name).await
+            {
+                tracing::warn!(subscription = id, %error, "replay not ended yet");
+                continue;
+            }
             match self.log.remove(&consumer).await {
                 Ok(()) => {
                     tracing::info!(consumer, "consumer of a removed subscription deleted");
@@ -213,9 +294,10 @@ impl State {
         }
     }
 
-    /// Names consumers without a Subscription: they hold room in the log, and deleting them
-    /// would lose what they have not delivered. That is for an operator to decide.
-    async fn report_orphans(&self) {
+    /// Goes on with replays, and names consumers without a Subscription: they hold room in the
+    /// log, and deleting them would lose what they have not delivered. That is for an operator to
+    /// decide.
+    async fn meet_consumers(&mut self) {
         let consumers = match self.log.consumers().await {
             Ok(consumers) => consumers,
             Err(error) => {
@@ -223,7 +305,14 @@ impl State {
                 return;
             }
         };
+        self.replays.resume(&consumers);
+        for status in self.replays.list() {
+            self.run_replay(status.subscription()).await;
+        }
         for consumer in consumers {
+            if replays::is_replay(&consumer.name) {
+                continue;
+            }
             let known = self
                 .running
                 .values()

@@ -1,11 +1,12 @@
 //! One thread with a single-threaded runtime: listeners, connections of its own, and its share
 //! of the Subscriptions.
 
-use std::{collections::HashMap, sync::Arc, thread};
+use std::{collections::HashMap, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
+use tidegate_consume::{Attempt, Service};
 use tidegate_deliver::Client;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
@@ -16,7 +17,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::attempt::SinkAttempt;
+use super::{
+    attempt::SinkAttempt,
+    replays::{Assigned, ReplayAttempt},
+};
 use crate::{applications::Known, config::Config, intake::Intake};
 
 /// Commands that may wait for a worker; the control task waits beyond that.
@@ -31,7 +35,9 @@ pub(super) enum Command {
     /// Deliver for this Subscription; in the place of an older form of it, if there is one. Its
     /// id is sent when nothing more that it wants can be stored without it.
     Run(Arc<Subscription>, mpsc::Sender<String>),
-    /// Deliver no longer for the Subscription of this id.
+    /// Deliver a replay for this Subscription, beside what comes for it.
+    Replay(Arc<Subscription>, Box<Assigned>),
+    /// Deliver no longer for the Subscription of this id, or the replay of this name.
     Stop(String),
     /// Open the doors.
     Serve,
@@ -164,6 +170,9 @@ async fn work(
                 Some(Command::Run(subscription, opened)) => {
                     deliveries.run(subscription, opened, &shared);
                 }
+                Some(Command::Replay(subscription, assigned)) => {
+                    deliveries.replay(subscription, *assigned, &shared);
+                }
                 Some(Command::Stop(id)) => deliveries.stop(&id),
                 Some(Command::Serve) => if let Some((listeners, log)) = doors.take() {
                     tasks.spawn(serve(listeners, log, shared.clone()));
@@ -248,36 +257,81 @@ impl Deliveries {
         opened: mpsc::Sender<String>,
         shared: &Shared,
     ) {
-        let config = &shared.config;
-        let id = subscription.id();
-        let attempt =
-            match SinkAttempt::new(self.client.clone(), &subscription, config.deliver.timeout) {
-                Ok(attempt) => attempt,
-                Err(error) => {
-                    tracing::error!(subscription = id, %error, "the sink cannot be used");
-                    return;
-                }
-            };
-        let before = self.running.remove(&id);
+        let Some(attempt) = self.attempt(&subscription, shared) else {
+            return;
+        };
+        let (id, sink) = (subscription.id(), subscription.sink.clone());
         let opened = {
-            let (id, sink) = (id.clone(), subscription.sink.clone());
+            let id = id.clone();
             move || {
                 tracing::info!(subscription = id, %sink, "subscription runs");
                 // There is a place for each id; nobody waits for one that comes later.
                 opened.try_send(id).ok();
             }
         };
-        let (stop, mut stopped) = watch::channel(false);
-        let service = tidegate_consume::Service::new(
-            config.consume.clone(),
-            &config.backbone.events_root(),
+        let service = self.service(subscription, attempt, shared);
+        self.spawn(id, service, opened, shared.config.shutdown.grace);
+    }
+
+    fn replay(&mut self, subscription: Arc<Subscription>, assigned: Assigned, shared: &Shared) {
+        let Some(attempt) = self.attempt(&subscription, shared) else {
+            return;
+        };
+        let Assigned { replay, counts } = assigned;
+        let name = replay.name.clone();
+        let attempt = ReplayAttempt {
+            attempt,
+            name: name.as_str().into(),
+            dry_run: replay.dry_run,
+        };
+        let opened = {
+            let (name, subscription) = (name.clone(), subscription.id());
+            move || tracing::info!(replay = name, subscription, "replay runs")
+        };
+        let root = shared.config.backbone.events_root();
+        let service = self
+            .service(subscription, attempt, shared)
+            .replaying(&root, replay, counts);
+        self.spawn(name, service, opened, shared.config.shutdown.grace);
+    }
+
+    fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
+        let timeout = shared.config.deliver.timeout;
+        SinkAttempt::new(self.client.clone(), subscription, timeout)
+            .inspect_err(|error| {
+                let subscription = subscription.id();
+                tracing::error!(subscription, %error, "the sink cannot be used");
+            })
+            .ok()
+    }
+
+    fn service<A: Attempt>(
+        &self,
+        subscription: Arc<Subscription>,
+        attempt: A,
+        shared: &Shared,
+    ) -> Service<Jetstream, A> {
+        Service::new(
+            shared.config.consume.clone(),
+            &shared.config.backbone.events_root(),
             subscription,
             self.log.clone(),
             attempt,
             &shared.metrics.consume,
             fastrand::u64(..),
-        );
-        let grace = config.shutdown.grace;
+        )
+    }
+
+    /// Runs a loop under a name; in the place of an older one, if there is one.
+    fn spawn<A: Attempt>(
+        &mut self,
+        name: String,
+        service: Service<Jetstream, A>,
+        opened: impl FnOnce() + Send + 'static,
+        grace: Duration,
+    ) {
+        let before = self.running.remove(&name);
+        let (stop, mut stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
             // The older form hands back what it holds before the new one begins.
             if let Some(before) = before {
@@ -288,7 +342,7 @@ impl Deliveries {
             };
             service.run(opened, until, grace).await;
         });
-        self.running.insert(id, Running { stop, task });
+        self.running.insert(name, Running { stop, task });
     }
 
     fn stop(&mut self, id: &str) {

@@ -23,6 +23,8 @@ mod operation;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod sap;
 #[cfg(test)]
 mod subscriptions;

@@ -34,7 +34,10 @@ use self::{
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
 };
 pub use self::{
-    letters::Letter,
+    letters::{
+        Letter,
+        kept::{Kept, LetterSize},
+    },
     reclaim::Reclaimed,
     source::{JetstreamReceipt, JetstreamSource},
     streams::{Drift, EnsureError},
@@ -325,12 +328,11 @@ impl Jetstream {
             ..
         } = &*self.shared;
         let subject = match subscription {
-            None => subject::all(dead_letters_root),
-            Some((namespace, name)) => match subject::of(dead_letters_root, namespace, name) {
-                Ok(subject) => subject,
-                // No letter can have such a subject.
-                Err(_) => return Ok(None),
-            },
+            None => Some(subject::all(dead_letters_root)),
+            Some((namespace, name)) => self.letters_subject(namespace, name),
+        };
+        let Some(subject) = subject else {
+            return Ok(None);
         };
         letters::next(link, &config.dead_letters.stream, sequence, &subject).await
     }
@@ -339,6 +341,46 @@ impl Jetstream {
     pub async fn letter(&self, sequence: u64) -> Result<Option<Letter>, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
         letters::at(link, &config.dead_letters.stream, sequence).await
+    }
+
+    /// What there is of dead letters in all.
+    pub async fn letters(&self) -> Result<Kept, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        letters::kept::all(link, &config.dead_letters.stream).await
+    }
+
+    /// The dead letters of one Subscription, oldest first.
+    pub async fn letter_sizes(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<LetterSize>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.dead_letters.stream;
+        match self.letters_subject(namespace, name) {
+            Some(subject) => letters::kept::of(link, stream, &subject).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Deletes the dead letters of one Subscription up to this place; how many.
+    pub async fn delete_letters(
+        &self,
+        namespace: &str,
+        name: &str,
+        up_to: u64,
+    ) -> Result<u64, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.dead_letters.stream;
+        match self.letters_subject(namespace, name) {
+            Some(subject) => letters::kept::delete(link, stream, &subject, up_to).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Where one Subscription's letters are; `None` when none can be.
+    fn letters_subject(&self, namespace: &str, name: &str) -> Option<String> {
+        subject::of(&self.shared.dead_letters_root, namespace, name).ok()
     }
 
     /// Takes a dead letter away; `false` when it was not there.

@@ -14,5 +14,6 @@ mod port;
 pub use config::{Config, DeadLetters, Events, Storage};
 pub use port::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, Log, MessageId,
-    Pending, Receipt, Settle, SettleError, Source, SourceError, Start, Stored, Unreadable,
+    Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start, Stored,
+    Unreadable,
 };

@@ -243,10 +243,21 @@ pub struct DeadLetter {
     pub reason: &'static str,
     /// The last failure, for people.
     pub detail: String,
+    /// What the sink answered to the last attempt, if it did.
+    pub answer: Option<SinkAnswer>,
     /// How often it was tried.
     pub attempts: u32,
     /// When the log stored it.
     pub stored_at: SystemTime,
+}
+
+/// What a sink answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkAnswer {
+    /// Its status.
+    pub status: u16,
+    /// Its body, or where that is long, how it begins.
+    pub body: Bytes,
 }
 
 /// A stored message that is no CloudEvent, as it is.

@@ -12,7 +12,7 @@ mod policy;
 mod replay;
 mod service;
 
-pub use attempt::{Attempt, Verdict};
+pub use attempt::{Attempt, Failure, Verdict};
 pub use config::{Config, Retry};
 pub use metrics::Metrics;
 pub use replay::{Replay, ReplayCounts};

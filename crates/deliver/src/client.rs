@@ -103,9 +103,9 @@ impl Client {
         match self.pool.request(request).await {
             Ok(response) => {
                 let after = retry_after::of(response.headers(), SystemTime::now());
-                let outcome = classify(response.status(), after);
-                answer::drain(response.into_body(), self.response_bytes_max).await;
-                outcome
+                let status = response.status();
+                let body = answer::drain(response.into_body(), self.response_bytes_max).await;
+                classify(status, after, body)
             }
             Err(error) if error.is_connect() => without_answer("deliver/connect", told(&error)),
             Err(error) => without_answer("deliver/transport", told(&error)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 
 /// What became of an attempt.
@@ -33,6 +34,17 @@ pub struct Failure {
     pub code: &'static str,
     /// For people.
     pub detail: String,
+    /// The sink's answer, if there was one.
+    pub answer: Option<Answer>,
+}
+
+/// What a sink said of an event that it did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// How its body begins.
+    pub body: Bytes,
 }
 
 /// Every code of a [`Failure`].
@@ -48,10 +60,11 @@ pub(crate) const CODES: [&str; 7] = [
 
 /// What a status means: 2xx delivered; 404, 408, 409, 425, 429 and 5xx may pass; everything else
 /// does not. A redirect is not followed: it could turn the request into a GET without the event.
-pub fn classify(status: StatusCode, after: Option<Duration>) -> Outcome {
+pub fn classify(status: StatusCode, after: Option<Duration>, body: Bytes) -> Outcome {
     let failure = |code| Failure {
         code,
         detail: format!("the sink answered {status}"),
+        answer: Some(Answer { status, body }),
     };
     match status.as_u16() {
         200..=299 => Outcome::Delivered { status },
@@ -74,7 +87,11 @@ pub fn classify(status: StatusCode, after: Option<Duration>) -> Outcome {
 /// A failure without an answer: it may pass.
 pub(crate) fn without_answer(code: &'static str, detail: String) -> Outcome {
     Outcome::Retry {
-        failure: Failure { code, detail },
+        failure: Failure {
+            code,
+            detail,
+            answer: None,
+        },
         after: None,
     }
 }
@@ -84,7 +101,7 @@ mod tests {
     use super::*;
 
     fn of(status: u16) -> Outcome {
-        classify(StatusCode::from_u16(status).unwrap(), None)
+        classify(StatusCode::from_u16(status).unwrap(), None, Bytes::new())
     }
 
     /// The table of the Knative data plane; an event must be neither dropped early nor tried

@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use url::Url;
+
 /// Kyma's default window, and ours.
 pub(crate) const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
 
@@ -21,8 +23,21 @@ pub struct Delivery {
     pub format: Format,
     /// Header fields of every request, beside the event's.
     pub headers: Vec<(String, String)>,
+    /// What becomes of an event that could not be delivered, beside being kept.
+    pub dead_letter: DeadLetter,
     /// Whether `originaltype` repeats the event's type, as Kyma's sinks know it.
     pub original_type: bool,
+}
+
+/// What becomes of dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where they are sent, once. One that is taken there is not kept any more.
+    pub sink: Option<Url>,
+    /// After which time one is deleted.
+    pub age_max: Option<Duration>,
+    /// Above how many bytes in all the oldest are deleted.
+    pub bytes_max: Option<u64>,
 }
 
 /// What follows a failed attempt.
@@ -71,6 +86,7 @@ impl Default for Delivery {
             retry: Retry::default(),
             format: Format::default(),
             headers: Vec::new(),
+            dead_letter: DeadLetter::default(),
             original_type: false,
         }
     }

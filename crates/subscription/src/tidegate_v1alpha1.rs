@@ -61,9 +61,9 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
         spec,
         mut mistakes,
     } = Envelope::<Spec>::open(document, first_line, id)?;
-    let sink = sink::parse(spec.sink, &namespace, &mut mistakes);
+    let sink = sink::parse(spec.sink, "spec.sink", &namespace, &mut mistakes);
     let filters = filters::parse(spec.filters, &mut mistakes);
-    let delivery = delivery::parse(spec.delivery, &mut mistakes);
+    let delivery = delivery::parse(spec.delivery, &namespace, &mut mistakes);
     let start = start(spec.start, &mut mistakes);
     if let Some(reply) = &spec.reply {
         mistakes.add(line_of(reply), "spec.reply", NOT_YET);

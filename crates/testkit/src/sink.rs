@@ -52,6 +52,8 @@ pub struct Reply {
     pub status: u16,
     /// Further header fields.
     pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
     /// How long to work before the answer.
     pub delay: Duration,
     /// What to do beside.
@@ -76,6 +78,7 @@ impl From<u16> for Reply {
         Self {
             status,
             headers: Vec::new(),
+            body: Vec::new(),
             delay: Duration::ZERO,
             manner: Manner::Proper,
         }
@@ -233,9 +236,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
         tokio::time::sleep(reply.delay).await;
         match reply.manner {
             Manner::Proper => {
-                stream
-                    .write_all(&head(&reply, "content-length: 0\r\n"))
-                    .await?
+                let length = format!("content-length: {}\r\n", reply.body.len());
+                let head = head(&reply, &length);
+                stream.write_all(&[&head[..], &reply.body].concat()).await?;
             }
             Manner::Silent => std::future::pending::<()>().await,
             Manner::HalfAnswer => {

@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) deliver: tidegate_deliver::Config,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) applications: Applications,
+    pub(crate) dead_letters: DeadLetters,
     pub(crate) server: Server,
     pub(crate) admin: Admin,
     pub(crate) telemetry: tidegate_telemetry::Config,
@@ -45,6 +46,18 @@ pub(crate) struct Subscriptions {
     /// How often it is looked at.
     #[serde(with = "humantime_serde")]
     pub(crate) poll_interval: Duration,
+    /// How long what waits for a deleted Subscription is kept, in case that it comes back.
+    #[serde(with = "humantime_serde")]
+    pub(crate) deleted_kept: Duration,
+}
+
+/// What becomes of dead letters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DeadLetters {
+    /// How long before the first deletion by a Subscription's retention it is announced.
+    #[serde(with = "humantime_serde")]
+    pub(crate) notice: Duration,
 }
 
 /// Where connected systems come from.
@@ -91,6 +104,15 @@ impl Default for Subscriptions {
         Self {
             folder: "subscriptions".into(),
             poll_interval: Duration::from_secs(1),
+            deleted_kept: Duration::from_secs(3_600),
+        }
+    }
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            notice: Duration::from_secs(3_600),
         }
     }
 }
@@ -184,6 +206,7 @@ impl Config {
             deliver: section(&mut layers, "deliver", tidegate_deliver::Config::validate),
             subscriptions: section(&mut layers, "subscriptions", Subscriptions::validate),
             applications: section(&mut layers, "applications", Applications::validate),
+            dead_letters: section(&mut layers, "dead_letters", |_| Vec::new()),
             server: section(&mut layers, "server", Server::validate),
             admin: section(&mut layers, "admin", |_| Vec::new()),
             telemetry: section(

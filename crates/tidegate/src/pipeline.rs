@@ -16,6 +16,7 @@ mod attempt;
 mod control;
 mod redrive;
 pub(crate) mod replays;
+mod retention;
 mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -32,6 +33,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use self::retention::Retention;
 use self::{control::Control, worker::Worker};
 pub(crate) use self::{
     redrive::{NotRedriven, Redrive},
@@ -45,7 +47,8 @@ pub(crate) struct Pipeline {
     tls_addr: Option<SocketAddr>,
     operations: Operations,
     control: Control,
-    applications: Option<JoinHandle<()>>,
+    /// What runs beside, and has nothing to finish.
+    tasks: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
@@ -84,11 +87,15 @@ impl Pipeline {
             &config.receive.anonymous,
             Arc::new(memory),
         );
-        let applications_task = reader.map(|reader| reader.run(config.applications.poll_interval));
+        let mut tasks = Vec::new();
+        tasks.extend(reader.map(|reader| reader.run(config.applications.poll_interval)));
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
+        let retention = retention::Metrics::register(registry);
+        let retention = Retention::new(log.clone(), config, retention);
+        tasks.push(tokio::spawn(retention.run(subscribed.clone())));
         let redrive = Redrive {
             client: Client::new(&config.deliver, metrics.deliver())?,
             subscriptions: subscribed.clone(),
@@ -128,7 +135,7 @@ impl Pipeline {
                 replays,
             },
             control,
-            applications: applications_task,
+            tasks,
             workers,
             draining,
             failures,
@@ -173,7 +180,7 @@ impl Pipeline {
     /// Closes the doors, stops pulling, and waits up to `grace` for what is under way.
     pub(crate) async fn shutdown(self, grace: Duration) {
         self.control.stop().await;
-        if let Some(task) = self.applications {
+        for task in self.tasks {
             task.abort();
         }
         // Nobody listens when every worker has ended already.

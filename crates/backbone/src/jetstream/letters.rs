@@ -1,5 +1,7 @@
 //! Dead letters, read one after the other, and taken away.
 
+pub(super) mod kept;
+
 use std::time::SystemTime;
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
@@ -39,6 +41,10 @@ pub struct Letter {
     pub reason: String,
     /// The last failure, for people.
     pub detail: String,
+    /// The status of the sink's last answer, if it gave one.
+    pub status: Option<u16>,
+    /// How the body of that answer begins.
+    pub answer: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// The event's place in the event stream.
@@ -157,6 +163,8 @@ impl Letter {
             subscription: text("subscription"),
             reason: text("reason"),
             detail: text("detail"),
+            status: text("status").parse().ok(),
+            answer: Some(text("answer")).filter(|answer| !answer.is_empty()),
             attempts: text("attempts").parse().unwrap_or(0),
             original_sequence: text("sequence").parse().unwrap_or(0),
             stored_at: parse_rfc3339(&text("stored-at")).ok(),

@@ -15,12 +15,15 @@ use crate::{DeadLetter, Unreadable};
 /// Most bytes of a message's headers: nats-server's limit.
 pub(super) const HEADER_BYTES_MAX: usize = 65_535;
 
-/// Room that an event leaves, so that its dead letter fits as well: the longest names, the detail
-/// with every byte escaped, and numbers make less than 6 KiB.
+/// Room that an event leaves, so that its dead letter fits as well: the longest names, detail and
+/// answer with every byte escaped, and numbers make less than 7 KiB.
 pub(super) const LETTER_BYTES: usize = 8 * 1024;
 
 /// Most bytes of a dead letter's detail.
 const DETAIL_BYTES_MAX: usize = 1_024;
+
+/// Most bytes of a sink's answer that a dead letter tells.
+const ANSWER_BYTES_MAX: usize = 512;
 
 /// Most bytes of the reason why a message is no event.
 const REASON_BYTES_MAX: usize = 512;
@@ -66,6 +69,11 @@ impl Outgoing {
         let mut set = |name, value: &str| outgoing.insert(HeaderName::from_static(name), value);
         set("tidegate-reason", &escape(letter.reason, DETAIL_BYTES_MAX));
         set("tidegate-detail", &escape(&letter.detail, DETAIL_BYTES_MAX));
+        if let Some(answer) = &letter.answer {
+            set("tidegate-status", &answer.status.to_string());
+            let begin = answer.body.get(..ANSWER_BYTES_MAX).unwrap_or(&answer.body);
+            set("tidegate-answer", &escape_bytes(begin));
+        }
         set("tidegate-attempts", &letter.attempts.to_string());
         set("tidegate-sequence", &letter.sequence.to_string());
         set(
@@ -175,9 +183,13 @@ fn header_name(name: &str) -> HeaderName {
 
 /// Text as a header takes it: what is not plain ASCII is percent-encoded.
 pub(super) fn escape(text: &str, bytes_max: usize) -> String {
+    escape_bytes(cut(text, bytes_max).as_bytes())
+}
+
+fn escape_bytes(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in cut(text, bytes_max).bytes() {
+    let mut escaped = String::with_capacity(bytes.len());
+    for &byte in bytes {
         if matches!(byte, b' '..=b'~') && byte != b'%' {
             escaped.push(char::from(byte));
         } else {

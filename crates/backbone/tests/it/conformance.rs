@@ -507,6 +507,7 @@ pub(crate) async fn a_letter_is_stored_once(fixture: &impl Fixture) {
             sequence: delivery.sequence,
             reason: "sink/status-5xx",
             detail: "500: 100% \"käse\"".to_owned(),
+            answer: None,
             attempts: 20,
             stored_at: delivery.stored_at,
         };

@@ -7,7 +7,7 @@ use tidegate_backbone::{DeadLetter, Log, Receipt, Settle};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::settle;
-use crate::{Attempt, Verdict, held::Held, metrics::Handles, policy::Policy};
+use crate::{Attempt, Failure, Verdict, held::Held, metrics::Handles, policy::Policy};
 
 /// Sees one event through its attempt and what follows.
 pub(super) struct Outcomes<L> {
@@ -28,49 +28,55 @@ impl<L: Log> Outcomes<L> {
         let verdict = match &*held.event {
             Ok(event) => attempt.attempt(event, &matched).await,
             Err(unreadable) => Verdict::Rejected {
-                code: "consume/unreadable",
-                detail: unreadable.reason.clone(),
+                failure: Failure::new("consume/unreadable", &*unreadable.reason),
             },
         };
-        let settled = match verdict {
+        let (reason, failure) = match verdict {
             Verdict::Delivered => {
                 self.metrics.delivered.inc();
-                Settle::Ack
+                return settle(&*held.receipt, Settle::Ack).await;
             }
-            Verdict::Retry {
-                code,
-                detail,
-                after,
-            } if held.attempt < self.policy.attempts_max && !self.is_too_old(&held) => {
+            Verdict::Retry { failure, .. } if self.is_too_old(&held) => {
+                ("consume/too-old", failure.with_code())
+            }
+            Verdict::Retry { failure, .. } if held.attempt >= self.policy.attempts_max => {
+                ("consume/attempts-exhausted", failure.with_code())
+            }
+            Verdict::Retry { failure, after } => {
                 tracing::debug!(
                     subscription = self.subscription.id(),
                     sequence = held.sequence,
                     attempt = held.attempt,
-                    code,
-                    detail,
+                    code = failure.code,
+                    detail = failure.detail,
                     "the event is tried again later"
                 );
                 self.metrics.retries.inc();
-                Settle::Retry {
-                    delay: self.policy.delay(held.attempt, after, &mut self.rng),
-                }
+                let delay = self.policy.delay(held.attempt, after, &mut self.rng);
+                return settle(&*held.receipt, Settle::Retry { delay }).await;
             }
-            Verdict::Retry { code, detail, .. } => {
-                let detail = format!("{code}: {detail}");
-                let reason = if self.is_too_old(&held) {
-                    "consume/too-old"
-                } else {
-                    "consume/attempts-exhausted"
-                };
-                self.bury(&held, reason, detail).await
-            }
-            Verdict::Rejected { code, detail } => self.bury(&held, code, detail).await,
+            Verdict::Rejected { failure } => (failure.code, failure),
+        };
+        let buried = self.bury(&held, reason, &failure).await;
+        let settled = match buried {
+            Some(_) => Settle::Terminate,
+            None => Settle::Retry {
+                delay: self.pause_of_burial(),
+            },
         };
         settle(&*held.receipt, settled).await;
+        if let (Some(letter), Ok(event)) = (buried, &*held.event) {
+            attempt.buried(event, &failure, letter).await;
+        }
     }
 
-    /// Makes it a dead letter; only when that is durable is it settled.
-    async fn bury<R>(&self, held: &Held<R>, reason: &'static str, detail: String) -> Settle {
+    /// Makes it a dead letter, and says of which place when that is durable.
+    async fn bury<R>(
+        &self,
+        held: &Held<R>,
+        reason: &'static str,
+        failure: &Failure,
+    ) -> Option<u64> {
         let letter = DeadLetter {
             consumer: self.subscription.consumer_name(),
             namespace: self.subscription.namespace.clone(),
@@ -78,13 +84,14 @@ impl<L: Log> Outcomes<L> {
             event: (*held.event).clone(),
             sequence: held.sequence,
             reason,
-            detail,
+            detail: failure.detail.clone(),
+            answer: failure.answer.clone(),
             attempts: held.attempt,
             stored_at: held.stored_at,
         };
         let subscription = self.subscription.id();
         match self.log.bury(&letter).await {
-            Ok(_) => {
+            Ok(stored) => {
                 self.metrics.buried(reason);
                 tracing::warn!(
                     subscription,
@@ -94,7 +101,7 @@ impl<L: Log> Outcomes<L> {
                     detail = letter.detail,
                     "the event is a dead letter now"
                 );
-                Settle::Terminate
+                Some(stored.sequence)
             }
             Err(error) => {
                 tracing::error!(
@@ -103,9 +110,7 @@ impl<L: Log> Outcomes<L> {
                     %error,
                     "the dead letter could not be stored; the event stays and is tried again"
                 );
-                Settle::Retry {
-                    delay: self.pause_of_burial(),
-                }
+                None
             }
         }
     }

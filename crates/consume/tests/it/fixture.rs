@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
-use tidegate_consume::{Attempt, Config, Metrics, Retry, Service, Verdict};
+use tidegate_consume::{Attempt, Config, Failure, Metrics, Retry, Service, Verdict};
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -20,11 +20,15 @@ pub(crate) const ROOT: &str = "tidegate.events";
 
 pub(crate) type Script = dyn Fn(&Event, usize) -> (Duration, Verdict) + Send + Sync;
 
+/// An event's id, why it was given up, and the place of its dead letter.
+type Buried = (String, &'static str, u64);
+
 /// Attempts by script: given the event and how often it was tried, how long, and what then.
 #[derive(Clone)]
 pub(crate) struct Scripted {
     script: Arc<Script>,
     pub(crate) made: Arc<Mutex<Vec<(String, Instant)>>>,
+    pub(crate) buried: Arc<Mutex<Vec<Buried>>>,
     under_way: Arc<AtomicUsize>,
     pub(crate) most_under_way: Arc<AtomicUsize>,
 }
@@ -36,6 +40,7 @@ impl Scripted {
         Self {
             script: Arc::new(script),
             made: Arc::default(),
+            buried: Arc::default(),
             under_way: Arc::default(),
             most_under_way: Arc::default(),
         }
@@ -75,12 +80,16 @@ impl Attempt for Scripted {
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         verdict
     }
+
+    async fn buried(&self, event: &Event, failure: &Failure, letter: u64) {
+        let told = (event.id.to_string(), failure.code, letter);
+        self.buried.lock().unwrap().push(told);
+    }
 }
 
 pub(crate) fn retry() -> Verdict {
     Verdict::Retry {
-        code: "test/retry",
-        detail: "later".to_owned(),
+        failure: Failure::new("test/retry", "later"),
         after: None,
     }
 }

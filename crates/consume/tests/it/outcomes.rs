@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_backbone::{AppendError, Log, memory::Memory};
-use tidegate_consume::Verdict;
+use tidegate_consume::{Failure, Verdict};
 
 use crate::fixture::{Loop, Scripted, config, publish, retry, until_true};
 
@@ -25,6 +25,7 @@ async fn an_event_is_settled_after_its_delivery() {
     running.settled().await;
     assert_eq!(attempt.times("1"), 1);
     assert!(log.dead_letters().is_empty());
+    assert!(attempt.buried.lock().unwrap().is_empty(), "told of nothing");
     running.stop().await;
 }
 
@@ -60,8 +61,7 @@ async fn after_the_last_attempt_an_event_is_a_dead_letter() {
 async fn a_rejected_event_is_a_dead_letter_at_once() {
     let log = Memory::default();
     let rejected = Verdict::Rejected {
-        code: "deliver/status-rejected",
-        detail: "400".to_owned(),
+        failure: Failure::new("deliver/status-rejected", "400"),
     };
     let attempt = Scripted::new(move |_, _| (QUICK, rejected.clone()));
     let running = Loop::start(&log, &attempt, config(), 10).await;
@@ -70,6 +70,9 @@ async fn a_rejected_event_is_a_dead_letter_at_once() {
     assert_eq!(attempt.times("1"), 1);
     assert_eq!(log.dead_letters()[0].reason, "deliver/status-rejected");
     running.stop().await;
+    // And whoever makes the attempts is told.
+    let told = ("1".to_owned(), "deliver/status-rejected", 1);
+    assert_eq!(*attempt.buried.lock().unwrap(), [told]);
 }
 
 /// When the dead letter cannot be stored, the event stays.
@@ -77,8 +80,7 @@ async fn a_rejected_event_is_a_dead_letter_at_once() {
 async fn an_event_is_kept_until_its_dead_letter_is_durable() {
     let log = Memory::default();
     let rejected = Verdict::Rejected {
-        code: "deliver/status-rejected",
-        detail: "400".to_owned(),
+        failure: Failure::new("deliver/status-rejected", "400"),
     };
     let attempt = Scripted::new(move |_, _| (QUICK, rejected.clone()));
     let running = Loop::start(&log, &attempt, config(), 10).await;
@@ -109,8 +111,7 @@ async fn the_sinks_own_delay_is_kept() {
             0 => (
                 QUICK,
                 Verdict::Retry {
-                    code: "test/busy",
-                    detail: String::new(),
+                    failure: Failure::new("test/busy", ""),
                     after,
                 },
             ),

@@ -49,6 +49,27 @@ async fn statuses_mean_what_the_public_table_says() {
     assert!(judged > 30, "only {judged}");
 }
 
+/// Why a sink refuses is told, as far as it fits.
+#[tokio::test]
+async fn the_beginning_of_a_refusal_is_kept() {
+    for bytes in [0, 10, 1_024, 5_000] {
+        let body = vec![b'x'; bytes];
+        let sink = Sink::start(move |_| Reply {
+            body: body.clone(),
+            ..Reply::from(422)
+        })
+        .await;
+        let Outcome::Rejected { failure } = plain(&sink).await else {
+            panic!("it was refused");
+        };
+        let answer = failure.answer.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.len()),
+            (422, bytes.min(1_024))
+        );
+    }
+}
+
 /// A redirect could turn the event into a GET without it.
 #[tokio::test]
 async fn redirects_are_not_followed() {

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use bytesize::ByteSize;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
 
-use super::NOT_YET;
-use crate::delivery::{Backoff, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Retry};
+use super::{NOT_YET, sink};
+use crate::delivery::{
+    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Retry,
+};
 
 /// Header fields of every request.
 const HEADERS_MAX: usize = 32;
@@ -33,7 +36,7 @@ pub(super) struct Spec {
     max_in_flight: Option<Spanned<i64>>,
     format: Option<Spanned<FormatSpec>>,
     headers: BTreeMap<String, Spanned<String>>,
-    dead_letter: Option<Spanned<IgnoredAny>>,
+    dead_letter: DeadLetterSpec,
     order: Option<Spanned<IgnoredAny>>,
     rate_limit: Option<Spanned<IgnoredAny>>,
     auth: Option<Spanned<IgnoredAny>>,
@@ -51,6 +54,20 @@ struct RetrySpec {
     jitter: Option<Spanned<String>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DeadLetterSpec {
+    sink: Option<Spanned<sink::Spec>>,
+    retention: RetentionSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct RetentionSpec {
+    max_age: Option<Spanned<String>>,
+    max_size: Option<Spanned<String>>,
+}
+
 /// A word, or `batch` with its settings.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -59,9 +76,8 @@ enum FormatSpec {
     Other(IgnoredAny),
 }
 
-pub(super) fn parse(spec: Spec, mistakes: &mut Mistakes) -> Delivery {
+pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
     for (field, unbuilt) in [
-        ("deadLetter", &spec.dead_letter),
         ("order", &spec.order),
         ("rateLimit", &spec.rate_limit),
         ("auth", &spec.auth),
@@ -81,6 +97,7 @@ pub(super) fn parse(spec: Spec, mistakes: &mut Mistakes) -> Delivery {
         retry: retry(&spec.retry, mistakes),
         format: format(spec.format, mistakes),
         headers: headers(spec.headers, mistakes),
+        dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
         original_type: false,
     }
 }
@@ -121,6 +138,22 @@ fn retry(spec: &RetrySpec, mistakes: &mut Mistakes) -> Retry {
         mistakes.add(line, "spec.delivery.retry.backoffMax", message);
     }
     retry
+}
+
+fn dead_letter(spec: DeadLetterSpec, namespace: &str, mistakes: &mut Mistakes) -> DeadLetter {
+    const SINK: &str = "spec.delivery.deadLetter.sink";
+    let sink = spec.sink;
+    let sink = sink.and_then(|sink| sink::parse(Some(sink), SINK, namespace, mistakes));
+    let RetentionSpec { max_age, max_size } = &spec.retention;
+    let age = max_age.as_ref();
+    let size = max_size.as_ref();
+    DeadLetter {
+        sink,
+        age_max: age.and_then(|spec| {
+            duration(spec, "deadLetter.retention.maxAge", Duration::MAX, mistakes)
+        }),
+        bytes_max: size.and_then(|spec| bytes(spec, "deadLetter.retention.maxSize", mistakes)),
+    }
 }
 
 fn format(spec: Option<Spanned<FormatSpec>>, mistakes: &mut Mistakes) -> Format {
@@ -229,6 +262,19 @@ fn duration(
     };
     mistakes.add(line_of(spec), &format!("spec.delivery.{field}"), message);
     None
+}
+
+fn bytes(spec: &Spanned<String>, field: &str, mistakes: &mut Mistakes) -> Option<u64> {
+    let size = spec.value.parse::<ByteSize>();
+    let bytes = size
+        .ok()
+        .map(|size| size.as_u64())
+        .filter(|bytes| *bytes > 0);
+    if bytes.is_none() {
+        let message = format!("must be a size such as 100MiB or 2GB, got {:?}", spec.value);
+        mistakes.add(line_of(spec), &format!("spec.delivery.{field}"), message);
+    }
+    bytes
 }
 
 fn word<T: Copy>(

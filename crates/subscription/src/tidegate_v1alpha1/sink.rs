@@ -7,8 +7,6 @@ use url::Url;
 
 use crate::sink::address;
 
-const FIELD: &str = "spec.sink";
-
 /// As Knative's `Destination`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,21 +27,22 @@ struct Reference {
 
 pub(super) fn parse(
     spec: Option<Spanned<Spec>>,
+    field: &str,
     namespace: &str,
     mistakes: &mut Mistakes,
 ) -> Option<Url> {
     let Some(spec) = spec else {
-        mistakes.add(None, FIELD, "must be set: { uri: http://… } or { ref: … }");
+        mistakes.add(None, field, "must be set: { uri: http://… } or { ref: … }");
         return None;
     };
     let line = line_of(&spec);
     let base = match &spec.value.r#ref {
-        Some(reference) => Some(resolved(reference, namespace, mistakes)?),
+        Some(reference) => Some(resolved(reference, field, namespace, mistakes)?),
         None => None,
     };
     match (base, &spec.value.uri) {
         (None, None) => {
-            mistakes.add(line, FIELD, "must have uri or ref");
+            mistakes.add(line, field, "must have uri or ref");
             None
         }
         (Some(base), None) => Some(base),
@@ -57,7 +56,7 @@ pub(super) fn parse(
                 .map_err(|error| format!("failed to parse subscription sink URL: {error}"))
                 .and_then(|text| address(&text));
             found
-                .map_err(|message| mistakes.add(line_of(uri), "spec.sink.uri", message))
+                .map_err(|message| mistakes.add(line_of(uri), &format!("{field}.uri"), message))
                 .ok()
         }
     }
@@ -65,7 +64,12 @@ pub(super) fn parse(
 
 /// The address of what is referred to. A Service is found by its name in the cluster's DNS; other
 /// kinds have an address that only the cluster knows.
-fn resolved(reference: &Spanned<Reference>, own: &str, mistakes: &mut Mistakes) -> Option<Url> {
+fn resolved(
+    reference: &Spanned<Reference>,
+    field: &str,
+    own: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Url> {
     let Reference {
         api_version,
         kind,
@@ -76,13 +80,13 @@ fn resolved(reference: &Spanned<Reference>, own: &str, mistakes: &mut Mistakes) 
     let version = api_version.as_deref().unwrap_or("v1");
     if (version, kind.as_str()) != ("v1", "Service") {
         let message = format!("must be a Service of v1, got {kind} of {version}");
-        mistakes.add(line_of(reference), "spec.sink.ref.kind", message);
+        mistakes.add(line_of(reference), &format!("{field}.ref.kind"), message);
         return None;
     }
     let namespace = namespace.as_deref().unwrap_or(own);
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let text = format!("http://{name}.{namespace}.svc.cluster.local{port}/");
     address(&text)
-        .map_err(|message| mistakes.add(line_of(reference), "spec.sink.ref", message))
+        .map_err(|message| mistakes.add(line_of(reference), &format!("{field}.ref"), message))
         .ok()
 }

@@ -25,6 +25,7 @@ fn a_document_says_it_all() {
          filters:\n  - exact: { type: a.b }\n  - cesql: EXISTS subject\n  \
          delivery:\n    timeout: 90s\n    maxInFlight: 3\n    format: structured\n    \
          headers: { X-Team: billing }\n    \
+         deadLetter: { sink: { uri: 'http://dead/' }, retention: { maxAge: 30d, maxSize: 100MiB } }\n    \
          retry: { maxAttempts: 7, maxAge: 2days, backoffPolicy: linear, backoffDelay: 2s, backoffMax: 1m, jitter: none }\n  \
          start: { since: '2026-11-20T10:00:00+01:00' }\n  pause: true\n",
     );
@@ -42,6 +43,10 @@ fn a_document_says_it_all() {
         [("x-team".to_owned(), "billing".to_owned())]
     );
     assert!(!delivery.original_type, "that is for Kyma's");
+    let dead = &delivery.dead_letter;
+    assert_eq!(dead.sink.as_ref().map(AsRef::as_ref), Some("http://dead/"));
+    assert_eq!(dead.age_max, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(dead.bytes_max, Some(100 << 20));
     let retry = &delivery.retry;
     assert_eq!(retry.attempts_max.map(u32::from), Some(7));
     assert_eq!(retry.age_max, Some(Duration::from_secs(2 * 24 * 3600)));
@@ -77,7 +82,7 @@ const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-const WRONG: [(&str, usize, &str, &str); 50] = [
+const WRONG: [(&str, usize, &str, &str); 53] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -231,10 +236,28 @@ const WRONG: [(&str, usize, &str, &str); 50] = [
         NOT_YET,
     ),
     (
-        "  delivery:\n    deadLetter: { retention: 7d }",
+        "  delivery:\n    deadLetter: { retention: { maxAge: never } }",
         7,
-        "spec.delivery.deadLetter",
-        NOT_YET,
+        "spec.delivery.deadLetter.retention.maxAge",
+        "must be a duration such as 500ms, 30s or 7d, got \"never\"",
+    ),
+    (
+        "  delivery:\n    deadLetter:\n      retention: { maxSize: 0MB }",
+        8,
+        "spec.delivery.deadLetter.retention.maxSize",
+        "must be a size such as 100MiB or 2GB, got \"0MB\"",
+    ),
+    (
+        "  delivery:\n    deadLetter: { sink: {} }",
+        7,
+        "spec.delivery.deadLetter.sink",
+        "must have uri or ref",
+    ),
+    (
+        "  delivery:\n    deadLetter: { sink: { ref: { kind: Queue, name: q } } }",
+        7,
+        "spec.delivery.deadLetter.sink.ref.kind",
+        "must be a Service of v1, got Queue of v1",
     ),
     (
         "  delivery: { format: batch }",

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use tidegate_consume::{Attempt, Verdict};
-use tidegate_deliver::{Client, Outcome, Seen, Sink};
-use tidegate_event::Event;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
+use tidegate_consume::{Attempt, Failure, Verdict};
+use tidegate_deliver::{self as deliver, Client, Outcome, Seen, Sink};
+use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Format, Matched, Subscription};
+
+/// The status that Knative tells of a failure without an answer.
+const NO_ANSWER: i32 = 500;
 
 /// Attempts at one sink.
 #[derive(Clone, Debug)]
@@ -14,6 +19,16 @@ pub(super) struct SinkAttempt {
     sink: Sink,
     original_type: bool,
     timeout: Duration,
+    dead_letter: Option<DeadLetterSink>,
+}
+
+/// Where a Subscription's dead letters go.
+#[derive(Clone, Debug)]
+struct DeadLetterSink {
+    sink: Sink,
+    /// The address of the sink that did not take them.
+    refused_by: String,
+    log: Jetstream,
 }
 
 impl SinkAttempt {
@@ -34,7 +49,27 @@ impl SinkAttempt {
             },
             original_type: delivery.original_type,
             timeout: delivery.timeout.unwrap_or(timeout),
+            dead_letter: None,
         })
+    }
+
+    /// Dead letters go to the Subscription's sink for them, if it has one; those that are taken
+    /// there are not kept in the log.
+    pub(super) fn with_dead_letters(
+        mut self,
+        subscription: &Subscription,
+        log: &Jetstream,
+    ) -> anyhow::Result<Self> {
+        let sink = subscription.delivery.dead_letter.sink.as_ref();
+        self.dead_letter = match sink {
+            None => None,
+            Some(sink) => Some(DeadLetterSink {
+                sink: Sink::new(sink.as_str())?,
+                refused_by: subscription.sink.to_string(),
+                log: log.clone(),
+            }),
+        };
+        Ok(self)
     }
 }
 
@@ -51,14 +86,91 @@ impl Attempt for SinkAttempt {
         {
             Outcome::Delivered { .. } => Verdict::Delivered,
             Outcome::Retry { failure, after } => Verdict::Retry {
-                code: failure.code,
-                detail: failure.detail,
+                failure: told(failure),
                 after,
             },
             Outcome::Rejected { failure } => Verdict::Rejected {
-                code: failure.code,
-                detail: failure.detail,
+                failure: told(failure),
             },
         }
+    }
+
+    async fn buried(&self, event: &Event, failure: &Failure, letter: u64) {
+        let Some(DeadLetterSink {
+            sink,
+            refused_by,
+            log,
+        }) = &self.dead_letter
+        else {
+            return;
+        };
+        let event = with_error(event, failure, refused_by);
+        let seen = Seen::default();
+        match self.client.attempt(sink, &event, seen, self.timeout).await {
+            Outcome::Delivered { .. } => {
+                // What is not taken away is there twice, and lost nowhere.
+                if let Err(error) = log.discard(letter).await {
+                    tracing::warn!(letter, %error, "a dead letter that was sent on is still kept");
+                }
+            }
+            Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => tracing::warn!(
+                letter,
+                code = failure.code,
+                detail = failure.detail,
+                "the sink for dead letters did not take it; it is kept"
+            ),
+        }
+    }
+}
+
+fn told(failure: deliver::Failure) -> Failure {
+    Failure {
+        code: failure.code,
+        detail: failure.detail,
+        answer: failure.answer.map(|answer| SinkAnswer {
+            status: answer.status.as_u16(),
+            body: answer.body,
+        }),
+    }
+}
+
+/// The event with the extensions that Knative adds to what goes to a dead letter sink.
+fn with_error(event: &Event, failure: &Failure, refused_by: &str) -> Event {
+    let mut event = event.clone();
+    let (status, data) = match &failure.answer {
+        Some(SinkAnswer { status, body }) => (i32::from(*status), STANDARD.encode(body)),
+        None => (NO_ANSWER, STANDARD.encode(&failure.detail)),
+    };
+    for (name, value) in [
+        ("knativeerrordest", Value::String(refused_by.into())),
+        ("knativeerrorcode", Value::Integer(status)),
+        ("knativeerrordata", Value::String(data.into())),
+    ] {
+        event.extensions.insert(Name::from_static(name), value);
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Knative's own data plane says it, base64 and all.
+    #[test]
+    fn errors_are_told_as_knative_does() {
+        let event = Event::new("1", "/s", "t");
+        let mut failure = Failure::new("deliver/connect", "refused");
+        let text = |event: &Event, name: &str| event.extensions.get(name).map(Value::to_text);
+        let told = with_error(&event, &failure, "http://f/");
+        let found = ["dest", "code", "data"]
+            .map(|part| text(&told, &format!("knativeerror{part}")).unwrap());
+        assert_eq!(found, ["http://f/", "500", "cmVmdXNlZA=="]);
+        failure.answer = Some(SinkAnswer {
+            status: 422,
+            body: (&b"no\n"[..]).into(),
+        });
+        let told = with_error(&event, &failure, "http://f/");
+        assert_eq!(text(&told, "knativeerrorcode").unwrap(), "422");
+        assert_eq!(text(&told, "knativeerrordata").unwrap(), "bm8K");
     }
 }

@@ -30,10 +30,6 @@ const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 /// How often a lasting trouble is said.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long a consumer outlives its Subscription, so that a file which is being replaced, or was
-/// deleted by mistake, loses nothing.
-const REMOVE_AFTER: Duration = Duration::from_secs(60);
-
 /// How long the doors stay closed for a Subscription that cannot be opened, after the last one
 /// that could.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
@@ -54,6 +50,7 @@ impl Control {
         asked: mpsc::Receiver<Ask>,
     ) -> Self {
         let mut state = State {
+            deleted_kept: config.subscriptions.deleted_kept,
             replays: Replays::new(log.clone(), Arc::new(config.clone())),
             log,
             workers,
@@ -94,6 +91,9 @@ struct State {
     /// By consumer: when its Subscription, of this id, went.
     removed: HashMap<String, (Instant, String)>,
     replays: Replays,
+    /// How long a consumer outlives its Subscription, so that a file which is being replaced, or
+    /// was deleted by mistake, loses nothing.
+    deleted_kept: Duration,
     next: usize,
     /// When it was last said that the room cannot be made.
     held_up_said: Option<Instant>,
@@ -274,7 +274,7 @@ impl State {
         let old: Vec<(String, String)> = self
             .removed
             .iter()
-            .filter(|(_, (since, _))| now.duration_since(*since) >= REMOVE_AFTER)
+            .filter(|(_, (since, _))| now.duration_since(*since) >= self.deleted_kept)
             .map(|(consumer, (_, id))| (consumer.clone(), id.clone()))
             .collect();
         for (consumer, id) in old {

@@ -69,8 +69,8 @@ impl Redrive {
         let matched = subscription.matches(event).unwrap_or_default();
         match attempt.attempt(&counted(event), &matched).await {
             Verdict::Delivered => Ok(()),
-            Verdict::Retry { code, detail, .. } | Verdict::Rejected { code, detail } => {
-                Err(not_taken(code, detail))
+            Verdict::Retry { failure, .. } | Verdict::Rejected { failure } => {
+                Err(not_taken(failure.code, failure.detail))
             }
         }
     }

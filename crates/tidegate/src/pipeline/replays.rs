@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tidegate_backbone::{ControlError, Log, Pending, jetstream::Jetstream};
-use tidegate_consume::{Attempt, Replay, ReplayCounts, Verdict};
+use tidegate_consume::{Attempt, Failure, Replay, ReplayCounts, Verdict};
 use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Filter, Matched, Subscription};
 use tokio::sync::{mpsc, oneshot};
@@ -407,5 +407,9 @@ impl<A: Attempt> Attempt for ReplayAttempt<A> {
         let name = Value::String((*self.name).into());
         event.extensions.insert(Name::from_static(MARK), name);
         self.attempt.attempt(&event, matched).await
+    }
+
+    async fn buried(&self, event: &Event, failure: &Failure, letter: u64) {
+        self.attempt.buried(event, failure, letter).await;
     }
 }

@@ -298,6 +298,7 @@ impl Deliveries {
     fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
         let timeout = shared.config.deliver.timeout;
         SinkAttempt::new(self.client.clone(), subscription, timeout)
+            .and_then(|attempt| attempt.with_dead_letters(subscription, &self.log))
             .inspect_err(|error| {
                 let subscription = subscription.id();
                 tracing::error!(subscription, %error, "the sink cannot be used");

@@ -7,10 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::Value;
-use tidegate_testkit::{Client, Sink};
+use tidegate_testkit::{Client, Reply, Sink};
 
 use crate::harness::{Tidegate, binary, subscription};
 
@@ -71,6 +72,110 @@ async fn with_letters(count: usize) -> (Tidegate, Sink, Arc<AtomicUsize>) {
         .metric_reaches("tidegate_consume_dead_letters_total", buried)
         .await;
     (tidegate, sink, takes)
+}
+
+/// What a sink for dead letters takes is not kept; what it refuses is, with the answer of the sink
+/// that refused it first.
+#[tokio::test]
+async fn a_sink_for_dead_letters_gets_them_first() {
+    let refusing = Sink::start(|_| Reply {
+        body: "no such customer".into(),
+        ..Reply::from(422)
+    })
+    .await;
+    let dead = Sink::start(|received| match received.header("ce-id") {
+        Some("1") => 202_u16,
+        _ => 503,
+    })
+    .await;
+    let document = format!(
+        "---\napiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\n\
+         metadata: {{ name: one, namespace: default }}\nspec:\n  sink: {{ uri: '{}' }}\n  \
+         delivery: {{ deadLetter: {{ sink: {{ uri: '{}' }} }} }}\n",
+        refusing.url(),
+        dead.url()
+    );
+    let tidegate = Tidegate::up(&document, "").await;
+    for id in ["1", "2"] {
+        tidegate
+            .send(
+                "POST",
+                "/publish",
+                &binary(id, "/shop", TYPE),
+                DATA.as_bytes(),
+            )
+            .await;
+    }
+    let received = dead.received(2).await;
+    for one in &received {
+        assert_eq!(one.body, DATA.as_bytes());
+        assert_eq!(one.header("ce-knativeerrorcode"), Some("422"));
+        assert_eq!(one.header("ce-knativeerrordest"), Some(&*refusing.url()));
+        let data = one.header("ce-knativeerrordata");
+        assert_eq!(data, Some("bm8gc3VjaCBjdXN0b21lcg=="));
+    }
+    tidegate.log_says("it is kept").await;
+    let left = listed(&tidegate, &[]);
+    assert_eq!(left.len(), 1, "{left:?}");
+    let shown = dead_letters(&tidegate, &["show", left[0].split(' ').next().unwrap()]);
+    let letter: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(letter["event"]["id"], "2");
+    assert_eq!(
+        (&letter["status"], &letter["answer"]),
+        (&422.into(), &"no such customer".into())
+    );
+}
+
+/// Retention deletes the oldest of its own Subscription, after it was announced.
+#[tokio::test]
+async fn the_oldest_letters_are_deleted_by_retention() {
+    let refusing = Sink::start(|_| 400_u16).await;
+    let document = |name: &str, retention: &str| {
+        format!(
+            "---\napiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\n\
+             metadata: {{ name: {name}, namespace: default }}\nspec:\n  sink: {{ uri: '{}' }}\n  \
+             delivery: {{ deadLetter: {{ retention: {retention} }} }}\n",
+            refusing.url()
+        )
+    };
+    let documents = document("some", "{ maxSize: 5KiB }") + &document("all", "{}");
+    let tidegate = Tidegate::up(&documents, "dead_letters: { notice: 400ms }\n").await;
+    for number in 0..20 {
+        let id = format!("id-{number:02}");
+        let answer = tidegate
+            .send(
+                "POST",
+                "/publish",
+                &binary(&id, "/shop", TYPE),
+                DATA.as_bytes(),
+            )
+            .await;
+        assert_eq!(answer.status, 204);
+    }
+    tidegate
+        .metric_reaches("tidegate_dead_letters_deleted_total", 1.0)
+        .await;
+    let log = tidegate.log();
+    let said_at = |what: &str| {
+        let line = log.lines().find(|line| line.contains(what)).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        humantime::parse_rfc3339(line["timestamp"].as_str().unwrap()).unwrap()
+    };
+    let announced = said_at("will be deleted by their retention");
+    let notice = said_at("dead letters deleted by").duration_since(announced);
+    assert!(notice.unwrap() >= Duration::from_millis(400));
+    let left = listed(&tidegate, &["--subscription", "default/some"]);
+    // About 500 bytes each.
+    assert!((5..15).contains(&left.len()), "{left:?}");
+    assert!(
+        left.last().unwrap().contains("id-19"),
+        "the newest stay: {left:?}"
+    );
+    assert!(!left[0].contains("id-00"), "the oldest go: {left:?}");
+    assert_eq!(
+        listed(&tidegate, &["--subscription", "default/all"]).len(),
+        20
+    );
 }
 
 /// A letter is found by what it says, and shown with its event as it was sent.

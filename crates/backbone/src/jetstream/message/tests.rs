@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::SinkAnswer;
 
 fn letter(event: Result<Event, Unreadable>) -> DeadLetter {
     DeadLetter {
@@ -13,6 +14,7 @@ fn letter(event: Result<Event, Unreadable>) -> DeadLetter {
         sequence: 7,
         reason: "sink/status-5xx",
         detail: "500: \"Käse\"\r\n100% wrong".to_owned(),
+        answer: None,
         attempts: 20,
         stored_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
     }
@@ -101,6 +103,10 @@ fn the_longest_letter_fits_into_the_room() {
         namespace: "n".repeat(63),
         subscription: "s".repeat(253),
         detail: "ä".repeat(100_000),
+        answer: Some(SinkAnswer {
+            status: 599,
+            body: Bytes::from(vec![0xff; 100_000]),
+        }),
         sequence: u64::MAX,
         attempts: u32::MAX,
         ..letter(Ok(event.clone()))

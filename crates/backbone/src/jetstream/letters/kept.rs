@@ -1,0 +1,162 @@
+//! How many dead letters are kept, how old and how large they are, and the end of the oldest.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_nats::{StatusCode, Subject};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::super::{
+    link::{CONTROL_TIMEOUT, Link},
+    reply,
+};
+use crate::ControlError;
+
+/// Letters of one request.
+const BATCH: usize = 1_000;
+
+/// Most letters of one Subscription that are looked at, the oldest: 24 bytes each here.
+const LOOKED_AT_MAX: usize = 1_000_000;
+
+/// After this time without a request the server forgets the consumer of a look.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// A kept dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterSize {
+    /// Its place among the dead letters.
+    pub sequence: u64,
+    /// When it became one.
+    pub buried_at: SystemTime,
+    /// Its bytes in the stream, headers included.
+    pub bytes: u64,
+}
+
+/// The stream of the dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many there are.
+    pub letters: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the oldest became one; `None` when there is none.
+    pub oldest: Option<SystemTime>,
+    /// Changes whenever a letter comes.
+    pub last_sequence: u64,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    name: String,
+}
+
+/// What is kept in all.
+pub(in super::super) async fn all(link: &Link, stream: &str) -> Result<Kept, ControlError> {
+    let info: Value = link
+        .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
+        .await
+        .map_err(|error| error.during("asking for the dead letters"))?;
+    let number = |field: &str| {
+        let found = info.pointer(&format!("/state/{field}"));
+        found.and_then(Value::as_u64).unwrap_or(0)
+    };
+    let letters = number("messages");
+    let oldest = info.pointer("/state/first_ts").and_then(Value::as_str);
+    let oldest = oldest.and_then(|time| humantime::parse_rfc3339(time).ok());
+    Ok(Kept {
+        letters,
+        bytes: number("bytes"),
+        oldest: oldest.filter(|_| letters > 0),
+        last_sequence: number("last_seq"),
+    })
+}
+
+/// The letters of a subject, oldest first.
+pub(in super::super) async fn of(
+    link: &Arc<Link>,
+    stream: &str,
+    subject: &str,
+) -> Result<Vec<LetterSize>, ControlError> {
+    let action = "looking at the dead letters";
+    let failed = |detail: String| ControlError {
+        action: action.to_owned(),
+        detail,
+    };
+    let config = json!({
+        "deliver_policy": "all",
+        "ack_policy": "none",
+        "filter_subject": subject,
+        "headers_only": true,
+        "mem_storage": true,
+        "inactive_threshold": u64::try_from(FORGET_AFTER.as_nanos()).unwrap_or(u64::MAX),
+    });
+    let request = json!({ "stream_name": stream, "config": config });
+    let Created { name } = link
+        .call(&format!("CONSUMER.CREATE.{stream}"), &request)
+        .await
+        .map_err(|error| error.during(action))?;
+    let client = link.client();
+    let inbox = Subject::from(client.new_inbox());
+    let subscribed = client.subscribe(inbox.clone()).await;
+    let mut subscriber = subscribed.map_err(|error| failed(error.to_string()))?;
+    let next: Subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}").into();
+    let mut found = Vec::new();
+    while found.len() < LOOKED_AT_MAX {
+        let batch = json!({ "batch": BATCH, "no_wait": true }).to_string();
+        client
+            .publish_with_reply(next.clone(), inbox.clone(), batch.into())
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let before = found.len();
+        while found.len() < before + BATCH {
+            let message = match timeout(CONTROL_TIMEOUT, subscriber.next()).await {
+                Ok(Some(message)) => message,
+                Ok(None) | Err(_) => return Err(failed("no answer".to_owned())),
+            };
+            match message.status {
+                None => found.extend(size(&message)),
+                // There are no more.
+                Some(status) if [StatusCode::NOT_FOUND, StatusCode::TIMEOUT].contains(&status) => {
+                    break;
+                }
+                Some(status) => return Err(failed(format!("refused: {status}"))),
+            }
+        }
+        if found.len() < before + BATCH {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn size(message: &async_nats::Message) -> Option<LetterSize> {
+    let place = reply::parse(message.reply.as_deref()?)?;
+    let of_data = message.headers.as_ref()?.get("Nats-Msg-Size")?;
+    let of_data: u64 = of_data.as_str().parse().ok()?;
+    Some(LetterSize {
+        sequence: place.sequence,
+        buried_at: place.stored_at,
+        bytes: of_data + u64::try_from(message.length).unwrap_or(u64::MAX),
+    })
+}
+
+/// Deletes the letters of a subject up to this place; how many.
+pub(in super::super) async fn delete(
+    link: &Link,
+    stream: &str,
+    subject: &str,
+    up_to: u64,
+) -> Result<u64, ControlError> {
+    // The server purges below `seq`.
+    let asked = json!({ "filter": subject, "seq": up_to.saturating_add(1) });
+    let answer: Value = link
+        .call(&format!("STREAM.PURGE.{stream}"), &asked)
+        .await
+        .map_err(|error| error.during("deleting dead letters"))?;
+    Ok(answer.get("purged").and_then(Value::as_u64).unwrap_or(0))
+}

@@ -1,12 +1,20 @@
 //! Reloading, stopping, a full log, a log that is away: what an operator meets.
 
-use std::{fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use tidegate_testkit::Sink;
 
-use crate::harness::{Progress, Tidegate, binary, publish_all, signal, subscription};
+use crate::harness::{PATIENCE, Progress, Tidegate, binary, publish_all, signal, subscription};
 
 /// The doors open when every Subscription that is there gets what comes through them: a publisher
 /// that has waited for the start loses its first event to nobody.
@@ -91,6 +99,69 @@ async fn a_slow_function_is_called_once() {
         .await;
     function.answered(2).await;
     assert_eq!(function.count(), 2);
+}
+
+/// One laggard fills the log: publishers are told to wait, nobody loses anything, and when it
+/// catches up all goes on without anybody's help.
+#[tokio::test]
+async fn a_full_log_goes_on_when_the_laggard_catches_up() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&is_up);
+    let laggard = Sink::start(move |_| {
+        if answers.load(Ordering::Relaxed) {
+            200_u16
+        } else {
+            503
+        }
+    })
+    .await;
+    let prompt = Sink::start(|_| 200_u16).await;
+    let documents = subscription("laggard", "/s", "t.v1", &laggard.url())
+        + &subscription("prompt", "/s", "t.v1", &prompt.url());
+    let tidegate = Tidegate::up(
+        &documents,
+        "backbone: { events: { size_max: 256KiB } }\n\
+         consume: { retry: { attempts_max: 10000, backoff_delay: 50ms, backoff_max: 200ms } }\n",
+    )
+    .await;
+    let body = vec![b'x'; 4 << 10];
+    let (mut stored, mut refused) = (BTreeSet::new(), 0);
+    let began = Instant::now();
+    while stored.len() < 100 {
+        let id = stored.len().to_string();
+        let mut headers = binary(&id, "/s", "t.v1");
+        headers.pop();
+        headers.push(("content-type", "text/plain"));
+        let answer = tidegate.send("POST", "/events", &headers, &body).await;
+        match answer.status {
+            204 => {
+                stored.insert(id);
+            }
+            status => {
+                assert_eq!(status, 507, "{}", answer.text());
+                let after = answer.header("retry-after").unwrap();
+                assert!(after.parse::<u64>().unwrap() > 0, "{after}");
+                refused += 1;
+                // Not before room was looked for, and not found.
+                let is_known = tidegate.log().contains("furthest behind");
+                is_up.store(is_known, Ordering::Relaxed);
+                assert!(began.elapsed() < PATIENCE, "{}", tidegate.log());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+    assert!(refused > 0, "the log was never full");
+    for (sink, what) in [(&laggard, "laggard"), (&prompt, "prompt")] {
+        let mut received = BTreeSet::new();
+        let mut count = stored.len();
+        while received.len() < stored.len() {
+            for one in sink.received(count).await {
+                received.insert(one.header("ce-id").unwrap().to_owned());
+            }
+            count = sink.count() + 1;
+        }
+        assert_eq!(received, stored, "{what}");
+    }
 }
 
 /// A full log refuses and evicts nothing.

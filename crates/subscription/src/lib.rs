@@ -17,6 +17,7 @@ mod tidegate_v1alpha1;
 
 use std::time::SystemTime;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
@@ -37,6 +38,11 @@ pub fn parse(text: &str) -> Parsed<Subscription> {
             kyma_v1alpha1::KIND,
         ],
     )
+}
+
+/// The JSON Schema of Tidegate's own Subscription, for editors.
+pub fn schema() -> Value {
+    tidegate_v1alpha1::schema().to_value()
 }
 
 /// Who gets what, and where it goes.

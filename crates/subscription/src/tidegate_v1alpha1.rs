@@ -10,6 +10,7 @@ mod sink;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 use tidegate_document::{Envelope, Kind, Mistake, Mistakes, line_of};
@@ -25,33 +26,81 @@ pub(crate) const KIND: Kind<Subscription> = Kind {
     parse,
 };
 
-#[derive(Deserialize)]
+/// Which events go where, and how.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Spec {
+    /// Where events go.
+    #[schemars(with = "sink::Spec", required)]
     sink: Option<Spanned<sink::Spec>>,
+    /// Which events: all of these have to let one pass. Without any, every event.
     #[serde(default)]
+    #[schemars(with = "Vec<filters::Spec>")]
     filters: Vec<Spanned<filters::Spec>>,
+    /// How they get there.
     #[serde(default)]
     delivery: delivery::Spec,
+    /// Where a new Subscription begins. One that exists goes on from where it is.
+    #[schemars(with = "Option<StartSpec>")]
     start: Option<Spanned<StartSpec>>,
+    /// Nothing is delivered; what it wants is kept for it.
     #[serde(default)]
     pause: bool,
+    #[schemars(skip)]
     reply: Option<Spanned<IgnoredAny>>,
 }
 
-/// A word, or a place in the stream.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum StartSpec {
-    Word(String),
+    /// `new`: with the events that are stored from now on; `all`: with the oldest that is stored.
+    Word(#[schemars(extend("enum" = ["new", "all"]))] String),
+    /// A place in the stream: one of the two.
     Place(Place),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 struct Place {
+    /// With the first event that was stored at this time or later.
+    #[schemars(extend("format" = "date-time"))]
     since: Option<String>,
+    /// With the event of this number in the stream.
+    #[schemars(range(min = 1))]
     sequence: Option<u64>,
+}
+
+/// What an editor needs to know of a document.
+pub(crate) fn schema() -> Schema {
+    let spec = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Spec>();
+    let mut spec = spec.to_value();
+    let definitions = spec.as_object_mut().and_then(|spec| spec.remove("$defs"));
+    json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Subscription",
+        "description": "Which events go to which sink, and how.",
+        "type": "object",
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "properties": {
+            "apiVersion": { "const": API_VERSION },
+            "kind": { "const": "Subscription" },
+            "metadata": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": { "type": "string", "description": "Unique in the namespace." },
+                    "namespace": { "type": "string", "default": "default" },
+                },
+            },
+            "spec": spec,
+            "status": {},
+        },
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
 }
 
 fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use bytesize::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
@@ -28,43 +29,81 @@ const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most attempts: at the longest delay of the default these are weeks.
 const ATTEMPTS_MAX: u32 = 10_000;
 
-#[derive(Default, Deserialize)]
+/// How events get to the sink.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+#[schemars(rename = "Delivery")]
 pub(super) struct Spec {
+    /// How long an attempt may take, such as `30s`; at most an hour.
+    #[schemars(with = "Option<String>")]
     timeout: Option<Spanned<String>>,
     retry: RetrySpec,
+    /// Most attempts at once.
+    #[schemars(with = "Option<i64>", range(min = 1, max = MAX_IN_FLIGHT_MAX))]
     max_in_flight: Option<Spanned<i64>>,
+    /// How an event is put into a request.
+    #[schemars(with = "Option<String>", extend("enum" = ["binary", "structured", null]))]
     format: Option<Spanned<FormatSpec>>,
+    /// Header fields of every request, beside the event's.
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: BTreeMap<String, Spanned<String>>,
     dead_letter: DeadLetterSpec,
+    #[schemars(skip)]
     order: Option<Spanned<IgnoredAny>>,
+    #[schemars(skip)]
     rate_limit: Option<Spanned<IgnoredAny>>,
+    #[schemars(skip)]
     auth: Option<Spanned<IgnoredAny>>,
+    #[schemars(skip)]
     signing: Option<Spanned<IgnoredAny>>,
 }
 
-#[derive(Default, Deserialize)]
+/// What follows a failed attempt. What is not set is as the configuration has it.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+#[schemars(rename = "Retry")]
 struct RetrySpec {
+    /// Attempts in all, then a dead letter.
+    #[schemars(with = "Option<i64>", range(min = 1, max = ATTEMPTS_MAX))]
     max_attempts: Option<Spanned<i64>>,
+    /// How long after it was stored a failed event is still tried, such as `3days`.
+    #[schemars(with = "Option<String>")]
     max_age: Option<Spanned<String>>,
+    /// How the delay grows.
+    #[schemars(with = "Option<String>", extend("enum" = ["exponential", "linear", "constant", null]))]
     backoff_policy: Option<Spanned<String>>,
+    /// The delay after the first attempt, such as `1s`.
+    #[schemars(with = "Option<String>")]
     backoff_delay: Option<Spanned<String>>,
+    /// The longest delay, such as `5m`; at most a day.
+    #[schemars(with = "Option<String>")]
     backoff_max: Option<Spanned<String>>,
+    /// Whether delays are spread, so that events that failed together do not come again together.
+    #[schemars(with = "Option<String>", extend("enum" = ["full", "none", null]))]
     jitter: Option<Spanned<String>>,
 }
 
-#[derive(Default, Deserialize)]
+/// What becomes of dead letters.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "DeadLetter")]
 struct DeadLetterSpec {
+    /// Where they are offered; one that is taken there is not kept.
+    #[schemars(with = "Option<sink::Spec>")]
     sink: Option<Spanned<sink::Spec>>,
     retention: RetentionSpec,
 }
 
-#[derive(Default, Deserialize)]
+/// When the oldest dead letters are deleted; never, unless it is said here.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+#[schemars(rename = "Retention")]
 struct RetentionSpec {
+    /// By age, such as `30d`.
+    #[schemars(with = "Option<String>")]
     max_age: Option<Spanned<String>>,
+    /// By their bytes in all, such as `100MiB`.
+    #[schemars(with = "Option<String>")]
     max_size: Option<Spanned<String>>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_cesql::{Expression, Type};
@@ -17,17 +18,33 @@ const DEPTH_MAX: usize = 16;
 const COUNT_MAX: usize = 500;
 
 /// One dialect, and what it says.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Filter", extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct Spec {
+    /// Each of these attributes has this value.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     exact: Option<Pairs>,
+    /// Each of these attributes begins so.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     prefix: Option<Pairs>,
+    /// Each of these attributes ends so.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     suffix: Option<Pairs>,
+    /// All of these let an event pass.
+    #[schemars(with = "Option<Vec<Spec>>", length(min = 1))]
     all: Option<Vec<Spanned<Spec>>>,
+    /// One of these lets it pass.
+    #[schemars(with = "Option<Vec<Spec>>", length(min = 1))]
     any: Option<Vec<Spanned<Spec>>>,
+    /// This one does not let it pass.
+    #[schemars(with = "Option<Box<Spec>>")]
     not: Option<Box<Spanned<Spec>>>,
+    /// A CESQL expression that is true of it.
+    #[schemars(with = "Option<String>")]
     sql: Option<Spanned<String>>,
-    /// Knative's name of it.
+    /// Knative's name of `sql`.
+    #[schemars(with = "Option<String>")]
     cesql: Option<Spanned<String>>,
 }
 

@@ -1,5 +1,6 @@
 //! `spec.sink`: an address, or a reference that has one.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
@@ -7,19 +8,28 @@ use url::Url;
 
 use crate::sink::address;
 
-/// As Knative's `Destination`.
-#[derive(Deserialize)]
+/// An address, or a reference that has one, as Knative's `Destination`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Sink", extend("minProperties" = 1))]
 pub(super) struct Spec {
+    /// An http or https address; beside `ref` it is relative to that.
+    #[schemars(with = "Option<String>")]
     uri: Option<Spanned<String>>,
+    /// What has an address.
+    #[schemars(with = "Option<Reference>")]
     r#ref: Option<Spanned<Reference>>,
 }
 
-#[derive(Deserialize)]
+/// A Service.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Reference {
+    #[schemars(extend("enum" = ["v1"]))]
     api_version: Option<String>,
+    #[schemars(extend("enum" = ["Service"]))]
     kind: String,
+    /// The Subscription's own, unless it says so.
     namespace: Option<String>,
     name: String,
     port: Option<u16>,

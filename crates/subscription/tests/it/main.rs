@@ -7,4 +7,8 @@ mod documents;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tidegate;
+#[cfg(test)]
+mod wrong;

@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use tidegate_event::{Event, Leniency, json};
-use tidegate_subscription::{Format, Matching, Start, Subscription, parse};
+use tidegate_subscription::{DeadLetter, Format, Matching, Start, Subscription, parse};
 
 use crate::{
     cli::ConfigFile,
@@ -24,6 +25,7 @@ Examples:
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
+  tidegate subscriptions schema > subscription.schema.json
 
 explain prints what the nats-server filters, what is matched after it, and how events are delivered.
 match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
@@ -49,6 +51,9 @@ enum Command {
     /// Tell whether a Subscription wants an event, and which part of it decides
     #[command(after_help = EXAMPLES)]
     Match(Which),
+    /// Print the JSON Schema of Tidegate's own Subscription, for editors
+    #[command(after_help = EXAMPLES)]
+    Schema,
 }
 
 /// Which Subscription.
@@ -69,6 +74,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
+            Ok(())
+        }
+        Command::Schema => {
+            let schema = tidegate_subscription::schema();
+            println!("{}", serde_json::to_string_pretty(&schema)?);
             Ok(())
         }
         Command::Match(which) => {
@@ -206,6 +216,20 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
     ];
     if let Some(age) = own.age_max {
         lines.push(format!("and none {} after it was stored", shown(age)));
+    }
+    let DeadLetter {
+        sink,
+        age_max,
+        bytes_max,
+    } = &delivery.dead_letter;
+    if let Some(sink) = sink {
+        lines.push(format!("dead letters are offered to {sink}"));
+    }
+    let age = age_max.map(|age| format!("older than {}", shown(age)));
+    let size = bytes_max.map(|bytes| format!("above {} in all", ByteSize::b(bytes)));
+    let limits: Vec<String> = age.into_iter().chain(size).collect();
+    if !limits.is_empty() {
+        lines.push(format!("dead letters are deleted {}", limits.join(" or ")));
     }
     lines
 }

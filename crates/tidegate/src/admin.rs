@@ -1,6 +1,7 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
 mod dead_letters;
+mod openapi;
 mod origin;
 mod problem;
 mod replays;
@@ -66,6 +67,7 @@ impl Admin {
         } = operations;
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
+            .merge(openapi::routes())
             .layer(middleware::from_fn(origin::not_from_elsewhere));
         let routes = Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))

@@ -9,13 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use tidegate_backbone::jetstream::{Jetstream, Letter};
 use tidegate_event::json as event_json;
 use url::Url;
 
-use super::problem::Problem;
+use super::{
+    openapi::{self, Shapes},
+    problem::Problem,
+};
 use crate::pipeline::{NotRedriven, Redrive};
 
 /// Letters of one answer, unless fewer are wanted.
@@ -42,19 +46,72 @@ pub(super) fn routes(log: Jetstream, redrive: Redrive) -> Router {
         .with_state(Shared { log, redrive })
 }
 
+/// What the routes take and answer.
+pub(super) fn paths(shapes: &mut Shapes) -> Value {
+    let letter = shapes.of::<Summary>();
+    let event = json!({
+        "type": ["object", "null"],
+        "description": "In the JSON format of CloudEvents; null where what is stored is none.",
+    });
+    let whole = json!({ "allOf": [letter], "properties": { "event": event } });
+    let page = json!({
+        "allOf": [openapi::items(&letter)],
+        "properties": {
+            "next": { "type": ["integer", "null"], "description": "`from` of the next page." },
+        },
+    });
+    let sequence = openapi::in_path("sequence", "integer", "The letter's number.");
+    json!({
+        "/api/v1/dead-letters": {
+            "get": {
+                "summary": "Dead letters, oldest first, page by page",
+                "parameters": Shapes::query::<Wanted>(),
+                "responses": shapes.answers("200", "A page.", Some(&page)),
+            },
+        },
+        "/api/v1/dead-letters/{sequence}": {
+            "parameters": [sequence],
+            "get": {
+                "summary": "A dead letter with its event",
+                "responses": shapes.answers("200", "The letter.", Some(&whole)),
+            },
+            "delete": {
+                "summary": "Delete a dead letter",
+                "responses": shapes.answers("204", "It is gone.", None),
+            },
+        },
+        "/api/v1/dead-letters/{sequence}/redrive": {
+            "parameters": [sequence],
+            "post": {
+                "summary": "Send a dead letter again, once",
+                "parameters": Shapes::query::<Elsewhere>(),
+                "responses": shapes.answers("204", "The sink has it, and it is gone here.", None),
+            },
+        },
+    })
+}
+
 /// Which letters.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 struct Wanted {
+    /// Of this Subscription, `namespace/name`.
     subscription: Option<String>,
+    /// With this reason.
     reason: Option<String>,
+    /// Of events of this type.
     r#type: Option<String>,
+    /// That became dead letters at this time or later.
     #[serde(with = "humantime_serde::option")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     since: Option<SystemTime>,
+    /// That became dead letters before this time.
     #[serde(with = "humantime_serde::option")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     until: Option<SystemTime>,
-    /// The cursor: the first place to look at.
+    /// The cursor: the first place to look at, `next` of the page before.
     from: u64,
+    /// Letters of one page: 100, unless fewer or more are wanted, at most 1,000.
     limit: Option<usize>,
 }
 
@@ -73,22 +130,37 @@ impl Wanted {
 }
 
 /// A letter without its data.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DeadLetter")]
 struct Summary {
+    /// Its number.
     sequence: u64,
+    /// When it became a dead letter.
     buried_at: String,
+    /// `namespace/name` of the Subscription that gave it up.
     subscription: String,
+    /// Why: a stable code.
     reason: String,
+    /// The last failure, for people.
     detail: String,
+    /// The status of the sink's last answer, if it gave one.
     status: Option<u16>,
+    /// How the body of that answer begins.
     answer: Option<String>,
+    /// How often it was tried.
     attempts: u32,
+    /// The event's number in the event stream.
     original_sequence: u64,
+    /// When the event was stored.
     stored_at: Option<String>,
+    /// Of the event; `null` where what is stored is none.
     id: Option<String>,
+    /// Of the event.
     source: Option<String>,
+    /// Of the event.
     r#type: Option<String>,
+    /// Bytes of the event's data.
     data_bytes: usize,
 }
 
@@ -177,9 +249,11 @@ async fn discard(
 }
 
 /// Where to, if not to the Subscription's own sink.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Elsewhere {
+    /// An address, in the place of the Subscription's sink.
+    #[schemars(with = "Option<String>")]
     sink: Option<Url>,
 }
 

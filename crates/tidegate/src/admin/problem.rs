@@ -1,14 +1,16 @@
 //! What an operation answers when it is not done (RFC 9457).
 
 use axum::{
+    Json,
     extract::rejection::{JsonRejection, QueryRejection},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tidegate_backbone::ControlError;
 
-/// A problem's body.
+/// A problem.
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
@@ -45,16 +47,31 @@ impl From<ControlError> for Problem {
     }
 }
 
+/// A problem's body.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Body {
+    /// `urn:tidegate:error:` and the code.
+    r#type: String,
+    /// The same for a status.
+    title: &'static str,
+    status: u16,
+    /// What is wrong with this request.
+    detail: String,
+    /// Stable; see the documentation.
+    code: &'static str,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("urn:tidegate:error:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or_default(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        });
+        let body = Body {
+            r#type: format!("urn:tidegate:error:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code,
+        };
         let content_type = [(CONTENT_TYPE, "application/problem+json")];
-        (self.status, content_type, body.to_string()).into_response()
+        (self.status, content_type, Json(body)).into_response()
     }
 }

@@ -8,7 +8,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::problem::Problem;
+use super::{
+    openapi::{self, Shapes},
+    problem::Problem,
+};
 use crate::pipeline::replays::{Refused, ReplayDoor, Status, Wanted};
 
 /// The routes.
@@ -17,6 +20,41 @@ pub(super) fn routes(replays: ReplayDoor) -> Router {
         .route("/api/v1/replays", get(list).post(begin))
         .route("/api/v1/replays/{name}", get(show).delete(cancel))
         .with_state(replays)
+}
+
+/// What the routes take and answer.
+pub(super) fn paths(shapes: &mut Shapes) -> Value {
+    let replay = shapes.of::<Status>();
+    let all = openapi::items(&replay);
+    let wanted = shapes.of::<Wanted>();
+    let name = openapi::in_path("name", "string", "The replay's name.");
+    json!({
+        "/api/v1/replays": {
+            "get": {
+                "summary": "Replays that run, and the latest that have ended",
+                "responses": shapes.answers("200", "All of them.", Some(&all)),
+            },
+            "post": {
+                "summary": "Deliver stored events to a Subscription once more",
+                "requestBody": {
+                    "required": true,
+                    "content": { "application/json": { "schema": wanted } },
+                },
+                "responses": shapes.answers("201", "It has begun.", Some(&replay)),
+            },
+        },
+        "/api/v1/replays/{name}": {
+            "parameters": [name],
+            "get": {
+                "summary": "How far a replay has come",
+                "responses": shapes.answers("200", "The replay.", Some(&replay)),
+            },
+            "delete": {
+                "summary": "Cancel a replay",
+                "responses": shapes.answers("200", "The replay, cancelled.", Some(&replay)),
+            },
+        },
+    })
 }
 
 async fn list(State(replays): State<ReplayDoor>) -> Result<Json<Value>, Problem> {

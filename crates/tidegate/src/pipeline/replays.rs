@@ -9,6 +9,7 @@ use std::{
     time::SystemTime,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_backbone::{ControlError, Log, Pending, jetstream::Jetstream};
 use tidegate_consume::{Attempt, Failure, Replay, ReplayCounts, Verdict};
@@ -31,23 +32,33 @@ const ENDED_MAX: usize = 100;
 const ASKED_MAX: usize = 16;
 
 /// What is wanted of a replay.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "ReplayWanted")]
 pub(crate) struct Wanted {
+    /// `namespace/name` of the Subscription that gets the events.
     subscription: String,
+    /// From the first event that was stored at this time or later; this or `from`.
     #[serde(default, with = "humantime_serde::option")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     since: Option<SystemTime>,
+    /// From the event of this number in the stream.
     from: Option<u64>,
+    /// Events that were stored before this time; without it, all until now.
     #[serde(default, with = "humantime_serde::option")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     until: Option<SystemTime>,
+    /// A CESQL expression that is true of them.
     filter: Option<String>,
+    /// At most so many attempts a second.
     rate: Option<NonZeroU32>,
+    /// They are counted and not sent.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// How a replay stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum Phase {
     Running,
@@ -58,20 +69,32 @@ enum Phase {
 }
 
 /// A replay, and how far it has come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Replay")]
 pub(crate) struct Status {
-    #[serde(flatten)]
-    replay: Replay,
+    name: String,
+    subscription: String,
+    since: Option<String>,
+    from: Option<u64>,
+    until: Option<String>,
+    /// The last number in the stream that belongs to it.
+    last: u64,
+    filter: Option<String>,
+    rate: Option<NonZeroU32>,
+    dry_run: bool,
     phase: Phase,
-    /// Events that were there to be read when it began here.
+    /// Events that were there to be looked at when it began, or when Tidegate was started since.
     events: u64,
-    /// Events that are still to be read; some may come after its end.
+    /// Events that are still to be looked at; some may come after its end.
     left: u64,
-    /// Events that were tried and are not settled.
+    /// Events that were tried and are to be tried again.
     unsettled: u64,
+    /// Events that the sink has taken since it began, or since Tidegate was started.
     delivered: u64,
+    /// Attempts since then that failed and are repeated.
     retries: u64,
+    /// Events that became dead letters since then.
     dead_letters: u64,
 }
 
@@ -83,11 +106,11 @@ impl Wanted {
 
 impl Status {
     pub(super) fn name(&self) -> &str {
-        &self.replay.name
+        &self.name
     }
 
     pub(super) fn subscription(&self) -> &str {
-        &self.replay.subscription
+        &self.subscription
     }
 }
 
@@ -139,7 +162,7 @@ impl ReplayDoor {
     pub(crate) async fn find(&self, name: &str) -> Result<Status, Refused> {
         let all = self.list().await?;
         all.into_iter()
-            .find(|status| status.replay.name == name)
+            .find(|status| status.name == name)
             .ok_or_else(|| Refused::Missing(name.to_owned()))
     }
 
@@ -185,7 +208,18 @@ impl Running {
             delivered: counts.delivered(),
             retries: counts.retries(),
             dead_letters: counts.dead_letters(),
-            replay: replay.clone(),
+            name: replay.name.clone(),
+            subscription: replay.subscription.clone(),
+            since: replay.since.map(shown),
+            from: replay.from,
+            until: replay.until.map(shown),
+            last: replay.last,
+            filter: match &replay.filter {
+                Some(Filter::Sql(expression)) => Some(expression.source().to_owned()),
+                Some(_) | None => None,
+            },
+            rate: replay.rate,
+            dry_run: replay.dry_run,
         }
     }
 
@@ -358,7 +392,7 @@ impl Replays {
         let status = running.status(Some(phase));
         tracing::info!(
             replay = name,
-            subscription = status.replay.subscription,
+            subscription = status.subscription,
             ?phase,
             delivered = status.delivered,
             dead_letters = status.dead_letters,
@@ -380,9 +414,13 @@ impl Replays {
 
     pub(super) fn list(&self) -> Vec<Status> {
         let mut running: Vec<Status> = self.running.values().map(|one| one.status(None)).collect();
-        running.sort_by(|a, b| b.replay.name.cmp(&a.replay.name));
+        running.sort_by(|a, b| b.name.cmp(&a.name));
         running.into_iter().chain(self.ended.clone()).collect()
     }
+}
+
+fn shown(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// Whether a consumer of this name is one of a replay.

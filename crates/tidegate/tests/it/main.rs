@@ -19,6 +19,8 @@ mod kyma;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod operation;
 #[cfg(test)]
 mod path;

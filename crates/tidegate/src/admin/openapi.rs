@@ -1,0 +1,119 @@
+//! `/api/v1/openapi.json`: what the operations take and answer (OpenAPI 3.1).
+//!
+//! Shapes are derived from what is read and written; which operation has which stands beside its
+//! route.
+
+use axum::{Json, Router, routing::get};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{dead_letters, problem, replays};
+
+/// The routes.
+pub(super) fn routes() -> Router {
+    let document = Json(document());
+    Router::new().route(
+        "/api/v1/openapi.json",
+        get(|| async move { document.clone() }),
+    )
+}
+
+fn document() -> Value {
+    let mut shapes = Shapes::new();
+    let mut paths = Map::new();
+    for of_one in [
+        dead_letters::paths(&mut shapes),
+        replays::paths(&mut shapes),
+    ] {
+        if let Value::Object(of_one) = of_one {
+            paths.extend(of_one);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tidegate operations",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "On the admin door. Pages of other origins are refused.",
+        },
+        "paths": paths,
+        "components": { "schemas": shapes.0.take_definitions(true) },
+    })
+}
+
+/// The shapes that operations refer to.
+pub(super) struct Shapes(SchemaGenerator);
+
+impl Shapes {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12();
+        let settings = settings.with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+        });
+        Self(settings.into_generator())
+    }
+
+    /// A reference to the shape of `T`.
+    pub(super) fn of<T: JsonSchema>(&mut self) -> Value {
+        self.0.subschema_for::<T>().to_value()
+    }
+
+    /// Each member of `T` as a parameter.
+    pub(super) fn query<T: JsonSchema>() -> Vec<Value> {
+        let shape = Self::new().0.into_root_schema_for::<T>();
+        let members = shape.get("properties").and_then(Value::as_object);
+        members
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| {
+                let mut schema = schema.clone();
+                let description = schema
+                    .as_object_mut()
+                    .and_then(|one| one.remove("description"));
+                json!({
+                    "name": name,
+                    "in": "query",
+                    "description": description.unwrap_or_default(),
+                    "schema": schema,
+                })
+            })
+            .collect()
+    }
+
+    /// The answer of this status, with a body of this shape; every other is a problem.
+    pub(super) fn answers(&mut self, status: &str, about: &str, body: Option<&Value>) -> Value {
+        let mut done = Map::from_iter([("description".to_owned(), json!(about))]);
+        if let Some(schema) = body {
+            let content = json!({ "application/json": { "schema": schema } });
+            done.insert("content".to_owned(), content);
+        }
+        let problem = self.of::<problem::Body>();
+        json!({
+            status: done,
+            "default": {
+                "description": "A problem (RFC 9457); `code` says which.",
+                "content": { "application/problem+json": { "schema": problem } },
+            },
+        })
+    }
+}
+
+/// `items`, each of this shape.
+pub(super) fn items(item: &Value) -> Value {
+    json!({
+        "type": "object",
+        "required": ["items"],
+        "properties": { "items": { "type": "array", "items": item } },
+    })
+}
+
+/// A parameter in the path.
+pub(super) fn in_path(name: &str, r#type: &str, about: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": about,
+        "schema": { "type": r#type },
+    })
+}

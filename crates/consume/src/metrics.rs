@@ -14,6 +14,7 @@ pub struct Metrics {
     dead_letters: Family<Reason, Counter>,
     skipped: Family<Of, Counter>,
     held: Family<Of, Gauge>,
+    refused: Family<Of, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,6 +35,7 @@ pub(crate) struct Handles {
     pub(crate) retries: Counter,
     pub(crate) skipped: Counter,
     pub(crate) held: Gauge,
+    pub(crate) refused: Gauge,
     pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
     subscription: String,
@@ -68,7 +70,22 @@ impl Metrics {
             "Events in memory, waiting for an attempt or in one",
             metrics.held.clone(),
         );
+        registry.register(
+            "tidegate_consume_dead_letters_refused",
+            "1 while the last dead letter could not be stored, so that its event stays",
+            metrics.refused.clone(),
+        );
         metrics
+    }
+
+    /// Whether the last dead letter of a Subscription could not be stored.
+    pub fn refuses_dead_letters(&self, subscription: &str) -> bool {
+        let of = Of {
+            subscription: subscription.to_owned(),
+        };
+        self.refused
+            .get(&of)
+            .is_some_and(|refused| refused.get() > 0)
     }
 
     pub(crate) fn of(&self, subscription: &str) -> Handles {
@@ -80,6 +97,7 @@ impl Metrics {
             retries: self.retries.get_or_create_owned(&of),
             skipped: self.skipped.get_or_create_owned(&of),
             held: self.held.get_or_create_owned(&of),
+            refused: self.refused.get_or_create_owned(&of),
             dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),
             subscription: subscription.to_owned(),

@@ -5,6 +5,7 @@ mod openapi;
 mod origin;
 mod problem;
 mod replays;
+mod subscriptions;
 
 use std::{
     net::SocketAddr,
@@ -60,13 +61,16 @@ impl Admin {
         draining: watch::Receiver<bool>,
     ) {
         let registry = Arc::new(Mutex::new(registry));
+        let all = operations.clone();
         let Operations {
             log,
             redrive,
             replays,
+            ..
         } = operations;
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
+            .merge(subscriptions::routes(all))
             .merge(openapi::routes())
             .layer(middleware::from_fn(origin::not_from_elsewhere));
         let routes = Router::new()

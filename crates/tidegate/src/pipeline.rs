@@ -17,6 +17,7 @@ mod control;
 mod redrive;
 pub(crate) mod replays;
 mod retention;
+pub(crate) mod states;
 mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -33,8 +34,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::retention::Retention;
-use self::{control::Control, worker::Worker};
+use self::{
+    control::{Control, State},
+    replays::Ask,
+    retention::Retention,
+    states::States,
+    worker::{Subscriptions, Worker},
+};
 pub(crate) use self::{
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
@@ -62,6 +68,34 @@ pub(crate) struct Operations {
     pub(crate) redrive: Redrive,
     /// Begins replays, and tells of them.
     pub(crate) replays: ReplayDoor,
+    pub(crate) subscriptions: watch::Receiver<Subscriptions>,
+    pub(crate) states: States,
+    pub(crate) consume: tidegate_consume::Metrics,
+}
+
+impl Operations {
+    /// And where questions about replays arrive.
+    fn new(
+        config: &Config,
+        log: &Jetstream,
+        subscriptions: &watch::Receiver<Subscriptions>,
+        metrics: &worker::Metrics,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
+        let (replays, asked) = ReplayDoor::new();
+        let operations = Self {
+            log: log.clone(),
+            redrive: Redrive {
+                client: Client::new(&config.deliver, metrics.deliver())?,
+                subscriptions: subscriptions.clone(),
+                timeout: config.deliver.timeout,
+            },
+            replays,
+            subscriptions: subscriptions.clone(),
+            states: States::default(),
+            consume: metrics.consume(),
+        };
+        Ok((operations, asked))
+    }
 }
 
 impl Pipeline {
@@ -96,11 +130,7 @@ impl Pipeline {
         let retention = retention::Metrics::register(registry);
         let retention = Retention::new(log.clone(), config, retention);
         tasks.push(tokio::spawn(retention.run(subscribed.clone())));
-        let redrive = Redrive {
-            client: Client::new(&config.deliver, metrics.deliver())?,
-            subscriptions: subscribed.clone(),
-            timeout: config.deliver.timeout,
-        };
+        let (operations, asked) = Operations::new(config, &log, &subscribed, &metrics)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             nats_url: nats_url.into(),
@@ -110,6 +140,7 @@ impl Pipeline {
             applications,
             draining: drained,
             metrics,
+            states: operations.states.clone(),
             ended,
         };
         watch_tls(&server, &shared);
@@ -119,9 +150,15 @@ impl Pipeline {
         }
         let folder = Folder::new(config.subscriptions_folder());
         let commands = workers.iter().map(Worker::commands).collect();
-        let (replays, asked) = ReplayDoor::new();
+        let control = State::new(
+            config,
+            log,
+            commands,
+            subscriptions,
+            operations.states.clone(),
+        );
         let control =
-            Control::start(config, log.clone(), folder, commands, subscriptions, asked).await;
+            Control::start(control, folder, config.subscriptions.poll_interval, asked).await;
         // Not before: what is acknowledged belongs to every Subscription that was there.
         for worker in &workers {
             worker.serve().await;
@@ -129,11 +166,7 @@ impl Pipeline {
         Ok(Self {
             receive_addr,
             tls_addr,
-            operations: Operations {
-                log,
-                redrive,
-                replays,
-            },
+            operations,
             control,
             tasks,
             workers,

@@ -92,6 +92,7 @@ impl<L: Log> Outcomes<L> {
         let subscription = self.subscription.id();
         match self.log.bury(&letter).await {
             Ok(stored) => {
+                self.metrics.refused.set(0);
                 self.metrics.buried(reason);
                 tracing::warn!(
                     subscription,
@@ -104,6 +105,7 @@ impl<L: Log> Outcomes<L> {
                 Some(stored.sequence)
             }
             Err(error) => {
+                self.metrics.refused.set(1);
                 tracing::error!(
                     subscription,
                     sequence = held.sequence,

@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, problem, replays};
+use super::{dead_letters, problem, replays, subscriptions};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -22,6 +22,7 @@ fn document() -> Value {
     let mut shapes = Shapes::new();
     let mut paths = Map::new();
     for of_one in [
+        subscriptions::paths(&mut shapes),
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
     ] {

@@ -11,9 +11,12 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
+use http::Method;
+use serde::Deserialize;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{DeadLetter, Format, Matching, Start, Subscription, parse};
 
+use super::admin_client::{AdminClient, AdminDoor};
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
@@ -22,6 +25,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
+  tidegate subscriptions list
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
@@ -29,8 +33,8 @@ Examples:
 
 explain prints what the nats-server filters, what is matched after it, and how events are delivered.
 match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
-Exit codes: 0 done, and for match: it wants the event; 1 it does not, or something failed; 2 wrong
-use or wrong configuration.";
+Exit codes: 0 done; 1 something failed, match: it does not want the event, list: one is not ready;
+2 wrong use or wrong configuration.";
 
 /// Longest event that is read.
 const EVENT_BYTES_MAX: u64 = 64 << 20;
@@ -45,6 +49,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print the Subscriptions of a running Tidegate, how they stand, and what waits for them
+    #[command(after_help = EXAMPLES)]
+    List(AdminDoor),
     /// Print what a Subscription reads, matches and does
     #[command(after_help = EXAMPLES)]
     Explain(Which),
@@ -71,6 +78,7 @@ struct Which {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
+        Command::List(door) => list(door),
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
@@ -92,6 +100,70 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    items: Vec<Standing>,
+    mistakes: Vec<String>,
+}
+
+/// A Subscription, as the door tells of it.
+#[derive(Deserialize)]
+struct Standing {
+    namespace: String,
+    name: String,
+    sink: String,
+    ready: bool,
+    conditions: Vec<Condition>,
+    undelivered: Option<u64>,
+    unsettled: Option<u64>,
+}
+
+impl Standing {
+    /// A pause is meant.
+    fn is_in_trouble(&self) -> bool {
+        let is_paused = self.conditions.iter().any(|one| one.reason == "Paused");
+        !self.ready && !is_paused
+    }
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    status: String,
+    reason: String,
+    message: String,
+}
+
+fn list(door: &AdminDoor) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let admin = AdminClient::of(door)?;
+    let answer = runtime.block_on(admin.ask(Method::GET, "/api/v1/subscriptions", None))?;
+    let Listed { items, mistakes } = serde_json::from_value(answer)?;
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    for one in &items {
+        let reason = one.conditions.first().map_or("", |one| &one.reason);
+        println!(
+            "{}/{}  {reason}  undelivered {}  unsettled {}  {}",
+            one.namespace,
+            one.name,
+            number(one.undelivered),
+            number(one.unsettled),
+            one.sink
+        );
+        for condition in one.conditions.iter().filter(|one| one.status != "True") {
+            println!("    {}: {}", condition.reason, condition.message);
+        }
+    }
+    for mistake in &mistakes {
+        println!("{mistake}");
+    }
+    if !mistakes.is_empty() || items.iter().any(Standing::is_in_trouble) {
+        bail!("not every Subscription is ready");
+    }
+    Ok(())
 }
 
 impl Which {

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     replays::{self, Ask, Refused, Replays, Status, Wanted},
+    states::{self, States},
     worker::{Command, Subscriptions},
 };
 use crate::{
@@ -42,25 +43,11 @@ pub(super) struct Control {
 impl Control {
     /// Starts, and returns when the first Subscriptions are open.
     pub(super) async fn start(
-        config: &Config,
-        log: Jetstream,
-        folder: Folder<Subscription>,
-        workers: Vec<mpsc::Sender<Command>>,
-        subscriptions: watch::Sender<Subscriptions>,
+        mut state: State,
+        mut folder: Folder<Subscription>,
+        poll: Duration,
         asked: mpsc::Receiver<Ask>,
     ) -> Self {
-        let mut state = State {
-            deleted_kept: config.subscriptions.deleted_kept,
-            replays: Replays::new(log.clone(), Arc::new(config.clone())),
-            log,
-            workers,
-            subscriptions,
-            running: HashMap::new(),
-            removed: HashMap::new(),
-            next: 0,
-            held_up_said: None,
-        };
-        let mut folder = folder;
         let opened = state.apply(folder.load()).await;
         for subscription in closed(state.running.keys().cloned().collect(), opened).await {
             tracing::error!(
@@ -69,7 +56,6 @@ impl Control {
             );
         }
         state.meet_consumers().await;
-        let poll = config.subscriptions.poll_interval;
         Self {
             task: tokio::spawn(state.run(folder, poll, asked)),
         }
@@ -82,10 +68,12 @@ impl Control {
     }
 }
 
-struct State {
+/// What runs, and what is known of it.
+pub(super) struct State {
     log: Jetstream,
     workers: Vec<mpsc::Sender<Command>>,
     subscriptions: watch::Sender<Subscriptions>,
+    states: States,
     /// By id: the Subscription, and the worker that delivers for it.
     running: HashMap<String, (Arc<Subscription>, usize)>,
     /// By consumer: when its Subscription, of this id, went.
@@ -100,6 +88,27 @@ struct State {
 }
 
 impl State {
+    pub(super) fn new(
+        config: &Config,
+        log: Jetstream,
+        workers: Vec<mpsc::Sender<Command>>,
+        subscriptions: watch::Sender<Subscriptions>,
+        states: States,
+    ) -> Self {
+        Self {
+            deleted_kept: config.subscriptions.deleted_kept,
+            replays: Replays::new(log.clone(), Arc::new(config.clone())),
+            log,
+            workers,
+            subscriptions,
+            states,
+            running: HashMap::new(),
+            removed: HashMap::new(),
+            next: 0,
+            held_up_said: None,
+        }
+    }
+
     async fn run(
         mut self,
         mut folder: Folder<Subscription>,
@@ -210,6 +219,8 @@ impl State {
         for mistake in &loaded.mistakes {
             tracing::error!(%mistake, "a subscription is not usable");
         }
+        let mistakes = loaded.mistakes.iter().map(ToString::to_string);
+        self.states.set_mistakes(mistakes.collect());
         let wanted: HashMap<String, Arc<Subscription>> = loaded
             .resources
             .into_iter()
@@ -224,6 +235,7 @@ impl State {
         for id in gone {
             if let Some((subscription, worker)) = self.running.remove(&id) {
                 tracing::info!(subscription = id, "subscription removed");
+                self.states.remove(&id);
                 if let Some(assigned) = self.replays.of(&id) {
                     let name = assigned.replay.name;
                     self.replays.set_waiting(&name, true);
@@ -242,6 +254,7 @@ impl State {
                 None => self.next_worker(),
             };
             self.removed.remove(&subscription.consumer_name());
+            self.states.set(&id, states::State::Opening);
             let command = Command::Run(Arc::clone(&subscription), opened.clone());
             self.tell(worker, command).await;
             self.running.insert(id.clone(), (subscription, worker));

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     attempt::SinkAttempt,
     replays::{Assigned, ReplayAttempt},
+    states::{State, States},
 };
 use crate::{applications::Known, config::Config, intake::Intake};
 
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     pub(super) applications: Known,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
+    pub(super) states: States,
     pub(super) ended: mpsc::Sender<()>,
 }
 
@@ -91,6 +93,11 @@ impl Metrics {
     /// Those of attempts.
     pub(super) fn deliver(&self) -> tidegate_deliver::Metrics {
         self.deliver.clone()
+    }
+
+    /// Those of Subscriptions.
+    pub(super) fn consume(&self) -> tidegate_consume::Metrics {
+        self.consume.clone()
     }
 
     /// Those of the doors.
@@ -262,8 +269,9 @@ impl Deliveries {
         };
         let (id, sink) = (subscription.id(), subscription.sink.clone());
         let opened = {
-            let id = id.clone();
+            let (id, states) = (id.clone(), shared.states.clone());
             move || {
+                states.set(&id, State::Open);
                 tracing::info!(subscription = id, %sink, "subscription runs");
                 // There is a place for each id; nobody waits for one that comes later.
                 opened.try_send(id).ok();
@@ -302,6 +310,9 @@ impl Deliveries {
             .inspect_err(|error| {
                 let subscription = subscription.id();
                 tracing::error!(subscription, %error, "the sink cannot be used");
+                shared
+                    .states
+                    .set(&subscription, State::Unusable(error.to_string()));
             })
             .ok()
     }

@@ -47,6 +47,8 @@ async fn every_operation_answers_as_it_is_described() {
     let name = replay["name"].as_str().unwrap();
     let mut judged = Vec::new();
     for (path, method, with, status) in [
+        ("/api/v1/subscriptions", "get", "", 200),
+        ("/api/v1/subscriptions/{namespace}/{name}", "get", "", 200),
         (
             "/api/v1/dead-letters",
             "get",
@@ -65,7 +67,8 @@ async fn every_operation_answers_as_it_is_described() {
         ("/api/v1/replays/{name}", "get", "", 200),
         ("/api/v1/replays/{name}", "delete", "", 404),
     ] {
-        let asked = path.replace("{sequence}", "1").replace("{name}", name) + with;
+        let asked = path.replace("{namespace}/{name}", "default/all");
+        let asked = asked.replace("{sequence}", "1").replace("{name}", name) + with;
         let answer = ask(&tidegate, &method.to_uppercase(), &asked, &wanted).await;
         assert_eq!(answer.status, status, "{method} {asked}: {}", answer.text());
         judged.push((path.to_owned(), method.to_owned()));

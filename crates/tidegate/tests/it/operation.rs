@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -155,10 +156,11 @@ async fn a_full_log_goes_on_when_the_laggard_catches_up() {
         let mut received = BTreeSet::new();
         let mut count = stored.len();
         while received.len() < stored.len() {
-            for one in sink.received(count).await {
+            let all = sink.received(count).await;
+            count = all.len() + 1;
+            for one in all {
                 received.insert(one.header("ce-id").unwrap().to_owned());
             }
-            count = sink.count() + 1;
         }
         assert_eq!(received, stored, "{what}");
     }
@@ -231,4 +233,49 @@ async fn what_cannot_be_delivered_becomes_a_dead_letter() {
         .metric_reaches("tidegate_consume_dead_letters_total", 1.0)
         .await;
     assert_eq!(function.count(), 2, "a final refusal was tried again");
+}
+
+/// Who looks is told how each stands, what waits for it, and which documents are no use.
+#[tokio::test]
+async fn subscriptions_are_listed_as_they_stand() {
+    let function = Sink::start(|_| 200_u16).await;
+    let own = |name: &str, pause: bool| {
+        format!(
+            "---\napiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\n\
+             metadata: {{ name: {name} }}\n\
+             spec: {{ sink: {{ uri: '{}' }}, pause: {pause} }}\n",
+            function.url()
+        )
+    };
+    let documents = own("runs", false) + &own("paused", true);
+    let tidegate = Tidegate::up(&documents, "").await;
+    tidegate
+        .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
+        .await;
+    function.answered(1).await;
+    let list = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["subscriptions", "list", "--admin"])
+            .arg(format!("http://{}", tidegate.admin))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = list();
+    assert!(
+        text.contains("default/paused  Paused  undelivered 1"),
+        "{text}"
+    );
+    assert!(text.contains("default/runs  Open  undelivered 0"), "{text}");
+    assert_eq!(code, Some(0), "a pause is meant: {text}");
+    fs::write(
+        tidegate.subscriptions().join("bad.yaml"),
+        "kind: Subscription\n",
+    )
+    .unwrap();
+    tidegate.log_says("bad.yaml").await;
+    let (code, text) = list();
+    assert!(text.contains("bad.yaml:1"), "{text}");
+    assert_eq!(code, Some(1));
 }

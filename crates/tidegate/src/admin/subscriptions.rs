@@ -1,0 +1,196 @@
+//! `/api/v1/subscriptions`: who gets events, how they stand, and what waits for them.
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tidegate_backbone::{Log as _, Pending};
+use tidegate_subscription::Subscription;
+
+use super::{
+    openapi::{self, Shapes},
+    problem::Problem,
+};
+use crate::pipeline::{Operations, states};
+
+/// The routes.
+pub(super) fn routes(operations: Operations) -> Router {
+    Router::new()
+        .route("/api/v1/subscriptions", get(list))
+        .route("/api/v1/subscriptions/{namespace}/{name}", get(show))
+        .with_state(operations)
+}
+
+/// What the routes take and answer.
+pub(super) fn paths(shapes: &mut Shapes) -> Value {
+    let subscription = shapes.of::<Standing>();
+    let all = json!({
+        "allOf": [openapi::items(&subscription)],
+        "properties": {
+            "mistakes": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "What is wrong with documents, with file, line and field.",
+            },
+        },
+    });
+    json!({
+        "/api/v1/subscriptions": {
+            "get": {
+                "summary": "Subscriptions, how they stand, and documents that are no use",
+                "responses": shapes.answers("200", "All of them.", Some(&all)),
+            },
+        },
+        "/api/v1/subscriptions/{namespace}/{name}": {
+            "parameters": [
+                openapi::in_path("namespace", "string", "Its namespace."),
+                openapi::in_path("name", "string", "Its name."),
+            ],
+            "get": {
+                "summary": "A Subscription, and how it stands",
+                "responses": shapes.answers("200", "The Subscription.", Some(&subscription)),
+            },
+        },
+    })
+}
+
+/// A Subscription, and how it stands.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Subscription")]
+struct Standing {
+    namespace: String,
+    name: String,
+    sink: String,
+    /// Its durable consumer in JetStream.
+    consumer: String,
+    /// Whether it gets events.
+    ready: bool,
+    conditions: Vec<Condition>,
+    /// Events that it has not been offered yet; `null` while it has no consumer.
+    undelivered: Option<u64>,
+    /// Events that it was offered and that are not settled, waiting retries included.
+    unsettled: Option<u64>,
+}
+
+/// A condition, as Kubernetes has them.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    r#type: &'static str,
+    /// `True` or `False`.
+    status: &'static str,
+    /// One word for programs.
+    reason: &'static str,
+    /// For people.
+    message: String,
+    /// Since when, where that is known.
+    last_transition_time: Option<String>,
+}
+
+async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Problem> {
+    let consumers = operations.log.consumers().await?;
+    let consumers: HashMap<String, Pending> = consumers
+        .into_iter()
+        .map(|consumer| (consumer.name.clone(), consumer))
+        .collect();
+    let subscriptions = Arc::clone(&operations.subscriptions.borrow());
+    let mut items: Vec<Standing> = subscriptions
+        .iter()
+        .map(|one| standing(&operations, one, consumers.get(&one.consumer_name())))
+        .collect();
+    items.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    let mistakes = operations.states.mistakes();
+    Ok(Json(json!({ "items": items, "mistakes": mistakes })))
+}
+
+async fn show(
+    State(operations): State<Operations>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Json<Standing>, Problem> {
+    let subscriptions = Arc::clone(&operations.subscriptions.borrow());
+    let mut all = subscriptions.iter();
+    let found = all.find(|one| (&one.namespace, &one.name) == (&namespace, &name));
+    let subscription = found.ok_or_else(|| Problem {
+        status: StatusCode::NOT_FOUND,
+        code: "admin/no-such-subscription",
+        detail: format!("there is no Subscription {namespace}/{name}"),
+    })?;
+    let consumer = operations
+        .log
+        .consumer(&subscription.consumer_name())
+        .await?;
+    Ok(Json(standing(&operations, subscription, consumer.as_ref())))
+}
+
+fn standing(
+    operations: &Operations,
+    subscription: &Subscription,
+    consumer: Option<&Pending>,
+) -> Standing {
+    let id = subscription.id();
+    let ready = ready(subscription, operations.states.of(&id));
+    let letters = letters(operations.consume.refuses_dead_letters(&id));
+    Standing {
+        namespace: subscription.namespace.clone(),
+        name: subscription.name.clone(),
+        sink: subscription.sink.to_string(),
+        consumer: subscription.consumer_name(),
+        ready: ready.status == "True",
+        conditions: vec![ready, letters],
+        undelivered: consumer.map(|consumer| consumer.undelivered),
+        unsettled: consumer.map(|consumer| consumer.unsettled),
+    }
+}
+
+fn ready(subscription: &Subscription, state: Option<(states::State, SystemTime)>) -> Condition {
+    use states::State;
+    let (state, since) = match state {
+        Some((state, since)) => (state, Some(since)),
+        None => (State::Opening, None),
+    };
+    let (status, reason, message) = match state {
+        State::Open if subscription.pause => {
+            let message = "nothing is delivered; what it wants is kept for it";
+            ("False", "Paused", message.to_owned())
+        }
+        State::Open => ("True", "Open", "it gets what is stored".to_owned()),
+        State::Opening => {
+            let message = "its consumer is not there yet; the log says why";
+            ("False", "Opening", message.to_owned())
+        }
+        State::Unusable(reason) => ("False", "Unusable", reason),
+    };
+    Condition {
+        r#type: "Ready",
+        status,
+        reason,
+        message,
+        last_transition_time: since
+            .map(|since| humantime::format_rfc3339_millis(since).to_string()),
+    }
+}
+
+fn letters(refuses: bool) -> Condition {
+    let (status, reason, message) = if refuses {
+        let message =
+            "its last dead letter could not be stored; the event stays and is tried again";
+        ("False", "Refused", message)
+    } else {
+        ("True", "Stored", "what cannot be delivered is kept")
+    };
+    Condition {
+        r#type: "DeadLettersStored",
+        status,
+        reason,
+        message: message.to_owned(),
+        last_transition_time: None,
+    }
+}

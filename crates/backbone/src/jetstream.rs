@@ -6,6 +6,7 @@
 mod acks;
 mod answer;
 mod consumers;
+mod expire;
 mod letters;
 mod link;
 mod message;
@@ -34,6 +35,7 @@ use self::{
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
 };
 pub use self::{
+    expire::{Expired, Missed},
     letters::{
         Letter,
         kept::{Kept, LetterSize},
@@ -175,6 +177,11 @@ impl Jetstream {
     /// Purges events that every consumer has settled, if the stream is fuller than configured.
     pub async fn reclaim(&self) -> Result<Reclaimed, ControlError> {
         reclaim::reclaim(&self.shared.link, &self.shared.config).await
+    }
+
+    /// Deletes events that are older than configured, and says who misses them.
+    pub async fn expire(&self, now: SystemTime) -> Result<Expired, ControlError> {
+        expire::expire(&self.shared.link, &self.shared.config, now).await
     }
 
     /// Publishes and waits for the acknowledgement.

@@ -14,6 +14,7 @@
 
 mod attempt;
 mod control;
+mod expiry;
 mod redrive;
 pub(crate) mod replays;
 mod retention;
@@ -36,6 +37,7 @@ use tokio::{
 
 use self::{
     control::{Control, State},
+    expiry::Expiry,
     replays::Ask,
     retention::Retention,
     states::States,
@@ -127,9 +129,7 @@ impl Pipeline {
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
-        let retention = retention::Metrics::register(registry);
-        let retention = Retention::new(log.clone(), config, retention);
-        tasks.push(tokio::spawn(retention.run(subscribed.clone())));
+        tasks.extend(look_after_ends(config, &log, &subscribed, registry));
         let (operations, asked) = Operations::new(config, &log, &subscribed, &metrics)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
@@ -230,6 +230,23 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// Dead letters and events that have an end.
+fn look_after_ends(
+    config: &Config,
+    log: &Jetstream,
+    subscriptions: &watch::Receiver<Subscriptions>,
+    registry: &mut Registry,
+) -> [JoinHandle<()>; 2] {
+    let retention = retention::Metrics::register(registry);
+    let retention = Retention::new(log.clone(), config, retention);
+    let expiry = expiry::Metrics::register(registry);
+    let expiry = Expiry::new(log.clone(), config.backbone.events.age_max, expiry);
+    [
+        tokio::spawn(retention.run(subscriptions.clone())),
+        tokio::spawn(expiry.run(subscriptions.clone())),
+    ]
 }
 
 /// Reads the files of TLS again when they change.

@@ -48,6 +48,10 @@ struct Described {
     description: String,
     #[serde(default)]
     metadata: HashMap<String, String>,
+    #[serde(default)]
+    filter_subject: String,
+    #[serde(default)]
+    filter_subjects: Vec<String>,
 }
 
 impl Info {
@@ -56,6 +60,14 @@ impl Info {
             .metadata
             .get(MANAGED)
             .is_some_and(|managed| managed == "true")
+    }
+
+    /// The subjects that it reads; none for all.
+    pub(super) fn filters(&self) -> Vec<&str> {
+        let one = Some(self.config.filter_subject.as_str());
+        let several = self.config.filter_subjects.iter().map(String::as_str);
+        let filters = several.chain(one);
+        filters.filter(|filter| !filter.is_empty()).collect()
     }
 }
 

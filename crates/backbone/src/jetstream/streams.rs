@@ -103,7 +103,8 @@ fn events(config: &Config) -> Wanted<'_> {
         fields: fields(
             config,
             events.size_max.as_u64(),
-            events.age_max,
+            // Ours to keep, see `expire`.
+            Duration::ZERO,
             events.duplicate_window,
         ),
     }

@@ -166,6 +166,44 @@ async fn a_full_log_goes_on_when_the_laggard_catches_up() {
     }
 }
 
+/// Where events have an age, those who miss them are named, before and after.
+#[tokio::test]
+async fn what_age_deletes_is_named() {
+    let refusing = Sink::start(|_| 503_u16).await;
+    let prompt = Sink::start(|_| 200_u16).await;
+    let documents = subscription("slow", "/s", "t.v1", &refusing.url())
+        + &subscription("prompt", "/s", "t.v1", &prompt.url());
+    let tidegate = Tidegate::up(
+        &documents,
+        "backbone: { events: { age_max: 2s, duplicate_window: 2s } }\n",
+    )
+    .await;
+    for id in ["1", "2"] {
+        let answer = tidegate
+            .send("POST", "/events", &binary(id, "/s", "t.v1"), b"{}")
+            .await;
+        assert_eq!(answer.status, 204);
+    }
+    tidegate
+        .metric_reaches("tidegate_backbone_events_expired_total", 2.0)
+        .await;
+    tidegate.log_says("had not settled").await;
+    let log = tidegate.log();
+    for what in [
+        "will be deleted by backbone.events.age_max",
+        "had not settled",
+    ] {
+        let told: Vec<&str> = log.lines().filter(|line| line.contains(what)).collect();
+        assert!(!told.is_empty(), "{what}");
+        let are_slow = told.iter().all(|line| line.contains("default/slow"));
+        assert!(are_slow, "{told:?}");
+    }
+    let missed = tidegate
+        .metric("tidegate_backbone_events_missed_total")
+        .await;
+    assert!((missed - 2.0).abs() < 0.1, "{missed}");
+}
+
 /// A full log refuses and evicts nothing.
 #[tokio::test]
 async fn a_full_log_answers_507() {

@@ -1,9 +1,15 @@
 //! Room in the stream of the events: what may go goes, what is still needed stays.
 
+use std::time::Duration;
+
 use async_nats::jetstream;
 use bytes::Bytes;
 use bytesize::ByteSize;
-use tidegate_backbone::{AppendError, Config, ConsumerSpec, Events, Log as _, Settle, subject};
+use tidegate_backbone::{
+    AppendError, Config, ConsumerSpec, Events, Log as _, Settle,
+    jetstream::{Expired, Missed},
+    subject,
+};
 
 use crate::fixture::*;
 
@@ -127,6 +133,63 @@ async fn a_consumer_of_other_events_holds_nothing() {
     .unwrap();
     fill(&fixture).await;
     assert!(log.reclaim().await.unwrap().events > 0);
+}
+
+/// What age deletes is announced before, and counted for whoever had not settled it.
+#[tokio::test]
+async fn nothing_goes_by_age_without_a_word() {
+    const AGE_MAX: Duration = Duration::from_hours(1);
+    let events = Events {
+        age_max: AGE_MAX,
+        ..Events::default()
+    };
+    let fixture = JetstreamFixture::with(Config {
+        events,
+        ..Config::default()
+    })
+    .await;
+    let log = fixture.log();
+    let mut done = log.open(spec("done")).await.unwrap();
+    let mut slow = log.open(spec("slow")).await.unwrap();
+    let filters = vec![subject::any_source(ROOT, "other").unwrap()];
+    let other = ConsumerSpec {
+        filters,
+        ..spec("other")
+    };
+    log.open(other).await.unwrap();
+    for id in ["1", "2", "3", "4"] {
+        append(log, event(id)).await;
+        // Each has a time of its own.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let all = pull(&mut done, 4).await;
+    settle(&all, Settle::Ack).await;
+    let first = pull(&mut slow, 1).await;
+    let stored = |index: usize| all[index].stored_at;
+    let young = log.expire(stored(0) + AGE_MAX / 2).await.unwrap();
+    assert_eq!(young, Expired::default());
+    // "done" may have settled a moment later than it said.
+    let soon = within(async {
+        loop {
+            let soon = log.expire(stored(0) + AGE_MAX * 9 / 10).await.unwrap();
+            if soon.soon.len() == 1 {
+                return soon;
+            }
+        }
+    })
+    .await;
+    assert_eq!(soon.soon, [("slow".to_owned(), stored(0) + AGE_MAX)]);
+    assert_eq!((soon.events, soon.missed), (0, vec![]));
+    let expired = log.expire(stored(2) + AGE_MAX).await.unwrap();
+    let missed = Missed {
+        consumer: "slow".to_owned(),
+        undelivered: 1,
+        unsettled: 1,
+    };
+    assert_eq!((expired.events, expired.missed), (2, vec![missed]));
+    assert_eq!(held(&fixture).await.0, 3);
+    settle(&first, Settle::Ack).await;
+    assert_eq!(id(&pull(&mut slow, 2).await[0]), "3");
 }
 
 /// A consumer that somebody else made counts like ours.

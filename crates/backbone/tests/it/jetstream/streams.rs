@@ -41,7 +41,7 @@ async fn streams_are_made_as_configured() {
     assert_eq!(events.discard, DiscardPolicy::New);
     assert_eq!(events.storage, StorageType::File);
     assert_eq!(events.max_bytes, 3 << 20);
-    assert_eq!(events.max_age, Duration::from_hours(1));
+    assert_eq!(events.max_age, Duration::ZERO, "ours to keep");
     assert_eq!(events.duplicate_window, Duration::from_secs(7));
     assert!(events.allow_direct);
     let dead = context

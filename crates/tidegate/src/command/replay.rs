@@ -41,13 +41,17 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     admin: AdminDoor,
     /// The Subscription that gets them
-    #[arg(value_name = "NAMESPACE/NAME", required_unless_present_any = ["list", "follow", "cancel"])]
+    #[arg(
+        value_name = "NAMESPACE/NAME",
+        required_unless_present_any = ["list", "follow", "cancel"],
+        requires = "begin"
+    )]
     subscription: Option<String>,
     /// From the first event that was stored at this time or later
-    #[arg(long, value_name = "TIME", conflicts_with = "from")]
+    #[arg(long, value_name = "TIME", group = "begin")]
     since: Option<String>,
     /// From the event of this number in the stream
-    #[arg(long, value_name = "NUMBER", required_unless_present_any = ["since", "list", "follow", "cancel"])]
+    #[arg(long, value_name = "NUMBER", group = "begin")]
     from: Option<u64>,
     /// Events that were stored before this time; without it, all until now
     #[arg(long, value_name = "TIME")]

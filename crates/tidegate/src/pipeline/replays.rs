@@ -117,7 +117,7 @@ impl Status {
 /// Why there is no replay, or not the one that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("there is no Subscription {0}; `tidegate subscriptions` knows those of a folder")]
+    #[error("there is no Subscription {0}; `tidegate subscriptions list` shows those there are")]
     NoSubscription(String),
     #[error("{0}")]
     Invalid(String),

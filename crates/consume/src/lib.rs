@@ -15,5 +15,6 @@ mod service;
 pub use attempt::{Attempt, Failure, Verdict};
 pub use config::{Config, Retry};
 pub use metrics::Metrics;
+pub use pace::Pace;
 pub use replay::{Replay, ReplayCounts};
 pub use service::{Service, filters};

@@ -46,6 +46,8 @@ pub struct Service<L, A> {
     attempt: A,
     metrics: Handles,
     policy: Policy,
+    /// Each has a say in when an attempt may begin.
+    paces: Vec<Pace>,
     replay: Option<(Replay, ReplayCounts)>,
     rng: Rng,
 }
@@ -68,6 +70,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             spec: spec(&config, events_root, &subscription),
             metrics: metrics.of(&subscription.id()),
             policy: Policy::new(&config.retry, &subscription.delivery.retry),
+            paces: Vec::new(),
             replay: None,
             config,
             subscription,
@@ -77,11 +80,19 @@ impl<L: Log, A: Attempt> Service<L, A> {
         }
     }
 
+    /// Attempts begin no faster than this lets them.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.paces.push(pace);
+        self
+    }
+
     /// The same loop over what a replay reads.
     #[must_use]
     pub fn replaying(mut self, events_root: &str, replay: Replay, counts: ReplayCounts) -> Self {
         self.spec = replay.spec(&self.config, events_root, &self.subscription);
         self.metrics = counts.handles.clone();
+        self.paces.extend(replay.rate.map(Pace::new));
         self.replay = Some((replay, counts));
         self
     }
@@ -178,7 +189,6 @@ struct Running<L: Log, A> {
     under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
     /// What was wanted before, for events that were stored until then.
     former: Vec<(u64, Vec<Matching>)>,
-    pace: Option<Pace>,
     /// Nothing more is read.
     is_over: bool,
 }
@@ -189,10 +199,6 @@ impl<L: Log, A: Attempt> Running<L, A> {
             window: usize::try_from(service.subscription.delivery.max_in_flight.get())
                 .unwrap_or(usize::MAX),
             room: Room::new(&service.config, &service.subscription),
-            pace: service
-                .replay
-                .as_ref()
-                .and_then(|(replay, _)| replay.rate.map(Pace::new)),
             is_over: false,
             service,
             waiting: VecDeque::new(),
@@ -327,14 +333,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// Begins as many as may be; when the next may be, if it is only time that is missing.
     fn begin_attempts(&mut self) -> Option<Instant> {
         while self.under_way.len() < self.window {
-            let waits = self.pace.as_ref().map(Pace::next);
+            let waits = self.service.paces.iter().map(Pace::next).max();
             if !self.waiting.is_empty() && waits > Some(Instant::now()) {
                 return waits;
             }
             let (held, matched) = self.waiting.pop_front()?;
-            if let Some(pace) = &mut self.pace {
-                pace.made();
-            }
+            self.service.paces.iter().for_each(Pace::made);
             let outcomes = Outcomes {
                 policy: self.service.policy.clone(),
                 subscription: Arc::clone(&self.service.subscription),

@@ -15,6 +15,8 @@ pub(crate) const MAX_IN_FLIGHT_MAX: u32 = 10_000;
 pub struct Delivery {
     /// Most attempts at the sink at once.
     pub max_in_flight: NonZeroU32,
+    /// Most attempts a second.
+    pub rate: Option<NonZeroU32>,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
     /// What follows a failed attempt.
@@ -82,6 +84,7 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             max_in_flight: MAX_IN_FLIGHT_DEFAULT,
+            rate: None,
             timeout: None,
             retry: Retry::default(),
             format: Format::default(),

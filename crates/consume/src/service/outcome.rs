@@ -1,13 +1,21 @@
 //! What follows an attempt. Nothing is settled before its outcome is durable.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use tidegate_backbone::{DeadLetter, Log, Receipt, Settle};
+use tidegate_event::{Event, Value};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::settle;
 use crate::{Attempt, Failure, Verdict, held::Held, metrics::Handles, policy::Policy};
+
+/// The reason of what came too late.
+const EXPIRED: &str = "consume/expired";
 
 /// Sees one event through its attempt and what follows.
 pub(super) struct Outcomes<L> {
@@ -26,7 +34,10 @@ impl<L: Log> Outcomes<L> {
         matched: Matched,
     ) {
         let verdict = match &*held.event {
-            Ok(event) => attempt.attempt(event, &matched).await,
+            Ok(event) => match self.expiry(event) {
+                Some(failure) => Verdict::Rejected { failure },
+                None => attempt.attempt(event, &matched).await,
+            },
             Err(unreadable) => Verdict::Rejected {
                 failure: Failure::new("consume/unreadable", &*unreadable.reason),
             },
@@ -37,7 +48,7 @@ impl<L: Log> Outcomes<L> {
                 return settle(&*held.receipt, Settle::Ack).await;
             }
             Verdict::Retry { failure, .. } if self.is_too_old(&held) => {
-                ("consume/too-old", failure.with_code())
+                (EXPIRED, failure.with_code())
             }
             Verdict::Retry { failure, .. } if held.attempt >= self.policy.attempts_max => {
                 ("consume/attempts-exhausted", failure.with_code())
@@ -119,6 +130,19 @@ impl<L: Log> Outcomes<L> {
 
     fn pause_of_burial(&self) -> Duration {
         self.policy.backoff_max
+    }
+
+    /// Why it is of no use any more, by its own word: the extension `expirytime`.
+    fn expiry(&self, event: &Event) -> Option<Failure> {
+        let Value::String(text) = event.extensions.get("expirytime")? else {
+            return None;
+        };
+        // What is no time says nothing.
+        let end: Timestamp = text.parse().ok()?;
+        let now = self.log.now().duration_since(UNIX_EPOCH).ok()?;
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let is_over = end.as_millisecond() <= now;
+        is_over.then(|| Failure::new(EXPIRED, format!("its expirytime is {text}")))
     }
 
     /// Whether the Subscription wants it tried no longer.

@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
-use tidegate_consume::{Attempt, Config, Failure, Metrics, Retry, Service, Verdict};
+use tidegate_consume::{Attempt, Config, Failure, Metrics, Pace, Retry, Service, Verdict};
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -147,6 +147,29 @@ impl Loop {
         config: Config,
         subscription: Arc<Subscription>,
     ) -> Self {
+        Self::with(log, attempt, config, subscription, |service| service).await
+    }
+
+    pub(crate) async fn paced(
+        log: &Memory,
+        attempt: &Scripted,
+        config: Config,
+        subscription: Arc<Subscription>,
+        pace: Pace,
+    ) -> Self {
+        Self::with(log, attempt, config, subscription, |service| {
+            service.paced(pace)
+        })
+        .await
+    }
+
+    async fn with(
+        log: &Memory,
+        attempt: &Scripted,
+        config: Config,
+        subscription: Arc<Subscription>,
+        change: impl FnOnce(Service<Memory, Scripted>) -> Service<Memory, Scripted>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let metrics = Metrics::register(&mut Registry::default());
         let service = Service::new(
@@ -161,7 +184,7 @@ impl Loop {
         let (open, is_open) = oneshot::channel();
         let opened = move || open.send(()).expect("it is waited for");
         let until = async move { drop(stopped.await) };
-        let task = tokio::spawn(service.run(opened, until, Duration::from_secs(20)));
+        let task = tokio::spawn(change(service).run(opened, until, Duration::from_secs(20)));
         // The consumer begins with what is stored from its making on.
         is_open.await.unwrap();
         Self {
@@ -193,7 +216,10 @@ impl Loop {
 }
 
 pub(crate) async fn publish(log: &Memory, id: &str, r#type: &str) {
-    let event = Event::new(id.to_owned(), "/s", r#type.to_owned());
+    publish_event(log, Event::new(id.to_owned(), "/s", r#type.to_owned())).await;
+}
+
+pub(crate) async fn publish_event(log: &Memory, event: Event) {
     let subject = subject::of(ROOT, &event.source, &event.r#type).unwrap();
     log.append(&Append {
         subject,

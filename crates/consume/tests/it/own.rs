@@ -1,13 +1,20 @@
 //! What a Subscription says for itself: its policy, its pause, its filters.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use tidegate_backbone::{Log as _, memory::Memory};
-use tidegate_consume::Verdict;
+use tidegate_consume::{Pace, Verdict};
+use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Backoff, Filter, Matching, Pair, Retry, Subscription};
 use tokio::time::Instant;
 
-use crate::fixture::{Loop, Scripted, config, publish, retry, subscription, until_true};
+use crate::fixture::{
+    Loop, Scripted, config, publish, publish_event, retry, subscription, until_true,
+};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -64,9 +71,69 @@ async fn an_event_that_is_too_old_is_a_dead_letter() {
     let took = began.elapsed().as_secs();
     assert!((60..75).contains(&took), "{took} s");
     let letters = log.dead_letters();
-    assert_eq!(letters[0].reason, "consume/too-old");
+    assert_eq!(letters[0].reason, "consume/expired");
     assert_eq!(letters[0].event.as_ref().unwrap().id, "1");
     running.stop().await;
+}
+
+/// What says itself that it is of no use any more is not tried; its letter says so.
+#[tokio::test(start_paused = true)]
+async fn an_expired_event_is_not_tried() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let running = Loop::start(&log, &attempt, config(), 10).await;
+    let end = |after: i64| {
+        let now = log.now().duration_since(UNIX_EPOCH).unwrap();
+        let seconds = i64::try_from(now.as_secs()).unwrap() + after;
+        jiff::Timestamp::from_second(seconds).unwrap().to_string()
+    };
+    for (id, expiry) in [
+        ("over", end(-1)),
+        ("soon", end(3600)),
+        ("odd", "later".to_owned()),
+    ] {
+        let mut event = Event::new(id.to_owned(), "/s", "t.v1");
+        let value = Value::String(expiry.into());
+        event
+            .extensions
+            .insert(Name::from_static("expirytime"), value);
+        publish_event(&log, event).await;
+    }
+    running.settled().await;
+    let made = ["over", "soon", "odd"].map(|id| attempt.times(id));
+    assert_eq!(made, [0, 1, 1]);
+    let letters = log.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].reason, "consume/expired");
+    assert!(
+        letters[0].detail.contains("expirytime"),
+        "{}",
+        letters[0].detail
+    );
+    running.stop().await;
+}
+
+/// No more attempts begin than the limit allows, whoever shares it.
+#[tokio::test(start_paused = true)]
+async fn a_shared_pace_is_kept() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let pace = Pace::new(NonZeroU32::new(10).unwrap());
+    let both = [("a", pace.clone()), ("b", pace)].map(|(name, pace)| {
+        let wants = own(|one| one.name = name.to_owned());
+        Loop::paced(&log, &attempt, config(), wants, pace)
+    });
+    let [one, other] = both;
+    let (one, other) = (one.await, other.await);
+    let began = Instant::now();
+    for id in 0..50 {
+        one.publish(&id.to_string()).await;
+    }
+    one.settled().await;
+    let took = began.elapsed().as_secs_f64();
+    assert!((9.0..=10.5).contains(&took), "100 attempts took {took} s");
+    one.stop().await;
+    other.stop().await;
 }
 
 /// While it is paused nothing is delivered, and nothing is lost.

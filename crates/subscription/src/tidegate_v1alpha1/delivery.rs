@@ -29,6 +29,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most attempts: at the longest delay of the default these are weeks.
 const ATTEMPTS_MAX: u32 = 10_000;
 
+/// Most attempts a second that a limit can say; above, it is none.
+const RATE_MAX: u32 = 1_000_000;
+
 /// How events get to the sink.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
@@ -50,8 +53,9 @@ pub(super) struct Spec {
     dead_letter: DeadLetterSpec,
     #[schemars(skip)]
     order: Option<Spanned<IgnoredAny>>,
-    #[schemars(skip)]
-    rate_limit: Option<Spanned<IgnoredAny>>,
+    /// At most so many attempts a second.
+    #[schemars(with = "Option<i64>", range(min = 1, max = RATE_MAX))]
+    rate_limit: Option<Spanned<i64>>,
     #[schemars(skip)]
     auth: Option<Spanned<IgnoredAny>>,
     #[schemars(skip)]
@@ -118,7 +122,6 @@ enum FormatSpec {
 pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
     for (field, unbuilt) in [
         ("order", &spec.order),
-        ("rateLimit", &spec.rate_limit),
         ("auth", &spec.auth),
         ("signing", &spec.signing),
     ] {
@@ -129,10 +132,12 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
     }
     let window = spec.max_in_flight.as_ref();
     let window = window.and_then(|spec| number(spec, "maxInFlight", MAX_IN_FLIGHT_MAX, mistakes));
+    let rate = spec.rate_limit.as_ref();
     let timeout = spec.timeout.as_ref();
     Delivery {
         max_in_flight: window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
         timeout: timeout.and_then(|spec| duration(spec, "timeout", TIMEOUT_MAX, mistakes)),
+        rate: rate.and_then(|spec| number(spec, "rateLimit", RATE_MAX, mistakes)),
         retry: retry(&spec.retry, mistakes),
         format: format(spec.format, mistakes),
         headers: headers(spec.headers, mistakes),

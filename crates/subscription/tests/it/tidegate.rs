@@ -22,7 +22,7 @@ fn subscription(spec: &str) -> Subscription {
 /// Everything that can be set.
 pub(crate) const EVERYTHING: &str = "  sink: { ref: { kind: Service, name: billing, port: 8080 }, uri: /events }\n  \
          filters:\n  - exact: { type: a.b }\n  - cesql: EXISTS subject\n  \
-         delivery:\n    timeout: 90s\n    maxInFlight: 3\n    format: structured\n    \
+         delivery:\n    timeout: 90s\n    maxInFlight: 3\n    rateLimit: 50\n    format: structured\n    \
          headers: { X-Team: billing }\n    \
          deadLetter: { sink: { uri: 'http://dead/' }, retention: { maxAge: 30d, maxSize: 100MiB } }\n    \
          retry: { maxAttempts: 7, maxAge: 2days, backoffPolicy: linear, backoffDelay: 2s, backoffMax: 1m, jitter: none }\n  \
@@ -45,6 +45,7 @@ fn a_document_says_it_all() {
         delivery.headers,
         [("x-team".to_owned(), "billing".to_owned())]
     );
+    assert_eq!(delivery.rate.map(u32::from), Some(50));
     assert!(!delivery.original_type, "that is for Kyma's");
     let dead = &delivery.dead_letter;
     assert_eq!(dead.sink.as_ref().map(AsRef::as_ref), Some("http://dead/"));

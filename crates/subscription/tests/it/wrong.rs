@@ -141,10 +141,10 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 53] = [
         NOT_YET,
     ),
     (
-        "  delivery: { rateLimit: 5 }",
+        "  delivery: { rateLimit: 0 }",
         6,
         "spec.delivery.rateLimit",
-        NOT_YET,
+        "must be from 1 to 1000000, got 0",
     ),
     (
         "  delivery: { auth: { bearer: x } }",

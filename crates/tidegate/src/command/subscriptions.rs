@@ -286,6 +286,9 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
             shown(max)
         ),
     ];
+    if let Some(rate) = delivery.rate {
+        lines.push(format!("at most {rate} attempts a second"));
+    }
     if let Some(age) = own.age_max {
         lines.push(format!("and none {} after it was stored", shown(age)));
     }

@@ -1,12 +1,12 @@
 //! One thread with a single-threaded runtime: listeners, connections of its own, and its share
 //! of the Subscriptions.
 
-use std::{collections::HashMap, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
-use tidegate_consume::{Attempt, Service};
+use tidegate_consume::{Attempt, Pace, Service};
 use tidegate_deliver::Client;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
@@ -207,6 +207,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
             log: consume,
             client,
             running: HashMap::new(),
+            paces: HashMap::new(),
         },
     ))
 }
@@ -250,6 +251,8 @@ struct Deliveries {
     log: Jetstream,
     client: Client,
     running: HashMap<String, Running>,
+    /// By Subscription with a rate limit, which its replay shares.
+    paces: HashMap<String, (NonZeroU32, Pace)>,
 }
 
 struct Running {
@@ -318,12 +321,13 @@ impl Deliveries {
     }
 
     fn service<A: Attempt>(
-        &self,
+        &mut self,
         subscription: Arc<Subscription>,
         attempt: A,
         shared: &Shared,
     ) -> Service<Jetstream, A> {
-        Service::new(
+        let pace = self.pace(&subscription);
+        let service = Service::new(
             shared.config.consume.clone(),
             &shared.config.backbone.events_root(),
             subscription,
@@ -331,7 +335,24 @@ impl Deliveries {
             attempt,
             &shared.metrics.consume,
             fastrand::u64(..),
-        )
+        );
+        match pace {
+            Some(pace) => service.paced(pace),
+            None => service,
+        }
+    }
+
+    /// That of a Subscription with a rate limit; the same one for as long as the limit is.
+    fn pace(&mut self, subscription: &Subscription) -> Option<Pace> {
+        let id = subscription.id();
+        let Some(rate) = subscription.delivery.rate else {
+            self.paces.remove(&id);
+            return None;
+        };
+        let known = self.paces.get(&id).filter(|(known, _)| *known == rate);
+        let pace = known.map_or_else(|| Pace::new(rate), |(_, pace)| pace.clone());
+        self.paces.insert(id, (rate, pace.clone()));
+        Some(pace)
     }
 
     /// Runs a loop under a name; in the place of an older one, if there is one.
@@ -358,6 +379,7 @@ impl Deliveries {
     }
 
     fn stop(&mut self, id: &str) {
+        self.paces.remove(id);
         if let Some(running) = self.running.remove(id) {
             tokio::spawn(running.end());
         }

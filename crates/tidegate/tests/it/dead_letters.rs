@@ -188,7 +188,7 @@ async fn letters_are_listed_and_shown() {
         (&["--subscription", "default/one"][..], 3),
         (&["--subscription", "default/none"], 0),
         (&["--reason", "deliver/status-rejected"], 6),
-        (&["--reason", "consume/too-old"], 0),
+        (&["--reason", "consume/expired"], 0),
         (&["--type", TYPE], 6),
         (&["--type", "other.v1"], 0),
         (&["--since", "2026-01-01T00:00:00Z"], 6),

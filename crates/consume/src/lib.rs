@@ -5,6 +5,7 @@
 
 mod attempt;
 mod config;
+mod gate;
 mod held;
 mod metrics;
 mod pace;
@@ -14,6 +15,7 @@ mod service;
 
 pub use attempt::{Attempt, Failure, Verdict};
 pub use config::{Config, Retry};
+pub use gate::{Gate, Gates};
 pub use metrics::Metrics;
 pub use pace::Pace;
 pub use replay::{Replay, ReplayCounts};

@@ -26,6 +26,7 @@ use tokio::{
 use self::outcome::Outcomes;
 use crate::{
     Attempt, Config, Metrics,
+    gate::Gate,
     held::{Held, Room},
     metrics::Handles,
     pace::Pace,
@@ -48,6 +49,7 @@ pub struct Service<L, A> {
     policy: Policy,
     /// Each has a say in when an attempt may begin.
     paces: Vec<Pace>,
+    gate: Gate,
     replay: Option<(Replay, ReplayCounts)>,
     rng: Rng,
 }
@@ -71,6 +73,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             metrics: metrics.of(&subscription.id()),
             policy: Policy::new(&config.retry, &subscription.delivery.retry),
             paces: Vec::new(),
+            gate: Gate::default(),
             replay: None,
             config,
             subscription,
@@ -84,6 +87,13 @@ impl<L: Log, A: Attempt> Service<L, A> {
     #[must_use]
     pub fn paced(mut self, pace: Pace) -> Self {
         self.paces.push(pace);
+        self
+    }
+
+    /// Its sink's gate is this one, which others share.
+    #[must_use]
+    pub fn through(mut self, gate: Gate) -> Self {
+        self.gate = gate;
         self
     }
 
@@ -333,7 +343,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// Begins as many as may be; when the next may be, if it is only time that is missing.
     fn begin_attempts(&mut self) -> Option<Instant> {
         while self.under_way.len() < self.window {
-            let waits = self.service.paces.iter().map(Pace::next).max();
+            let paces = self.service.paces.iter().map(Pace::next);
+            let waits = paces.chain(self.service.gate.closed_until()).max();
             if !self.waiting.is_empty() && waits > Some(Instant::now()) {
                 return waits;
             }
@@ -344,6 +355,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 subscription: Arc::clone(&self.service.subscription),
                 log: self.service.log.clone(),
                 metrics: self.service.metrics.clone(),
+                gate: self.service.gate.clone(),
                 rng: self.service.rng.fork(),
             };
             let attempt = self.service.attempt.clone();

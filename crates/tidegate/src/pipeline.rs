@@ -26,6 +26,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_consume::Gates;
 use tidegate_deliver::Client;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
@@ -141,6 +142,7 @@ impl Pipeline {
             draining: drained,
             metrics,
             states: operations.states.clone(),
+            gates: Gates::default(),
             ended,
         };
         watch_tls(&server, &shared);

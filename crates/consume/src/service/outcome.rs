@@ -12,7 +12,7 @@ use tidegate_event::{Event, Value};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::settle;
-use crate::{Attempt, Failure, Verdict, held::Held, metrics::Handles, policy::Policy};
+use crate::{Attempt, Failure, Verdict, gate::Gate, held::Held, metrics::Handles, policy::Policy};
 
 /// The reason of what came too late.
 const EXPIRED: &str = "consume/expired";
@@ -23,6 +23,7 @@ pub(super) struct Outcomes<L> {
     pub(super) subscription: Arc<Subscription>,
     pub(super) log: L,
     pub(super) metrics: Handles,
+    pub(super) gate: Gate,
     pub(super) rng: Rng,
 }
 
@@ -42,6 +43,13 @@ impl<L: Log> Outcomes<L> {
                 failure: Failure::new("consume/unreadable", &*unreadable.reason),
             },
         };
+        if let Verdict::Retry {
+            after: Some(after), ..
+        } = &verdict
+        {
+            // It is the sink that asks, not this event.
+            self.gate.close(*after);
+        }
         let (reason, failure) = match verdict {
             Verdict::Delivered => {
                 self.metrics.delivered.inc();

@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
-use tidegate_consume::{Attempt, Config, Failure, Metrics, Pace, Retry, Service, Verdict};
+use tidegate_consume::{Attempt, Config, Failure, Gate, Metrics, Pace, Retry, Service, Verdict};
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -161,6 +161,13 @@ impl Loop {
             service.paced(pace)
         })
         .await
+    }
+
+    pub(crate) async fn through(log: &Memory, attempt: &Scripted, name: &str, gate: Gate) -> Self {
+        let mut named = (*subscription(10)).clone();
+        named.name = name.to_owned();
+        let change = |service: Service<Memory, Scripted>| service.through(gate);
+        Self::with(log, attempt, config(), Arc::new(named), change).await
     }
 
     async fn with(

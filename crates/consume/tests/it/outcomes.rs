@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidegate_backbone::{AppendError, Log, memory::Memory};
-use tidegate_consume::{Failure, Verdict};
+use tidegate_consume::{Failure, Gates, Verdict};
+use tokio::time::Instant;
 
 use crate::fixture::{Loop, Scripted, config, publish, retry, until_true};
 
@@ -128,6 +129,49 @@ async fn the_sinks_own_delay_is_kept() {
         when[1] - when[0]
     );
     running.stop().await;
+}
+
+/// A sink that asks to be left alone is, by every event and every Subscription; none of their
+/// attempts is used up.
+#[tokio::test(start_paused = true)]
+async fn the_whole_sink_is_left_alone() {
+    let log = Memory::default();
+    let attempt = Scripted::new(|event, times| match (&*event.id, times) {
+        ("1", 0) => (
+            QUICK,
+            Verdict::Retry {
+                failure: Failure::new("test/busy", ""),
+                after: Some(Duration::from_secs(300)),
+            },
+        ),
+        _ => (QUICK, Verdict::Delivered),
+    });
+    let gates = Gates::default();
+    let gate = || gates.of("http://sink/");
+    let one = Loop::through(&log, &attempt, "one", gate()).await;
+    let other = Loop::through(&log, &attempt, "other", gate()).await;
+    one.publish("1").await;
+    until_true(|| async { attempt.times("1") == 2 }).await;
+    let asked = Instant::now();
+    let elsewhere = Loop::through(&log, &attempt, "elsewhere", gates.of("http://b/")).await;
+    for id in ["2", "3"] {
+        one.publish(id).await;
+    }
+    one.settled().await;
+    for id in ["2", "3"] {
+        let mut when = attempt.when(id);
+        when.sort_unstable();
+        let waited: Vec<u64> = when.iter().map(|when| (*when - asked).as_secs()).collect();
+        assert_eq!(waited.len(), 3);
+        assert_eq!(waited[0], 0, "elsewhere it is tried at once: {waited:?}");
+        assert!(
+            waited[1..].iter().all(|waited| *waited >= 299),
+            "{waited:?}"
+        );
+    }
+    for running in [one, other, elsewhere] {
+        running.stop().await;
+    }
 }
 
 /// An attempt that panics costs neither its event nor the loop.

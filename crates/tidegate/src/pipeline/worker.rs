@@ -6,7 +6,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, thread, time::Durati
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
-use tidegate_consume::{Attempt, Pace, Service};
+use tidegate_consume::{Attempt, Gates, Pace, Service};
 use tidegate_deliver::Client;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
@@ -56,6 +56,7 @@ pub(super) struct Shared {
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
     pub(super) states: States,
+    pub(super) gates: Gates,
     pub(super) ended: mpsc::Sender<()>,
 }
 
@@ -327,6 +328,7 @@ impl Deliveries {
         shared: &Shared,
     ) -> Service<Jetstream, A> {
         let pace = self.pace(&subscription);
+        let gate = shared.gates.of(subscription.sink.as_str());
         let service = Service::new(
             shared.config.consume.clone(),
             &shared.config.backbone.events_root(),
@@ -335,7 +337,8 @@ impl Deliveries {
             attempt,
             &shared.metrics.consume,
             fastrand::u64(..),
-        );
+        )
+        .through(gate);
         match pace {
             Some(pace) => service.paced(pace),
             None => service,

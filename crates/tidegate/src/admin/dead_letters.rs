@@ -265,13 +265,20 @@ async fn redriven(
 ) -> Result<StatusCode, Problem> {
     let Query(elsewhere) = elsewhere?;
     let letter = found(&shared.log, sequence).await?;
-    shared
-        .redrive
-        .attempt(&letter, elsewhere.sink)
-        .await
-        .map_err(not_redriven)?;
-    shared.log.discard(sequence).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let done = async move {
+        let attempt = shared.redrive.attempt(&letter, elsewhere.sink);
+        attempt.await.map_err(not_redriven)?;
+        shared.log.discard(sequence).await?;
+        Ok(StatusCode::NO_CONTENT)
+    };
+    // To its end, though whoever asked may be gone: else the letter would be sent once more.
+    tokio::spawn(done).await.unwrap_or_else(|error| {
+        Err(Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "admin/failed",
+            detail: error.to_string(),
+        })
+    })
 }
 
 async fn found(log: &Jetstream, sequence: u64) -> Result<Letter, Problem> {

@@ -2,18 +2,20 @@
 
 use std::{
     collections::HashSet,
+    io::Write as _,
+    net::TcpStream,
     process::{Command, Output},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tidegate_testkit::{Client, Reply, Sink};
 
-use crate::harness::{Tidegate, binary, subscription};
+use crate::harness::{PATIENCE, Tidegate, binary, subscription};
 
 const TYPE: &str = "order.created.v1";
 
@@ -216,6 +218,41 @@ async fn letters_are_listed_and_shown() {
         "{}",
         said(&wrong)
     );
+}
+
+/// Who is interrupted while a letter is sent leaves nothing half done.
+#[tokio::test]
+async fn an_interrupted_redrive_ends() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let until = Arc::clone(&refuses);
+    let sink = Sink::start(move |_| match until.load(Ordering::SeqCst) {
+        true => Reply::from(400),
+        false => Reply {
+            delay: Duration::from_millis(200),
+            ..Reply::from(204)
+        },
+    })
+    .await;
+    let document = subscription("one", "/shop", TYPE, &sink.url());
+    let tidegate = Tidegate::up(&document, "").await;
+    tidegate
+        .send("POST", "/publish", &binary("1", "/shop", TYPE), b"{}")
+        .await;
+    tidegate
+        .metric_reaches("tidegate_consume_dead_letters_total", 1.0)
+        .await;
+    refuses.store(false, Ordering::SeqCst);
+    let mut asking = TcpStream::connect(tidegate.admin).unwrap();
+    asking
+        .write_all(b"POST /api/v1/dead-letters/1/redrive HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
+        .unwrap();
+    sink.received(2).await;
+    drop(asking);
+    let began = Instant::now();
+    while !listed(&tidegate, &[]).is_empty() {
+        assert!(began.elapsed() < PATIENCE, "taken, and still kept");
+    }
+    assert_eq!(sink.count(), 2);
 }
 
 /// What is sent again arrives at its own Subscription as it was, once; what is refused again stays;

@@ -174,8 +174,12 @@ impl Config {
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Mistakes> {
         let text = match file {
             None => String::new(),
-            Some(file) => fs::read_to_string(file)
-                .map_err(|error| Mistakes(vec![format!("{}: {error}", file.display())]))?,
+            Some(file) => fs::read_to_string(file).map_err(|error| {
+                let file = file.display();
+                Mistakes(vec![format!(
+                    "--config {file}: cannot be read: {error}; without --config the defaults count"
+                )])
+            })?,
         };
         let name = file.map_or_else(String::new, |file| file.display().to_string());
         let variables = env::vars_os().filter_map(|(name, value)| {

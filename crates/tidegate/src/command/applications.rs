@@ -116,7 +116,8 @@ impl Test {
     fn run(&self) -> anyhow::Result<()> {
         let config = Config::load(self.config.config.as_deref())?;
         let application = self.application(&config)?;
-        let body = fs::read(&self.file).with_context(|| self.file.display().to_string())?;
+        let body =
+            fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
         let headers = self.headers(&body)?;
         let own_max = application.limits.batch_events_max;
         let normalized = normalize(Input {
@@ -163,7 +164,8 @@ impl Test {
     fn application(&self, config: &Config) -> anyhow::Result<Application> {
         let found = match &self.document {
             Some(file) => {
-                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                let text = fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
                 let parsed = parse(&text);
                 let mistakes = parsed.mistakes.iter();
                 let mistakes: Vec<String> = mistakes

@@ -175,6 +175,6 @@ fn read(file: &str) -> anyhow::Result<Bytes> {
             .context("standard input")?;
         return Ok(bytes.into());
     }
-    let bytes = fs::read(Path::new(file)).with_context(|| file.to_owned())?;
+    let bytes = fs::read(Path::new(file)).with_context(|| format!("cannot read {file}"))?;
     Ok(bytes.into())
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::admin_client::{AdminClient, AdminDoor, Refused};
 
@@ -33,6 +33,9 @@ const REPLAYS: &str = "/api/v1/replays";
 
 /// How often it is asked how far it has come.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long Tidegate may be away while it is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which events, for whom.
 #[derive(Debug, Args)]
@@ -178,8 +181,13 @@ async fn replay(admin: &AdminClient<'_>, method: Method, name: &str) -> anyhow::
 /// Shows how far it has come, until its end.
 async fn follow(admin: &AdminClient<'_>, name: &str) -> anyhow::Result<()> {
     let is_shown = io::stderr().is_terminal();
+    let mut reached: Option<Instant> = None;
     loop {
-        match replay(admin, Method::GET, name).await {
+        let found = replay(admin, Method::GET, name).await;
+        if found.is_ok() {
+            reached = Some(Instant::now());
+        }
+        match found {
             Ok(replay) if matches!(&*replay.phase, "done" | "cancelled") => {
                 if is_shown {
                     eprintln!();
@@ -191,9 +199,16 @@ async fn follow(admin: &AdminClient<'_>, name: &str) -> anyhow::Result<()> {
                 replay.delivered, replay.left, replay.unsettled
             ),
             Err(error) if error.is::<Refused>() => return Err(error),
-            // It goes on without us; so do we, when the door is back.
-            Err(error) if is_shown => eprint!("\r{error:#} "),
-            Ok(_) | Err(_) => {}
+            Err(error) => match reached {
+                // A restart: the replay goes on after it.
+                Some(reached) if reached.elapsed() < PATIENCE => {}
+                Some(_) => {
+                    let again = format!("to see how it goes on: tidegate replay --follow {name}");
+                    return Err(error.context(again));
+                }
+                None => return Err(error),
+            },
+            Ok(_) => {}
         }
         io::stderr().flush().ok();
         sleep(LOOK_EVERY).await;

@@ -174,7 +174,8 @@ impl Which {
     fn subscription(&self, config: &Config) -> anyhow::Result<Subscription> {
         let found = match &self.document {
             Some(file) => {
-                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                let text = fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
                 let parsed = parse(&text);
                 let mistakes = parsed.mistakes.iter();
                 let mistakes: Vec<String> = mistakes

@@ -181,7 +181,10 @@ async fn work(
                 Some(Command::Replay(subscription, assigned)) => {
                     deliveries.replay(subscription, *assigned, &shared);
                 }
-                Some(Command::Stop(id)) => deliveries.stop(&id),
+                Some(Command::Stop(id)) => {
+                    deliveries.paces.remove(&id);
+                    deliveries.stop(&id);
+                }
                 Some(Command::Serve) => if let Some((listeners, log)) = doors.take() {
                     tasks.spawn(serve(listeners, log, shared.clone()));
                 },
@@ -208,6 +211,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
             log: consume,
             client,
             running: HashMap::new(),
+            ending: JoinSet::new(),
             paces: HashMap::new(),
         },
     ))
@@ -252,6 +256,8 @@ struct Deliveries {
     log: Jetstream,
     client: Client,
     running: HashMap<String, Running>,
+    /// Those that were stopped and have attempts under way.
+    ending: JoinSet<()>,
     /// By Subscription with a rate limit, which its replay shares.
     paces: HashMap<String, (NonZeroU32, Pace)>,
 }
@@ -366,13 +372,11 @@ impl Deliveries {
         opened: impl FnOnce() + Send + 'static,
         grace: Duration,
     ) {
-        let before = self.running.remove(&name);
+        // The older form hands back what waits, and finishes what is under way beside the new one:
+        // a sink that hangs is no reason to wait for the one in its place.
+        self.stop(&name);
         let (stop, mut stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
-            // The older form hands back what it holds before the new one begins.
-            if let Some(before) = before {
-                before.end().await;
-            }
             let until = async move {
                 stopped.wait_for(|stop| *stop).await.ok();
             };
@@ -382,9 +386,9 @@ impl Deliveries {
     }
 
     fn stop(&mut self, id: &str) {
-        self.paces.remove(id);
+        while self.ending.try_join_next().is_some() {}
         if let Some(running) = self.running.remove(id) {
-            tokio::spawn(running.end());
+            self.ending.spawn(running.end());
         }
     }
 
@@ -395,6 +399,7 @@ impl Deliveries {
         for (_, running) in self.running.drain() {
             running.end().await;
         }
+        while self.ending.join_next().await.is_some() {}
     }
 }
 

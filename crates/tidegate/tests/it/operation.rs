@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use tidegate_testkit::Sink;
+use tidegate_testkit::{Manner, Reply, Sink};
 
 use crate::harness::{PATIENCE, Progress, Tidegate, binary, publish_all, signal, subscription};
 
@@ -55,6 +55,34 @@ async fn subscriptions_are_reloaded_and_a_bad_file_harms_nobody() {
     }
     assert_eq!(first.received(1).await[0].header("ce-id"), Some("1"));
     assert_eq!(second.received(1).await[0].header("ce-id"), Some("2"));
+}
+
+/// A sink that hangs does not keep the one in its place waiting.
+#[tokio::test]
+async fn a_changed_sink_counts_at_once() {
+    let hanging = Sink::start(|_| Reply {
+        manner: Manner::Silent,
+        ..Reply::from(200)
+    })
+    .await;
+    let mended = Sink::start(|_| 200_u16).await;
+    let document = |sink: &Sink| subscription("one", "/s", "t.v1", &sink.url());
+    let mut tidegate = Tidegate::up(&document(&hanging), "shutdown: { grace: 10m }\n").await;
+    let publish = async |id| {
+        let answer = tidegate
+            .send("POST", "/events", &binary(id, "/s", "t.v1"), b"{}")
+            .await;
+        assert_eq!(answer.status, 204);
+    };
+    publish("1").await;
+    hanging.received(1).await;
+    let file = tidegate.subscriptions().join("subscriptions.yaml");
+    fs::write(file, document(&mended)).unwrap();
+    tidegate.log_says(&mended.url()).await;
+    publish("2").await;
+    assert_eq!(mended.received(1).await[0].header("ce-id"), Some("2"));
+    // It would wait for the one that hangs.
+    tidegate.kill();
 }
 
 /// SIGTERM finishes what a Function works on, and exits 0.

@@ -68,9 +68,11 @@ pub(crate) struct Loaded<T> {
 }
 
 /// A mistake and its file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FileMistake {
     file: PathBuf,
+    /// Which resource, and what is wrong with which of its fields, if that is known.
+    pub(crate) of: Option<(String, String)>,
     mistake: String,
 }
 
@@ -84,6 +86,10 @@ impl FileMistake {
     pub(crate) fn new(file: &Path, mistake: &Mistake) -> Self {
         Self {
             file: file.to_owned(),
+            of: mistake
+                .object
+                .clone()
+                .map(|object| (object, format!("{}: {}", mistake.field, mistake.message))),
             mistake: mistake.to_string(),
         }
     }
@@ -124,6 +130,7 @@ impl<T: Resource> Folder<T> {
                     let mistake = format!(" the folder cannot be read: {error}");
                     loaded.mistakes.push(FileMistake {
                         file: self.path.clone(),
+                        of: None,
                         mistake,
                     });
                     loaded
@@ -146,6 +153,7 @@ impl<T: Resource> Folder<T> {
                     let mistake = format!(" {error}");
                     loaded.mistakes.push(FileMistake {
                         file: file.clone(),
+                        of: None,
                         mistake,
                     });
                     Parsed::default()
@@ -172,6 +180,7 @@ impl<T: Resource> Folder<T> {
                             format!("{line}: {} stands in {first} already", resource.id());
                         loaded.mistakes.push(FileMistake {
                             file: file.clone(),
+                            of: None,
                             mistake,
                         });
                         seen.insert(resource.id(), first);

@@ -1,5 +1,7 @@
 //! `/api/v1/subscriptions`: who gets events, how they stand, and what waits for them.
 
+mod kyma;
+
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use axum::{
@@ -18,7 +20,10 @@ use super::{
     openapi::{self, Shapes},
     problem::Problem,
 };
-use crate::pipeline::{Operations, states};
+use crate::{
+    folder::FileMistake,
+    pipeline::{Operations, states},
+};
 
 /// The routes.
 pub(super) fn routes(operations: Operations) -> Router {
@@ -78,6 +83,8 @@ struct Standing {
     undelivered: Option<u64>,
     /// Events that it was offered and that are not settled, waiting retries included.
     unsettled: Option<u64>,
+    /// For Kyma's kind: its `status`, in Kyma's words.
+    kyma_status: Option<kyma::Status>,
 }
 
 /// A condition, as Kubernetes has them.
@@ -102,12 +109,16 @@ async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Probl
         .map(|consumer| (consumer.name.clone(), consumer))
         .collect();
     let subscriptions = Arc::clone(&operations.subscriptions.borrow());
+    let mistakes = operations.states.mistakes();
     let mut items: Vec<Standing> = subscriptions
         .iter()
-        .map(|one| standing(&operations, one, consumers.get(&one.consumer_name())))
+        .map(|one| {
+            let consumer = consumers.get(&one.consumer_name());
+            standing(&operations, one, consumer, &mistakes)
+        })
         .collect();
     items.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    let mistakes = operations.states.mistakes();
+    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     Ok(Json(json!({ "items": items, "mistakes": mistakes })))
 }
 
@@ -127,17 +138,31 @@ async fn show(
         .log
         .consumer(&subscription.consumer_name())
         .await?;
-    Ok(Json(standing(&operations, subscription, consumer.as_ref())))
+    let mistakes = operations.states.mistakes();
+    Ok(Json(standing(
+        &operations,
+        subscription,
+        consumer.as_ref(),
+        &mistakes,
+    )))
 }
 
 fn standing(
     operations: &Operations,
     subscription: &Subscription,
     consumer: Option<&Pending>,
+    mistakes: &[FileMistake],
 ) -> Standing {
     let id = subscription.id();
-    let ready = ready(subscription, operations.states.of(&id));
+    let state = operations.states.of(&id);
+    let is_open = matches!(&state, Some((states::State::Open, _)));
+    let ready = ready(subscription, state);
     let letters = letters(operations.consume.refuses_dead_letters(&id));
+    let mistakes: Vec<String> = mistakes
+        .iter()
+        .filter_map(|mistake| mistake.of.clone())
+        .filter_map(|(object, what)| (object == id).then_some(what))
+        .collect();
     Standing {
         namespace: subscription.namespace.clone(),
         name: subscription.name.clone(),
@@ -147,6 +172,7 @@ fn standing(
         conditions: vec![ready, letters],
         undelivered: consumer.map(|consumer| consumer.undelivered),
         unsettled: consumer.map(|consumer| consumer.unsettled),
+        kyma_status: kyma::Status::of(subscription, is_open, &mistakes),
     }
 }
 

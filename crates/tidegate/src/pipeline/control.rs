@@ -219,8 +219,7 @@ impl State {
         for mistake in &loaded.mistakes {
             tracing::error!(%mistake, "a subscription is not usable");
         }
-        let mistakes = loaded.mistakes.iter().map(ToString::to_string);
-        self.states.set_mistakes(mistakes.collect());
+        self.states.set_mistakes(loaded.mistakes);
         let wanted: HashMap<String, Arc<Subscription>> = loaded
             .resources
             .into_iter()

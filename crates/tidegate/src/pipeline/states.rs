@@ -6,6 +6,8 @@ use std::{
     time::SystemTime,
 };
 
+use crate::folder::FileMistake;
+
 /// How one Subscription stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -24,7 +26,7 @@ pub(crate) struct States(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     states: HashMap<String, (State, SystemTime)>,
-    mistakes: Vec<String>,
+    mistakes: Vec<FileMistake>,
 }
 
 impl States {
@@ -41,7 +43,7 @@ impl States {
         self.lock().states.remove(subscription);
     }
 
-    pub(super) fn set_mistakes(&self, mistakes: Vec<String>) {
+    pub(super) fn set_mistakes(&self, mistakes: Vec<FileMistake>) {
         self.lock().mistakes = mistakes;
     }
 
@@ -51,7 +53,7 @@ impl States {
     }
 
     /// What is wrong with documents, with file and line.
-    pub(crate) fn mistakes(&self) -> Vec<String> {
+    pub(crate) fn mistakes(&self) -> Vec<FileMistake> {
         self.lock().mistakes.clone()
     }
 

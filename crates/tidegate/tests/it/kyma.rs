@@ -3,9 +3,9 @@
 use std::{env, fs, path::PathBuf};
 
 use serde_json::Value;
-use tidegate_testkit::Client;
+use tidegate_testkit::{Client, Sink};
 
-use crate::harness::Tidegate;
+use crate::harness::{Tidegate, binary, subscription};
 
 /// Recorded requests whose answer is another one here, each with its reason in
 /// docs/kyma-compatibility.md: name, and our status.
@@ -162,4 +162,62 @@ fn subscriptions(golden: &Value) -> String {
         );
     }
     documents
+}
+
+/// What reads the status of Kyma's kind finds it, in Kyma's words; a wrong form of a document is
+/// told there, and what ran goes on.
+#[tokio::test]
+async fn the_status_is_kymas() {
+    let function = Sink::start(|_| 200_u16).await;
+    let good = subscription("one", "/s", "a.v1", &function.url());
+    let tidegate = Tidegate::up(&good, "").await;
+    let status = async || {
+        let mut client = Client::connect(tidegate.admin).await.unwrap();
+        let path = "/api/v1/subscriptions/default/one";
+        let answer = client.send("GET", path, &[], b"").await.unwrap();
+        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        answer["kymaStatus"].clone()
+    };
+    let told = |status: &Value| {
+        let conditions = status["conditions"].as_array().unwrap().clone();
+        let told = conditions.into_iter().map(|one| {
+            let text = |field: &str| one[field].as_str().unwrap().to_owned();
+            (text("type"), text("status"), text("reason"))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let of = |texts: [&str; 3]| {
+        let [r#type, status, reason] = texts.map(ToOwned::to_owned);
+        (r#type, status, reason)
+    };
+    let running = status().await;
+    assert_eq!(running["ready"], true);
+    assert_eq!(running["types"][0]["originalType"], "a.v1");
+    assert_eq!(running["backend"]["types"][0]["originalType"], "a.v1");
+    let active = "Subscription active";
+    let valid = "Subscription spec valid";
+    let both = [
+        of([active, "True", "NATS Subscription active"]),
+        of([valid, "True", "Subscription spec has no validation errors"]),
+    ];
+    assert_eq!(told(&running), both);
+    let bad = good.replace("a.v1", "nodots");
+    fs::write(tidegate.subscriptions().join("subscriptions.yaml"), bad).unwrap();
+    tidegate.log_says("must have minimum 2 segments").await;
+    let wrong = status().await;
+    assert_eq!(wrong["ready"], false);
+    let one = [of([
+        valid,
+        "False",
+        "Subscription spec has validation errors",
+    ])];
+    assert_eq!(told(&wrong), one);
+    assert_eq!(
+        wrong["conditions"][0]["message"],
+        "Subscription validation failed: spec.types[0]: must have minimum 2 segments"
+    );
+    tidegate
+        .send("POST", "/events", &binary("1", "/s", "a.v1"), b"{}")
+        .await;
+    function.received(1).await;
 }

@@ -286,7 +286,10 @@ impl Retention {
             now.duration_since(announced.said)
                 .is_ok_and(|since| since >= SAY_AGAIN)
         });
-        let first = announced.as_ref().map_or(now, |announced| announced.first);
+        // The notice begins when it is said, not when the look began.
+        let first = announced
+            .as_ref()
+            .map_or_else(SystemTime::now, |announced| announced.first);
         if is_due {
             say(first + notice);
             self.announced

@@ -42,6 +42,8 @@ const UNREACHABLE_PAUSE: Duration = Duration::from_millis(250);
 pub struct Service<L, A> {
     config: Config,
     spec: ConsumerSpec,
+    /// The name of its consumer.
+    consumer: Arc<str>,
     subscription: Arc<Subscription>,
     log: L,
     attempt: A,
@@ -70,6 +72,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
     ) -> Self {
         Self {
             spec: spec(&config, events_root, &subscription),
+            consumer: subscription.consumer_name().into(),
             metrics: metrics.of(&subscription.id()),
             policy: Policy::new(&config.retry, &subscription.delivery.retry),
             paces: Vec::new(),
@@ -101,6 +104,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
     #[must_use]
     pub fn replaying(mut self, events_root: &str, replay: Replay, counts: ReplayCounts) -> Self {
         self.spec = replay.spec(&self.config, events_root, &self.subscription);
+        self.consumer = replay.name.as_str().into();
         self.metrics = counts.handles.clone();
         self.paces.extend(replay.rate.map(Pace::new));
         self.replay = Some((replay, counts));
@@ -352,6 +356,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             self.service.paces.iter().for_each(Pace::made);
             let outcomes = Outcomes {
                 policy: self.service.policy.clone(),
+                consumer: Arc::clone(&self.service.consumer),
                 subscription: Arc::clone(&self.service.subscription),
                 log: self.service.log.clone(),
                 metrics: self.service.metrics.clone(),

@@ -20,6 +20,8 @@ const EXPIRED: &str = "consume/expired";
 /// Sees one event through its attempt and what follows.
 pub(super) struct Outcomes<L> {
     pub(super) policy: Policy,
+    /// Which consumer gives it up: what a replay buries is no repetition of an earlier letter.
+    pub(super) consumer: Arc<str>,
     pub(super) subscription: Arc<Subscription>,
     pub(super) log: L,
     pub(super) metrics: Handles,
@@ -97,7 +99,7 @@ impl<L: Log> Outcomes<L> {
         failure: &Failure,
     ) -> Option<u64> {
         let letter = DeadLetter {
-            consumer: self.subscription.consumer_name(),
+            consumer: (*self.consumer).to_owned(),
             namespace: self.subscription.namespace.clone(),
             subscription: self.subscription.name.clone(),
             event: (*held.event).clone(),

@@ -208,4 +208,13 @@ async fn a_failing_replay_makes_dead_letters() {
         said.contains("3 became dead letters: tidegate dead-letters"),
         "{said}"
     );
+    // Once more, and at once: these are letters of their own, not the ones of before.
+    let again = replay(&tidegate, &["default/all", "--from", "1"]);
+    assert_eq!(again.status.code(), Some(1));
+    let listed = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["dead-letters", "list", "--admin"])
+        .arg(format!("http://{}", tidegate.admin))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 6);
 }

@@ -58,10 +58,12 @@ pub trait Source: Send + 'static {
     /// How one delivery is settled.
     type Receipt: Receipt;
 
-    /// Waits until there is at least one event, and returns up to `max` (at least 1).
+    /// Waits until there is at least one event, and returns up to `max`. With 0 nothing more is
+    /// asked for; what was asked for before is returned when it comes.
     ///
-    /// The log never has more than `max` events under way to this source, so whoever calls with
-    /// the room that it has is never handed more than it can hold. Cancel-safe.
+    /// The log never has more than the largest `max` since the last return under way to this
+    /// source, so whoever calls with the room that it has is never handed more than it can hold.
+    /// Cancel-safe.
     fn pull(
         &mut self,
         max: usize,

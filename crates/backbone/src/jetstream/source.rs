@@ -295,12 +295,13 @@ impl Source for JetstreamSource {
     type Receipt = JetstreamReceipt;
 
     async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<JetstreamReceipt>>, SourceError> {
-        let max = max.max(1);
+        // What comes though nothing is asked for was asked for before.
+        let returned_max = if max == 0 { usize::MAX } else { max };
         loop {
             // No await lies between taking events out and returning them.
-            self.take_in(max).await?;
+            self.take_in(returned_max).await?;
             if !self.arrived.is_empty() {
-                let returned = self.arrived.len().min(max);
+                let returned = self.arrived.len().min(returned_max);
                 let messages: Vec<Message> = self.arrived.drain(..returned).collect();
                 let deliveries: Vec<_> = messages
                     .into_iter()

@@ -42,6 +42,10 @@ impl Source for MemorySource {
     type Receipt = MemoryReceipt;
 
     async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<MemoryReceipt>>, SourceError> {
+        if max == 0 {
+            // Nothing is ever under way here.
+            return std::future::pending().await;
+        }
         let shared = Arc::clone(&self.shared);
         loop {
             let mut changed = std::pin::pin!(shared.changed.notified());
@@ -54,7 +58,7 @@ impl Source for MemorySource {
                         name: self.name.clone(),
                     });
                 };
-                let taken = consumer.take(events, max.max(1));
+                let taken = consumer.take(events, max);
                 if !taken.is_empty() {
                     let taken = taken.into_iter();
                     return Ok(taken

@@ -9,7 +9,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tidegate_backbone::{Config, Events};
 
-use crate::{conformance, fixture::JetstreamFixture};
+use crate::{
+    conformance::{self, settling, wishes},
+    fixture::JetstreamFixture,
+};
 
 async fn short_window() -> JetstreamFixture {
     let duplicate_window = Duration::from_millis(300);
@@ -57,8 +60,7 @@ async fn a_message_id_is_forgotten_after_the_window() {
 /// Who pulls is never handed more than it can hold, nor is more kept from others.
 #[tokio::test]
 async fn never_more_is_under_way_than_there_is_room_for() {
-    conformance::never_more_is_under_way_than_there_is_room_for(&JetstreamFixture::new().await)
-        .await;
+    settling::never_more_is_under_way_than_there_is_room_for(&JetstreamFixture::new().await).await;
 }
 
 /// An event reaches who waits for it.
@@ -70,91 +72,91 @@ async fn what_waits_is_woken_by_an_append() {
 /// A retry waits in the log as long as asked, and its attempts are counted.
 #[tokio::test]
 async fn a_retry_comes_after_its_delay_and_counts() {
-    conformance::a_retry_comes_after_its_delay_and_counts(&JetstreamFixture::new().await).await;
+    settling::a_retry_comes_after_its_delay_and_counts(&JetstreamFixture::new().await).await;
 }
 
 /// An event that fails blocks nobody.
 #[tokio::test]
 async fn a_waiting_retry_holds_up_no_other_event() {
-    conformance::a_waiting_retry_holds_up_no_other_event(&JetstreamFixture::new().await).await;
+    settling::a_waiting_retry_holds_up_no_other_event(&JetstreamFixture::new().await).await;
 }
 
 /// An event whose holder dies is delivered again.
 #[tokio::test]
 async fn what_is_unsettled_comes_again() {
-    conformance::what_is_unsettled_comes_again(&JetstreamFixture::new().await).await;
+    settling::what_is_unsettled_comes_again(&JetstreamFixture::new().await).await;
 }
 
 /// A slow Function is not called twice.
 #[tokio::test]
 async fn progress_keeps_it_from_coming_again() {
-    conformance::progress_keeps_it_from_coming_again(&JetstreamFixture::new().await).await;
+    settling::progress_keeps_it_from_coming_again(&JetstreamFixture::new().await).await;
 }
 
 /// A dead letter's event does not come back.
 #[tokio::test]
 async fn what_is_terminated_never_comes_again() {
-    conformance::what_is_terminated_never_comes_again(&JetstreamFixture::new().await).await;
+    settling::what_is_terminated_never_comes_again(&JetstreamFixture::new().await).await;
 }
 
 /// A shutdown delays no event by the ack wait.
 #[tokio::test]
 async fn closing_hands_back_what_was_not_returned() {
-    conformance::closing_hands_back_what_was_not_returned(&JetstreamFixture::new().await).await;
+    settling::closing_hands_back_what_was_not_returned(&JetstreamFixture::new().await).await;
 }
 
 /// A changed subscription loses and repeats nothing.
 #[tokio::test]
 async fn reopening_keeps_the_position() {
-    conformance::reopening_keeps_the_position(&JetstreamFixture::new().await).await;
+    wishes::reopening_keeps_the_position(&JetstreamFixture::new().await).await;
 }
 
 /// A new consumer begins where it was asked to.
 #[tokio::test]
 async fn a_start_is_where_it_says() {
-    conformance::a_start_is_where_it_says(&JetstreamFixture::new().await).await;
+    wishes::a_start_is_where_it_says(&JetstreamFixture::new().await).await;
 }
 
 /// A consumer begins at a time or a place in the past, and never goes back there.
 #[tokio::test]
 async fn a_start_in_the_past_is_where_it_says() {
-    conformance::a_start_in_the_past_is_where_it_says(&JetstreamFixture::new().await).await;
+    wishes::a_start_in_the_past_is_where_it_says(&JetstreamFixture::new().await).await;
 }
 
 /// A changed wish loses nothing of the time before, and then the log sends no more than that.
 #[tokio::test]
 async fn what_was_wanted_before_is_remembered() {
-    conformance::what_was_wanted_before_is_remembered(&JetstreamFixture::new().await).await;
+    wishes::what_was_wanted_before_is_remembered(&JetstreamFixture::new().await).await;
 }
 
 /// Whoever changes a wish again and again while nothing is settled is not locked out.
 #[tokio::test]
 async fn any_number_of_changes_is_remembered() {
-    conformance::any_number_of_changes_is_remembered(&JetstreamFixture::new().await).await;
+    wishes::any_number_of_changes_is_remembered(&JetstreamFixture::new().await).await;
 }
 
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test]
 async fn filters_choose() {
-    conformance::filters_choose(&JetstreamFixture::new().await).await;
+    wishes::filters_choose(&JetstreamFixture::new().await).await;
 }
 
 /// Dispatchers that share a consumer share its events.
 #[tokio::test]
 async fn two_sources_share_one_consumer() {
-    conformance::two_sources_share_one_consumer(&JetstreamFixture::new().await).await;
+    settling::two_sources_share_one_consumer(&JetstreamFixture::new().await).await;
 }
 
 /// A pull that is given up at any point loses no event.
 #[tokio::test]
 async fn a_dropped_pull_loses_nothing() {
-    conformance::a_dropped_pull_loses_nothing(&JetstreamFixture::new().await).await;
+    settling::a_dropped_pull_loses_nothing(&JetstreamFixture::new().await).await;
 }
 
 /// What waits for a retry counts, so the log's memory is bounded.
 #[tokio::test]
 async fn unsettled_events_are_bounded() {
-    conformance::unsettled_events_are_bounded(&JetstreamFixture::new().await).await;
+    settling::unsettled_events_are_bounded(&JetstreamFixture::new().await).await;
 }
 
 /// A burial that is repeated is one letter, byte for byte, for each consumer its own.
@@ -178,19 +180,19 @@ async fn a_full_log_refuses() {
 /// Who pulls from a removed consumer hears of it at once.
 #[tokio::test]
 async fn a_removed_consumer_is_gone() {
-    conformance::a_removed_consumer_is_gone(&JetstreamFixture::new().await).await;
+    wishes::a_removed_consumer_is_gone(&JetstreamFixture::new().await).await;
 }
 
 /// Operators see what each consumer still has to deliver.
 #[tokio::test]
 async fn consumers_tell_what_is_left() {
-    conformance::consumers_tell_what_is_left(&JetstreamFixture::new().await).await;
+    wishes::consumers_tell_what_is_left(&JetstreamFixture::new().await).await;
 }
 
 /// No source or type is lost or confused on the way.
 #[tokio::test]
 async fn odd_names_travel() {
-    conformance::odd_names_travel(&JetstreamFixture::new().await).await;
+    wishes::odd_names_travel(&JetstreamFixture::new().await).await;
 }
 
 /// Attributes and data come out as they went in.
@@ -202,11 +204,23 @@ async fn events_come_out_byte_for_byte() {
 /// Two parties may settle the same delivery.
 #[tokio::test]
 async fn settling_twice_is_harmless() {
-    conformance::settling_twice_is_harmless(&JetstreamFixture::new().await).await;
+    settling::settling_twice_is_harmless(&JetstreamFixture::new().await).await;
 }
 
 /// Readiness is said when it is there.
 #[tokio::test]
 async fn a_log_that_takes_events_is_ready() {
     conformance::a_log_that_takes_events_is_ready(&JetstreamFixture::new().await).await;
+}
+
+/// Whoever still holds an earlier delivery of it can settle it.
+#[tokio::test]
+async fn an_earlier_receipt_settles_it_too() {
+    settling::an_earlier_receipt_settles_it_too(&JetstreamFixture::new().await).await;
+}
+
+/// Who has no room takes none from others.
+#[tokio::test]
+async fn without_room_nothing_is_asked_for() {
+    settling::without_room_nothing_is_asked_for(&JetstreamFixture::new().await).await;
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tidegate_backbone::memory::Limits;
 
-use crate::{conformance, fixture::MemoryFixture};
+use crate::{
+    conformance::{self, settling, wishes},
+    fixture::MemoryFixture,
+};
 
 const SHORT_WINDOW: Duration = Duration::from_millis(300);
 
@@ -33,7 +36,7 @@ async fn a_message_id_is_forgotten_after_the_window() {
 /// Who pulls is never handed more than it can hold, nor is more kept from others.
 #[tokio::test(start_paused = true)]
 async fn never_more_is_under_way_than_there_is_room_for() {
-    conformance::never_more_is_under_way_than_there_is_room_for(&MemoryFixture::new()).await;
+    settling::never_more_is_under_way_than_there_is_room_for(&MemoryFixture::new()).await;
 }
 
 /// An event reaches who waits for it.
@@ -45,91 +48,91 @@ async fn what_waits_is_woken_by_an_append() {
 /// A retry waits in the log as long as asked, and its attempts are counted.
 #[tokio::test(start_paused = true)]
 async fn a_retry_comes_after_its_delay_and_counts() {
-    conformance::a_retry_comes_after_its_delay_and_counts(&MemoryFixture::new()).await;
+    settling::a_retry_comes_after_its_delay_and_counts(&MemoryFixture::new()).await;
 }
 
 /// An event that fails blocks nobody.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_retry_holds_up_no_other_event() {
-    conformance::a_waiting_retry_holds_up_no_other_event(&MemoryFixture::new()).await;
+    settling::a_waiting_retry_holds_up_no_other_event(&MemoryFixture::new()).await;
 }
 
 /// An event whose holder dies is delivered again.
 #[tokio::test(start_paused = true)]
 async fn what_is_unsettled_comes_again() {
-    conformance::what_is_unsettled_comes_again(&MemoryFixture::new()).await;
+    settling::what_is_unsettled_comes_again(&MemoryFixture::new()).await;
 }
 
 /// A slow Function is not called twice.
 #[tokio::test(start_paused = true)]
 async fn progress_keeps_it_from_coming_again() {
-    conformance::progress_keeps_it_from_coming_again(&MemoryFixture::new()).await;
+    settling::progress_keeps_it_from_coming_again(&MemoryFixture::new()).await;
 }
 
 /// A dead letter's event does not come back.
 #[tokio::test(start_paused = true)]
 async fn what_is_terminated_never_comes_again() {
-    conformance::what_is_terminated_never_comes_again(&MemoryFixture::new()).await;
+    settling::what_is_terminated_never_comes_again(&MemoryFixture::new()).await;
 }
 
 /// A shutdown delays no event by the ack wait.
 #[tokio::test(start_paused = true)]
 async fn closing_hands_back_what_was_not_returned() {
-    conformance::closing_hands_back_what_was_not_returned(&MemoryFixture::new()).await;
+    settling::closing_hands_back_what_was_not_returned(&MemoryFixture::new()).await;
 }
 
 /// A changed subscription loses and repeats nothing.
 #[tokio::test(start_paused = true)]
 async fn reopening_keeps_the_position() {
-    conformance::reopening_keeps_the_position(&MemoryFixture::new()).await;
+    wishes::reopening_keeps_the_position(&MemoryFixture::new()).await;
 }
 
 /// A new consumer begins where it was asked to.
 #[tokio::test(start_paused = true)]
 async fn a_start_is_where_it_says() {
-    conformance::a_start_is_where_it_says(&MemoryFixture::new()).await;
+    wishes::a_start_is_where_it_says(&MemoryFixture::new()).await;
 }
 
 /// A consumer begins at a time or a place in the past, and never goes back there.
 #[tokio::test(start_paused = true)]
 async fn a_start_in_the_past_is_where_it_says() {
-    conformance::a_start_in_the_past_is_where_it_says(&MemoryFixture::new()).await;
+    wishes::a_start_in_the_past_is_where_it_says(&MemoryFixture::new()).await;
 }
 
 /// A changed wish loses nothing of the time before, and then the log sends no more than that.
 #[tokio::test(start_paused = true)]
 async fn what_was_wanted_before_is_remembered() {
-    conformance::what_was_wanted_before_is_remembered(&MemoryFixture::new()).await;
+    wishes::what_was_wanted_before_is_remembered(&MemoryFixture::new()).await;
 }
 
 /// Whoever changes a wish again and again while nothing is settled is not locked out.
 #[tokio::test(start_paused = true)]
 async fn any_number_of_changes_is_remembered() {
-    conformance::any_number_of_changes_is_remembered(&MemoryFixture::new()).await;
+    wishes::any_number_of_changes_is_remembered(&MemoryFixture::new()).await;
 }
 
 /// A consumer gets what its filters name, all of it, once.
 #[tokio::test(start_paused = true)]
 async fn filters_choose() {
-    conformance::filters_choose(&MemoryFixture::new()).await;
+    wishes::filters_choose(&MemoryFixture::new()).await;
 }
 
 /// Dispatchers that share a consumer share its events.
 #[tokio::test(start_paused = true)]
 async fn two_sources_share_one_consumer() {
-    conformance::two_sources_share_one_consumer(&MemoryFixture::new()).await;
+    settling::two_sources_share_one_consumer(&MemoryFixture::new()).await;
 }
 
 /// A pull that is given up at any point loses no event.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_pull_loses_nothing() {
-    conformance::a_dropped_pull_loses_nothing(&MemoryFixture::new()).await;
+    settling::a_dropped_pull_loses_nothing(&MemoryFixture::new()).await;
 }
 
 /// What waits for a retry counts, so the log's memory is bounded.
 #[tokio::test(start_paused = true)]
 async fn unsettled_events_are_bounded() {
-    conformance::unsettled_events_are_bounded(&MemoryFixture::new()).await;
+    settling::unsettled_events_are_bounded(&MemoryFixture::new()).await;
 }
 
 /// A burial that is repeated is one letter, byte for byte, for each consumer its own.
@@ -157,19 +160,19 @@ async fn a_full_log_refuses() {
 /// Who pulls from a removed consumer hears of it at once.
 #[tokio::test(start_paused = true)]
 async fn a_removed_consumer_is_gone() {
-    conformance::a_removed_consumer_is_gone(&MemoryFixture::new()).await;
+    wishes::a_removed_consumer_is_gone(&MemoryFixture::new()).await;
 }
 
 /// Operators see what each consumer still has to deliver.
 #[tokio::test(start_paused = true)]
 async fn consumers_tell_what_is_left() {
-    conformance::consumers_tell_what_is_left(&MemoryFixture::new()).await;
+    wishes::consumers_tell_what_is_left(&MemoryFixture::new()).await;
 }
 
 /// No source or type is lost or confused on the way.
 #[tokio::test(start_paused = true)]
 async fn odd_names_travel() {
-    conformance::odd_names_travel(&MemoryFixture::new()).await;
+    wishes::odd_names_travel(&MemoryFixture::new()).await;
 }
 
 /// Attributes and data come out as they went in.
@@ -181,11 +184,23 @@ async fn events_come_out_byte_for_byte() {
 /// Two parties may settle the same delivery.
 #[tokio::test(start_paused = true)]
 async fn settling_twice_is_harmless() {
-    conformance::settling_twice_is_harmless(&MemoryFixture::new()).await;
+    settling::settling_twice_is_harmless(&MemoryFixture::new()).await;
 }
 
 /// Readiness is said when it is there.
 #[tokio::test(start_paused = true)]
 async fn a_log_that_takes_events_is_ready() {
     conformance::a_log_that_takes_events_is_ready(&MemoryFixture::new()).await;
+}
+
+/// Whoever still holds an earlier delivery of it can settle it.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_receipt_settles_it_too() {
+    settling::an_earlier_receipt_settles_it_too(&MemoryFixture::new()).await;
+}
+
+/// Who has no room takes none from others.
+#[tokio::test(start_paused = true)]
+async fn without_room_nothing_is_asked_for() {
+    settling::without_room_nothing_is_asked_for(&MemoryFixture::new()).await;
 }

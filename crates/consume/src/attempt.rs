@@ -31,12 +31,54 @@ pub enum Verdict {
         failure: Failure,
         /// How long the sink asks to be left alone.
         after: Option<Duration>,
+        /// What it tells of the sink.
+        health: Health,
     },
     /// It will never succeed.
     Rejected {
         /// Why.
         failure: Failure,
     },
+    /// The sink wants nothing any more, not this event and no other.
+    Gone {
+        /// Its words.
+        failure: Failure,
+    },
+}
+
+/// What an attempt tells of a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is there, whatever it said of this event.
+    Well,
+    /// It is there, and has too much to do.
+    Busy,
+    /// It was not done in time.
+    Slow,
+    /// It failed, maybe because of this event.
+    Failing,
+    /// Nobody is there who could have looked at the event.
+    Away,
+}
+
+impl Health {
+    /// Whether a sink for which it is always so is down.
+    pub(crate) fn is_ill(self) -> bool {
+        match self {
+            Self::Well | Self::Busy => false,
+            Self::Slow | Self::Failing | Self::Away => true,
+        }
+    }
+}
+
+impl Verdict {
+    /// What it tells of the sink.
+    pub(crate) fn health(&self) -> Health {
+        match self {
+            Self::Delivered | Self::Rejected { .. } | Self::Gone { .. } => Health::Well,
+            Self::Retry { health, .. } => *health,
+        }
+    }
 }
 
 /// Why an attempt failed.

@@ -1,6 +1,6 @@
 //! The section `consume`.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Config {
     pub held_bytes_max: ByteSize,
     /// What follows a failed attempt.
     pub retry: Retry,
+    /// When a failing sink is left alone.
+    pub breaker: Breaker,
 }
 
 /// The retry schedule: exponential, with full jitter, unless a Subscription says otherwise.
@@ -39,6 +41,20 @@ pub struct Retry {
     pub backoff_max: Duration,
 }
 
+/// When a sink that fails is left alone, and how it is probed until it does not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    /// Failures in a row, of all Subscriptions that name the sink, before it is left alone.
+    pub failures: NonZeroU32,
+    /// From the last failure to the first probe; doubled after each failed one.
+    #[serde(with = "humantime_serde")]
+    pub probe_delay: Duration,
+    /// The longest time between probes: so much later a recovered sink is noticed.
+    #[serde(with = "humantime_serde")]
+    pub probe_delay_max: Duration,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -47,6 +63,7 @@ impl Default for Config {
             held_max: 2_048,
             held_bytes_max: ByteSize::mib(64),
             retry: Retry::default(),
+            breaker: Breaker::default(),
         }
     }
 }
@@ -57,6 +74,16 @@ impl Default for Retry {
             attempts_max: 20,
             backoff_delay: Duration::from_secs(1),
             backoff_max: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: const { NonZeroU32::new(10).expect("10 is not 0") },
+            probe_delay: Duration::from_millis(500),
+            probe_delay_max: Duration::from_secs(5),
         }
     }
 }
@@ -93,6 +120,15 @@ impl Config {
             retry.backoff_max >= retry.backoff_delay,
             "retry.backoff_max: must be at least retry.backoff_delay",
         );
+        let breaker = &self.breaker;
+        check(
+            !breaker.probe_delay.is_zero(),
+            "breaker.probe_delay: must be longer than 0s",
+        );
+        check(
+            breaker.probe_delay_max >= breaker.probe_delay,
+            "breaker.probe_delay_max: must be at least breaker.probe_delay",
+        );
         mistakes
     }
 }
@@ -115,6 +151,11 @@ mod tests {
                 backoff_delay: Duration::from_nanos(1),
                 backoff_max: Duration::from_nanos(1),
             },
+            breaker: Breaker {
+                failures: NonZeroU32::MIN,
+                probe_delay: Duration::from_nanos(1),
+                probe_delay_max: Duration::from_nanos(1),
+            },
         };
         assert_eq!(least.validate(), Vec::<String>::new());
         let wrong = Config {
@@ -127,16 +168,24 @@ mod tests {
                 backoff_delay: Duration::ZERO,
                 backoff_max: Duration::ZERO,
             },
+            breaker: Breaker {
+                probe_delay: Duration::ZERO,
+                ..Breaker::default()
+            },
         };
         let mistakes = wrong.validate();
-        assert_eq!(mistakes.len(), 6, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 7, "{mistakes:?}");
         let shrinking = Config {
             retry: Retry {
                 backoff_max: Duration::from_millis(999),
                 ..Retry::default()
             },
+            breaker: Breaker {
+                probe_delay_max: Duration::from_millis(499),
+                ..Breaker::default()
+            },
             ..Config::default()
         };
-        assert_eq!(shrinking.validate().len(), 1);
+        assert_eq!(shrinking.validate().len(), 2);
     }
 }

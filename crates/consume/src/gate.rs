@@ -1,4 +1,11 @@
-//! What a sink asks for itself: to be left alone, by whoever delivers to it.
+//! Whether a sink takes attempts now: what it asks for itself, and what its failures tell.
+//!
+//! One gate for a sink, shared by the Subscriptions that name it. `Retry-After` and `410` are the
+//! sink's own word; the breaker is what is concluded where it says nothing.
+
+mod breaker;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -6,78 +13,226 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, futures::OwnedNotified},
+    time::Instant,
+};
 
-/// Until when a sink is left alone.
-type Closed = Mutex<Option<Instant>>;
+use self::breaker::Breaker;
+use crate::{Health, config};
 
-/// Whether a sink takes attempts now; shared by the Subscriptions that name it.
-#[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<Closed>);
+/// A sink's gate. Clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Shared>);
 
-/// The gates of all sinks, by address.
-#[derive(Clone, Debug, Default)]
-pub struct Gates(Arc<Mutex<HashMap<String, Weak<Closed>>>>);
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when somebody may pass who could not.
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Until when the sink asked to be left alone.
+    held_until: Option<Instant>,
+    /// The sink wants nothing any more.
+    is_gone: bool,
+    breaker: Breaker,
+}
+
+/// Leave for one attempt. What came of it is told by [`Pass::ended`]; dropped, it tells nothing.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Gate,
+    phase: u64,
+    is_over: bool,
+}
+
+/// Why nobody passes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not before this.
+    Until(Instant),
+    /// Not before something changes.
+    Change,
+}
+
+/// How a sink's gate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It takes attempts.
+    Open,
+    /// It asked to be left alone for a while.
+    Held,
+    /// It fails; it is probed until it does not.
+    Failing,
+    /// It answered 410: it wants nothing any more.
+    Gone,
+}
 
 impl Gate {
-    /// No attempt begins for so long. A longer wish that was made before stays.
-    pub(crate) fn close(&self, for_so_long: Duration) {
-        let until = Instant::now() + for_so_long;
-        let mut closed = lock(&self.0);
-        *closed = Some(closed.map_or(until, |before| before.max(until)));
+    /// A gate that is open.
+    pub fn new(config: &config::Breaker) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                held_until: None,
+                is_gone: false,
+                breaker: Breaker::new(config.clone()),
+            }),
+            changed: Arc::default(),
+        }))
     }
 
-    /// Until when it is closed, if it is.
-    pub(crate) fn closed_until(&self) -> Option<Instant> {
-        let mut closed = lock(&self.0);
-        if closed.is_some_and(|until| until <= Instant::now()) {
-            *closed = None;
+    /// Leave for an attempt, or why there is none.
+    pub(crate) fn pass(&self) -> Result<Pass, Wait> {
+        let mut state = self.lock();
+        state.wait().map_or(Ok(()), Err)?;
+        let phase = state.breaker.begin(Instant::now())?;
+        Ok(Pass {
+            gate: self.clone(),
+            phase,
+            is_over: false,
+        })
+    }
+
+    /// How many events are worth having in hand for it: a probe, and another for the case that
+    /// it is the event that fails.
+    pub(crate) fn room(&self) -> usize {
+        let mut state = self.lock();
+        match state.wait() {
+            Some(_) => 0,
+            None => state.breaker.allowed().saturating_mul(2),
         }
-        *closed
+    }
+
+    /// Until when the sink asked to be left alone, if it did.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        match self.lock().wait() {
+            Some(Wait::Until(until)) => Some(until),
+            Some(Wait::Change) | None => None,
+        }
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let mut state = self.lock();
+        match state.wait() {
+            Some(Wait::Change) => Standing::Gone,
+            Some(Wait::Until(_)) => Standing::Held,
+            None if state.breaker.is_closed() => Standing::Open,
+            None => Standing::Failing,
+        }
+    }
+
+    /// Becomes ready when somebody may pass who could not before, counted from this call.
+    pub(crate) fn changed(&self) -> OwnedNotified {
+        Arc::clone(&self.0.changed).notified_owned()
+    }
+
+    /// The sink asks to be left alone for so long. A longer wish that was made before stays.
+    pub(crate) fn hold(&self, for_so_long: Duration) {
+        let until = Instant::now() + for_so_long;
+        let mut state = self.lock();
+        state.held_until = Some(state.held_until.map_or(until, |before| before.max(until)));
+    }
+
+    /// The sink wants nothing any more.
+    pub(crate) fn set_gone(&self) {
+        self.lock().is_gone = true;
+    }
+
+    /// The sink is asked again, whatever it said.
+    pub fn ask_again(&self) {
+        let mut state = self.lock();
+        let was_gone = std::mem::take(&mut state.is_gone);
+        drop(state);
+        if was_gone {
+            self.0.changed.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
     }
 }
 
+impl State {
+    fn wait(&mut self) -> Option<Wait> {
+        if self.is_gone {
+            return Some(Wait::Change);
+        }
+        if self.held_until.is_some_and(|until| until <= Instant::now()) {
+            self.held_until = None;
+        }
+        self.held_until.map(Wait::Until)
+    }
+}
+
+impl Pass {
+    /// What the attempt told of the sink. `true` when the sink's failing is no fault of the event:
+    /// the attempt does not count for it.
+    pub(crate) fn ended(mut self, health: Health, event: u64) -> bool {
+        self.is_over = true;
+        let mut state = self.gate.lock();
+        let was_closed = state.breaker.is_closed();
+        let now = Instant::now();
+        let excused = state.breaker.ended(self.phase, health, event, now);
+        let is_closed = state.breaker.is_closed();
+        drop(state);
+        if !(was_closed && is_closed) {
+            self.gate.0.changed.notify_waiters();
+        }
+        excused
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.gate.lock().breaker.forget(self.phase);
+            self.gate.0.changed.notify_waiters();
+        }
+    }
+}
+
+/// The gates of all sinks, by address.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    config: config::Breaker,
+    all: Arc<Mutex<HashMap<String, Weak<Shared>>>>,
+}
+
 impl Gates {
+    /// None yet.
+    pub fn new(config: &config::Breaker) -> Self {
+        Self {
+            config: config.clone(),
+            all: Arc::default(),
+        }
+    }
+
     /// That of the sink at this address.
     pub fn of(&self, sink: &str) -> Gate {
-        let mut gates = lock(&self.0);
+        let mut gates = lock(&self.all);
         if let Some(known) = gates.get(sink).and_then(Weak::upgrade) {
             return Gate(known);
         }
         // Those that nobody delivers through any more.
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Gate::default();
+        let gate = Gate::new(&self.config);
         gates.insert(sink.to_owned(), Arc::downgrade(&gate.0));
         gate
+    }
+
+    /// How the gate of the sink at this address stands.
+    pub fn standing(&self, sink: &str) -> Standing {
+        let known = lock(&self.all).get(sink).and_then(Weak::upgrade);
+        known.map_or(Standing::Open, |known| Gate(known).standing())
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change is complete before anything in it can panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// All who name a sink share its gate, and nobody else does.
-    #[tokio::test(start_paused = true)]
-    async fn a_gate_is_its_sinks() {
-        let gates = Gates::default();
-        let (one, same, other) = (
-            gates.of("http://a/"),
-            gates.of("http://a/"),
-            gates.of("http://b/"),
-        );
-        one.close(Duration::from_secs(10));
-        one.close(Duration::from_secs(2));
-        let until = Some(Instant::now() + Duration::from_secs(10));
-        assert_eq!((same.closed_until(), other.closed_until()), (until, None));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(same.closed_until(), None);
-        drop((one, same, other));
-        gates.of("http://c/");
-        assert_eq!(lock(&gates.0).len(), 1, "those of nobody are forgotten");
-    }
 }

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::SystemTime};
 
 use tidegate_backbone::{Delivery, Unreadable};
 use tidegate_event::Event;
-use tidegate_subscription::Subscription;
 
 use crate::Config;
 
@@ -69,16 +68,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new(config: &Config, subscription: &Subscription) -> Self {
-        let window =
-            usize::try_from(subscription.delivery.max_in_flight.get()).unwrap_or(usize::MAX);
-        let prefetch = window
-            .saturating_mul(2)
-            .max(PREFETCH_MIN)
-            .min(config.held_max);
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            // The window itself must fit, or it would never fill.
-            events_max: prefetch.max(window),
+            events_max: config.held_max,
             bytes_max: usize::try_from(config.held_bytes_max.as_u64()).unwrap_or(usize::MAX),
             events: 0,
             bytes: 0,
@@ -86,11 +78,15 @@ impl Room {
         }
     }
 
-    /// How many more events may be taken; at least one when nothing is held.
-    pub(crate) fn left(&self) -> usize {
+    /// How many more events may be taken beside what fills the window, with so many put aside; at
+    /// least one when nothing is held.
+    pub(crate) fn left(&self, window: usize, aside: usize) -> usize {
+        let prefetch = window.saturating_mul(2).max(PREFETCH_MIN) + aside;
+        // The window itself must fit, or it would never fill.
+        let events_max = prefetch.min(self.events_max).max(window);
         let by_bytes = self.bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
         let least = usize::from(self.events == 0);
-        self.events_max
+        events_max
             .saturating_sub(self.events)
             .min(by_bytes.max(least))
     }
@@ -129,30 +125,40 @@ mod tests {
     #[test]
     fn room_is_bounded_in_events_and_bytes() {
         let mut room = room(10, 4 * BYTES_FIRST_GUESS);
-        assert_eq!(room.left(), 4);
+        assert_eq!(room.left(1, 0), 4);
         room.enter(BYTES_FIRST_GUESS);
-        assert_eq!((room.events(), room.left()), (1, 3));
+        assert_eq!((room.events(), room.left(1, 0)), (1, 3));
         room.leave(BYTES_FIRST_GUESS);
-        assert_eq!((room.events(), room.left()), (0, 4));
+        assert_eq!((room.events(), room.left(1, 0)), (0, 4));
         for _ in 0..100 {
             room.enter(1);
             room.leave(1);
         }
-        assert_eq!(room.left(), 10, "small events leave room for all");
+        assert_eq!(room.left(1, 0), 10, "small events leave room for all");
         for _ in 0..10 {
             room.enter(1);
         }
-        assert_eq!(room.left(), 0);
+        assert_eq!(room.left(1, 0), 0);
+        assert_eq!(room.left(11, 0), 1, "a window larger than that fills");
+    }
+
+    /// No more is taken in advance than the window will need soon.
+    #[test]
+    fn room_follows_the_window() {
+        let room = room(1_000, usize::MAX);
+        let left = [1, 8, 100, 600].map(|window| room.left(window, 0));
+        assert_eq!(left, [16, 16, 200, 1_000]);
+        assert_eq!([5, 990].map(|aside| room.left(1, aside)), [21, 1_000]);
     }
 
     /// An event larger than the room is taken alone, or it would never be delivered.
     #[test]
     fn one_event_fits_always() {
         let mut room = room(10, 1);
-        assert_eq!(room.left(), 1);
+        assert_eq!(room.left(1, 0), 1);
         room.enter(1_000_000);
-        assert_eq!(room.left(), 0);
+        assert_eq!(room.left(1, 0), 0);
         room.leave(1_000_000);
-        assert_eq!(room.left(), 1);
+        assert_eq!(room.left(1, 0), 1);
     }
 }

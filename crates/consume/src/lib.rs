@@ -12,10 +12,12 @@ mod pace;
 mod policy;
 mod replay;
 mod service;
+mod waiting;
+mod window;
 
-pub use attempt::{Attempt, Failure, Verdict};
-pub use config::{Config, Retry};
-pub use gate::{Gate, Gates};
+pub use attempt::{Attempt, Failure, Health, Verdict};
+pub use config::{Breaker, Config, Retry};
+pub use gate::{Gate, Gates, Standing};
 pub use metrics::Metrics;
 pub use pace::Pace;
 pub use replay::{Replay, ReplayCounts};

@@ -14,6 +14,7 @@ pub struct Metrics {
     dead_letters: Family<Reason, Counter>,
     skipped: Family<Of, Counter>,
     held: Family<Of, Gauge>,
+    window: Family<Of, Gauge>,
     refused: Family<Of, Gauge>,
 }
 
@@ -35,6 +36,7 @@ pub(crate) struct Handles {
     pub(crate) retries: Counter,
     pub(crate) skipped: Counter,
     pub(crate) held: Gauge,
+    pub(crate) window: Gauge,
     pub(crate) refused: Gauge,
     pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
@@ -71,6 +73,11 @@ impl Metrics {
             metrics.held.clone(),
         );
         registry.register(
+            "tidegate_consume_window",
+            "Attempts that there may be at once: at most maxInFlight, fewer while the sink is slow",
+            metrics.window.clone(),
+        );
+        registry.register(
             "tidegate_consume_dead_letters_refused",
             "1 while the last dead letter could not be stored, so that its event stays",
             metrics.refused.clone(),
@@ -97,6 +104,7 @@ impl Metrics {
             retries: self.retries.get_or_create_owned(&of),
             skipped: self.skipped.get_or_create_owned(&of),
             held: self.held.get_or_create_owned(&of),
+            window: self.window.get_or_create_owned(&of),
             refused: self.refused.get_or_create_owned(&of),
             dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),

@@ -2,32 +2,22 @@
 //!
 //! What is held is kept alive by progress acknowledgements, whether it waits or is in an attempt,
 //! so that nothing is delivered twice because a Function is slow. A failed event goes back to the
-//! log with its delay and leaves its place at once.
+//! log with its delay and leaves its place at once; one that failed because nobody was there stays
+//! in hand, and nothing more is taken until somebody is.
 
 mod outcome;
+mod running;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, SourceError, Start, subject};
-use tidegate_event::Event;
-use tidegate_subscription::{self as subscription, Matched, Matching, Subscription, TypeInterest};
-use tokio::{
-    task::{self, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, timeout_at},
-};
+use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, Start, subject};
+use tidegate_subscription::{self as subscription, Subscription, TypeInterest};
 
-use self::outcome::Outcomes;
+use self::running::Running;
 use crate::{
     Attempt, Config, Metrics,
     gate::Gate,
-    held::{Held, Room},
     metrics::Handles,
     pace::Pace,
     policy::Policy,
@@ -76,7 +66,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             metrics: metrics.of(&subscription.id()),
             policy: Policy::new(&config.retry, &subscription.delivery.retry),
             paces: Vec::new(),
-            gate: Gate::default(),
+            gate: Gate::new(&config.breaker),
             replay: None,
             config,
             subscription,
@@ -191,259 +181,6 @@ fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> Cons
         ack_wait: config.ack_wait,
         unsettled_max: config.unsettled_max,
     }
-}
-
-/// A loop with what it has in its hands.
-struct Running<L: Log, A> {
-    service: Service<L, A>,
-    window: usize,
-    room: Room,
-    waiting: VecDeque<(Held<ReceiptOf<L>>, Matched)>,
-    attempts: JoinSet<()>,
-    under_way: HashMap<task::Id, Held<ReceiptOf<L>>>,
-    /// What was wanted before, for events that were stored until then.
-    former: Vec<(u64, Vec<Matching>)>,
-    /// Nothing more is read.
-    is_over: bool,
-}
-
-impl<L: Log, A: Attempt> Running<L, A> {
-    fn new(service: Service<L, A>) -> Self {
-        Self {
-            window: usize::try_from(service.subscription.delivery.max_in_flight.get())
-                .unwrap_or(usize::MAX),
-            room: Room::new(&service.config, &service.subscription),
-            is_over: false,
-            service,
-            waiting: VecDeque::new(),
-            attempts: JoinSet::new(),
-            under_way: HashMap::new(),
-            former: Vec::new(),
-        }
-    }
-
-    async fn until(
-        &mut self,
-        mut stop: impl Future<Output = ()> + Unpin,
-        mut source: L::Source,
-    ) -> Option<L::Source> {
-        let mut progress = self.progress_ticks();
-        let mut pause_until = None;
-        self.remember(&source);
-        loop {
-            let paced = self.begin_attempts();
-            let room = if self.is_over { 0 } else { self.room.left() };
-            let paused = pause_until.is_some_and(|until| Instant::now() < until);
-            tokio::select! {
-                () = &mut stop => return Some(source),
-                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
-                pulled = source.pull(room), if room > 0 && !paused => match pulled {
-                    Ok(deliveries) => {
-                        for delivery in deliveries {
-                            self.take(delivery.into()).await;
-                        }
-                    }
-                    Err(SourceError::Gone { .. }) if self.service.replay.is_some() => {
-                        // That is how it ends, and how it is cancelled.
-                        self.is_over = true;
-                    }
-                    Err(error @ SourceError::Gone { .. }) => {
-                        tracing::warn!(%error, "the consumer is made anew");
-                        source = self.service.open(&mut stop).await?;
-                        self.remember(&source);
-                    }
-                    Err(error @ SourceError::Unreachable { .. }) => {
-                        tracing::debug!(%error, "pulling pauses");
-                        pause_until = Some(Instant::now() + UNREACHABLE_PAUSE);
-                    }
-                },
-                () = sleep_until_some(pause_until), if paused => pause_until = None,
-                () = sleep_until_some(paced), if paced.is_some() => {}
-                _ = progress.tick() => {
-                    self.progress().await;
-                    self.narrow().await;
-                }
-            }
-        }
-    }
-
-    /// What was wanted before still counts for the events of its time.
-    fn remember(&mut self, source: &L::Source) {
-        let former = source.former().into_iter();
-        let read = former.map(|one| {
-            let wishes = one.wants.iter().map(|wants| self.understood(wants));
-            (one.until, wishes.collect())
-        });
-        self.former = read.collect();
-    }
-
-    fn understood(&self, wants: &str) -> Matching {
-        serde_json::from_str(wants).unwrap_or_else(|error| {
-            // Written by a version that this one does not know.
-            tracing::warn!(%error, "what was wanted before is not understood");
-            self.service.subscription.matching.clone()
-        })
-    }
-
-    async fn narrow(&mut self) {
-        if self.former.is_empty() {
-            return;
-        }
-        match self.service.log.narrow(&self.service.spec).await {
-            Ok(true) => self.former.clear(),
-            Ok(false) => {}
-            Err(error) => tracing::debug!(%error, "the consumer is not narrowed yet"),
-        }
-    }
-
-    /// By what was wanted when it was stored.
-    fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
-        if let Some((replay, _)) = &self.service.replay
-            && !replay.wants(event)
-        {
-            return None;
-        }
-        let mut former = self.former.iter();
-        match former.find(|(until, _)| sequence <= *until) {
-            Some((_, wishes)) => wishes.iter().find_map(|wish| wish.matches(event)),
-            None => self.service.subscription.matches(event),
-        }
-    }
-
-    fn progress_ticks(&self) -> tokio::time::Interval {
-        let every = self.service.config.ack_wait / 3;
-        let mut ticks = interval(every.max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
-    }
-
-    /// A delivery: wanted, not wanted, or no event at all.
-    async fn take(&mut self, held: Held<ReceiptOf<L>>) {
-        if let Some((replay, counts)) = &self.service.replay
-            && replay.is_over(held.sequence, held.stored_at)
-        {
-            counts.set_over();
-            self.is_over = true;
-            return settle(&*held.receipt, Settle::Ack).await;
-        }
-        let matched = match &*held.event {
-            Ok(event) => self.matches(held.sequence, event),
-            // Nothing to match: it becomes a dead letter in the place of an attempt.
-            Err(_) => Some(Matched::default()),
-        };
-        match matched {
-            Some(matched) => {
-                self.room.enter(held.bytes());
-                self.waiting.push_back((held, matched));
-            }
-            None => {
-                self.service.metrics.skipped.inc();
-                settle(&*held.receipt, Settle::Ack).await;
-            }
-        }
-        self.count_held();
-    }
-
-    /// Begins as many as may be; when the next may be, if it is only time that is missing.
-    fn begin_attempts(&mut self) -> Option<Instant> {
-        while self.under_way.len() < self.window {
-            let paces = self.service.paces.iter().map(Pace::next);
-            let waits = paces.chain(self.service.gate.closed_until()).max();
-            if !self.waiting.is_empty() && waits > Some(Instant::now()) {
-                return waits;
-            }
-            let (held, matched) = self.waiting.pop_front()?;
-            self.service.paces.iter().for_each(Pace::made);
-            let outcomes = Outcomes {
-                policy: self.service.policy.clone(),
-                consumer: Arc::clone(&self.service.consumer),
-                subscription: Arc::clone(&self.service.subscription),
-                log: self.service.log.clone(),
-                metrics: self.service.metrics.clone(),
-                gate: self.service.gate.clone(),
-                rng: self.service.rng.fork(),
-            };
-            let attempt = self.service.attempt.clone();
-            let task = self
-                .attempts
-                .spawn(outcomes.see_through(attempt, held.clone(), matched));
-            self.under_way.insert(task.id(), held);
-        }
-        None
-    }
-
-    /// An attempt has ended; if it panicked, its event is handed back.
-    async fn ended(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
-        let id = match &ended {
-            Ok((id, ())) => *id,
-            Err(error) => error.id(),
-        };
-        let Some(held) = self.under_way.remove(&id) else {
-            return;
-        };
-        self.room.leave(held.bytes());
-        self.count_held();
-        if let Err(error) = ended {
-            tracing::error!(subscription = self.service.subscription.id(), %error, "an attempt failed");
-            let delay = self.service.policy.backoff_max;
-            settle(&*held.receipt, Settle::Retry { delay }).await;
-        }
-    }
-
-    async fn progress(&self) {
-        let waiting = self.waiting.iter().map(|(held, _)| held);
-        for held in waiting.chain(self.under_way.values()) {
-            settle(&*held.receipt, Settle::Progress).await;
-        }
-    }
-
-    fn count_held(&self) {
-        self.service
-            .metrics
-            .held
-            .set(i64::try_from(self.room.events()).unwrap_or(i64::MAX));
-    }
-
-    /// Takes nothing more, hands back what waits, finishes what is under way.
-    async fn finish(mut self, source: Option<L::Source>, grace: Duration) {
-        let deadline = Instant::now() + grace;
-        for (held, _) in std::mem::take(&mut self.waiting) {
-            self.room.leave(held.bytes());
-            settle(
-                &*held.receipt,
-                Settle::Retry {
-                    delay: Duration::ZERO,
-                },
-            )
-            .await;
-        }
-        if let Some(source) = source {
-            timeout_at(deadline, source.close()).await.ok();
-        }
-        let mut progress = self.progress_ticks();
-        while !self.attempts.is_empty() {
-            tokio::select! {
-                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
-                _ = progress.tick() => self.progress().await,
-                () = tokio::time::sleep_until(deadline) => break,
-            }
-        }
-        self.attempts.shutdown().await;
-        for held in self.under_way.values() {
-            settle(
-                &*held.receipt,
-                Settle::Retry {
-                    delay: Duration::ZERO,
-                },
-            )
-            .await;
-        }
-        self.service.metrics.held.set(0);
-    }
-}
-
-async fn sleep_until_some(until: Option<Instant>) {
-    tokio::time::sleep_until(until.unwrap_or_else(Instant::now)).await;
 }
 
 /// A settlement that cannot be sent is a second delivery, not a loss.

@@ -13,5 +13,5 @@ mod sink;
 pub use client::Client;
 pub use config::Config;
 pub use metrics::Metrics;
-pub use outcome::{Answer, Failure, Outcome, classify};
+pub use outcome::{Answer, Failure, GONE, Outcome, classify};
 pub use sink::{Seen, Sink, SinkError};

@@ -47,6 +47,9 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// The code of a sink that wants nothing any more.
+pub const GONE: &str = "deliver/gone";
+
 /// Every code of a [`Failure`].
 pub(crate) const CODES: [&str; 7] = [
     "deliver/status-retryable",
@@ -55,7 +58,7 @@ pub(crate) const CODES: [&str; 7] = [
     "deliver/timeout",
     "deliver/connect",
     "deliver/transport",
-    "deliver/gone",
+    GONE,
 ];
 
 /// What a status means: 2xx delivered; 404, 408, 409, 425, 429 and 5xx may pass; everything else
@@ -76,7 +79,7 @@ pub fn classify(status: StatusCode, after: Option<Duration>, body: Bytes) -> Out
             failure: failure("deliver/redirect"),
         },
         410 => Outcome::Rejected {
-            failure: failure("deliver/gone"),
+            failure: failure(GONE),
         },
         _ => Outcome::Rejected {
             failure: failure("deliver/status-rejected"),

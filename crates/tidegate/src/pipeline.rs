@@ -74,6 +74,7 @@ pub(crate) struct Operations {
     pub(crate) subscriptions: watch::Receiver<Subscriptions>,
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
+    pub(crate) gates: Gates,
 }
 
 impl Operations {
@@ -96,6 +97,7 @@ impl Operations {
             subscriptions: subscriptions.clone(),
             states: States::default(),
             consume: metrics.consume(),
+            gates: Gates::new(&config.consume.breaker),
         };
         Ok((operations, asked))
     }
@@ -142,7 +144,7 @@ impl Pipeline {
             draining: drained,
             metrics,
             states: operations.states.clone(),
-            gates: Gates::default(),
+            gates: operations.gates.clone(),
             ended,
         };
         watch_tls(&server, &shared);

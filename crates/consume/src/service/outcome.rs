@@ -12,7 +12,13 @@ use tidegate_event::{Event, Value};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::settle;
-use crate::{Attempt, Failure, Verdict, gate::Gate, held::Held, metrics::Handles, policy::Policy};
+use crate::{
+    Attempt, Failure, Health, Verdict,
+    gate::{Gate, Pass},
+    held::Held,
+    metrics::Handles,
+    policy::Policy,
+};
 
 /// The reason of what came too late.
 const EXPIRED: &str = "consume/expired";
@@ -29,66 +35,129 @@ pub(super) struct Outcomes<L> {
     pub(super) rng: Rng,
 }
 
+/// What has become of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Done with it.
+    Settled,
+    /// It waits in the log for another attempt.
+    HandedBack,
+    /// Nothing was settled and the attempt does not count: nobody is there.
+    Stays,
+    /// The same where the sink answers and fails. Another event may be one that it takes.
+    StaysAside,
+}
+
 impl<L: Log> Outcomes<L> {
+    /// `health` is what the attempt tells of the sink, if one was made.
     pub(super) async fn see_through<A: Attempt, R: Receipt>(
         mut self,
         attempt: A,
         held: Held<R>,
         matched: Matched,
-    ) {
-        let verdict = match &*held.event {
+        pass: Pass,
+        health: &mut Option<Health>,
+    ) -> Next {
+        let (verdict, excused) = match &*held.event {
             Ok(event) => match self.expiry(event) {
-                Some(failure) => Verdict::Rejected { failure },
-                None => attempt.attempt(event, &matched).await,
+                Some(failure) => (Verdict::Rejected { failure }, false),
+                None => {
+                    let verdict = attempt.attempt(event, &matched).await;
+                    let told = verdict.health();
+                    *health = Some(told);
+                    self.heed(&verdict);
+                    (verdict, pass.ended(told, held.sequence))
+                }
             },
-            Err(unreadable) => Verdict::Rejected {
-                failure: Failure::new("consume/unreadable", &*unreadable.reason),
-            },
+            Err(unreadable) => {
+                let failure = Failure::new("consume/unreadable", &*unreadable.reason);
+                (Verdict::Rejected { failure }, false)
+            }
         };
-        if let Verdict::Retry {
-            after: Some(after), ..
-        } = &verdict
-        {
-            // It is the sink that asks, not this event.
-            self.gate.close(*after);
-        }
         let (reason, failure) = match verdict {
             Verdict::Delivered => {
                 self.metrics.delivered.inc();
-                return settle(&*held.receipt, Settle::Ack).await;
+                settle(&*held.receipt, Settle::Ack).await;
+                return Next::Settled;
             }
+            Verdict::Gone { .. } => return Next::Stays,
             Verdict::Retry { failure, .. } if self.is_too_old(&held) => {
                 (EXPIRED, failure.with_code())
             }
+            Verdict::Retry {
+                health: Health::Away,
+                ..
+            } if excused => return Next::Stays,
+            Verdict::Retry { .. } if excused => return Next::StaysAside,
             Verdict::Retry { failure, .. } if held.attempt >= self.policy.attempts_max => {
                 ("consume/attempts-exhausted", failure.with_code())
             }
-            Verdict::Retry { failure, after } => {
-                tracing::debug!(
-                    subscription = self.subscription.id(),
-                    sequence = held.sequence,
-                    attempt = held.attempt,
-                    code = failure.code,
-                    detail = failure.detail,
-                    "the event is tried again later"
-                );
-                self.metrics.retries.inc();
-                let delay = self.policy.delay(held.attempt, after, &mut self.rng);
-                return settle(&*held.receipt, Settle::Retry { delay }).await;
+            Verdict::Retry { failure, after, .. } => {
+                self.retry(&held, &failure, after).await;
+                return Next::HandedBack;
             }
             Verdict::Rejected { failure } => (failure.code, failure),
         };
-        let buried = self.bury(&held, reason, &failure).await;
-        let settled = match buried {
-            Some(_) => Settle::Terminate,
-            None => Settle::Retry {
-                delay: self.pause_of_burial(),
-            },
-        };
-        settle(&*held.receipt, settled).await;
-        if let (Some(letter), Ok(event)) = (buried, &*held.event) {
-            attempt.buried(event, &failure, letter).await;
+        self.give_up(&attempt, &held, reason, &failure).await
+    }
+
+    /// What the sink says for itself, and not of this event.
+    fn heed(&self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Retry {
+                after: Some(after), ..
+            } => self.gate.hold(*after),
+            Verdict::Gone { failure } => {
+                tracing::error!(
+                    subscription = self.subscription.id(),
+                    sink = %self.subscription.sink,
+                    detail = failure.detail,
+                    "the sink wants nothing any more; events are kept for it until its \
+                     Subscription changes or tidegate starts anew"
+                );
+                self.gate.set_gone();
+            }
+            Verdict::Retry { after: None, .. } | Verdict::Delivered | Verdict::Rejected { .. } => {}
         }
+    }
+
+    /// Back to the log, for later.
+    async fn retry<R: Receipt>(
+        &mut self,
+        held: &Held<R>,
+        failure: &Failure,
+        after: Option<Duration>,
+    ) {
+        tracing::debug!(
+            subscription = self.subscription.id(),
+            sequence = held.sequence,
+            attempt = held.attempt,
+            code = failure.code,
+            detail = failure.detail,
+            "the event is tried again later"
+        );
+        self.metrics.retries.inc();
+        let delay = self.policy.delay(held.attempt, after, &mut self.rng);
+        settle(&*held.receipt, Settle::Retry { delay }).await;
+    }
+
+    async fn give_up<A: Attempt, R: Receipt>(
+        &self,
+        attempt: &A,
+        held: &Held<R>,
+        reason: &'static str,
+        failure: &Failure,
+    ) -> Next {
+        let Some(letter) = self.bury(held, reason, failure).await else {
+            let delay = self.pause_of_burial();
+            settle(&*held.receipt, Settle::Retry { delay }).await;
+            return Next::HandedBack;
+        };
+        settle(&*held.receipt, Settle::Terminate).await;
+        if let Ok(event) = &*held.event {
+            attempt.buried(event, failure, letter).await;
+        }
+        Next::Settled
     }
 
     /// Makes it a dead letter, and says of which place when that is durable.

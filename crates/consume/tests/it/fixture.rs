@@ -11,7 +11,9 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
-use tidegate_consume::{Attempt, Config, Failure, Gate, Metrics, Pace, Retry, Service, Verdict};
+use tidegate_consume::{
+    Attempt, Config, Failure, Gate, Health, Metrics, Pace, Retry, Service, Verdict,
+};
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
@@ -91,6 +93,16 @@ pub(crate) fn retry() -> Verdict {
     Verdict::Retry {
         failure: Failure::new("test/retry", "later"),
         after: None,
+        health: Health::Failing,
+    }
+}
+
+/// Nobody was there.
+pub(crate) fn away() -> Verdict {
+    Verdict::Retry {
+        failure: Failure::new("test/away", "nobody"),
+        after: None,
+        health: Health::Away,
     }
 }
 

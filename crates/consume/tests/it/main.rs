@@ -8,3 +8,5 @@ mod outcomes;
 mod own;
 #[cfg(test)]
 mod room;
+#[cfg(test)]
+mod sinks;

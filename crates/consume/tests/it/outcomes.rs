@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_backbone::{AppendError, Log, memory::Memory};
-use tidegate_consume::{Failure, Gates, Verdict};
+use tidegate_consume::{Breaker, Failure, Gates, Health, Verdict};
 use tokio::time::Instant;
 
 use crate::fixture::{Loop, Scripted, config, publish, retry, until_true};
@@ -114,6 +114,7 @@ async fn the_sinks_own_delay_is_kept() {
                 Verdict::Retry {
                     failure: Failure::new("test/busy", ""),
                     after,
+                    health: Health::Busy,
                 },
             ),
             _ => (QUICK, Verdict::Delivered),
@@ -142,11 +143,12 @@ async fn the_whole_sink_is_left_alone() {
             Verdict::Retry {
                 failure: Failure::new("test/busy", ""),
                 after: Some(Duration::from_secs(300)),
+                health: Health::Busy,
             },
         ),
         _ => (QUICK, Verdict::Delivered),
     });
-    let gates = Gates::default();
+    let gates = Gates::new(&Breaker::default());
     let gate = || gates.of("http://sink/");
     let one = Loop::through(&log, &attempt, "one", gate()).await;
     let other = Loop::through(&log, &attempt, "other", gate()).await;

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tidegate_backbone::{Log as _, Pending};
+use tidegate_consume as consume;
 use tidegate_subscription::Subscription;
 
 use super::{
@@ -169,7 +170,7 @@ fn standing(
         sink: subscription.sink.to_string(),
         consumer: subscription.consumer_name(),
         ready: ready.status == "True",
-        conditions: vec![ready, letters],
+        conditions: vec![ready, letters, sink(operations, subscription)],
         undelivered: consumer.map(|consumer| consumer.undelivered),
         unsettled: consumer.map(|consumer| consumer.unsettled),
         kyma_status: kyma::Status::of(subscription, is_open, &mistakes),
@@ -201,6 +202,35 @@ fn ready(subscription: &Subscription, state: Option<(states::State, SystemTime)>
         message,
         last_transition_time: since
             .map(|since| humantime::format_rfc3339_millis(since).to_string()),
+    }
+}
+
+fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
+    use consume::Standing;
+    let (status, reason, message) = match operations.gates.standing(subscription.sink.as_str()) {
+        Standing::Open => ("True", "Open", "it takes attempts"),
+        Standing::Held => {
+            let message =
+                "it asked by Retry-After to be left alone; nothing is delivered until then";
+            ("False", "RetryAfter", message)
+        }
+        Standing::Failing => {
+            let message = "it failed too often in a row; it is probed, and nothing else is delivered \
+                           until a probe succeeds; no event's attempts are used up";
+            ("False", "Failing", message)
+        }
+        Standing::Gone => {
+            let message = "it answered 410 Gone; nothing is delivered and all is kept until the \
+                           Subscription changes or tidegate starts anew";
+            ("False", "Gone", message)
+        }
+    };
+    Condition {
+        r#type: "SinkAvailable",
+        status,
+        reason,
+        message: message.to_owned(),
+        last_transition_time: None,
     }
 }
 

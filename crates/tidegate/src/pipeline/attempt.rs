@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
-use tidegate_consume::{Attempt, Failure, Verdict};
+use tidegate_consume::{Attempt, Failure, Health, Verdict};
 use tidegate_deliver::{self as deliver, Client, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Format, Matched, Subscription};
@@ -86,8 +86,12 @@ impl Attempt for SinkAttempt {
         {
             Outcome::Delivered { .. } => Verdict::Delivered,
             Outcome::Retry { failure, after } => Verdict::Retry {
+                health: health(&failure),
                 failure: told(failure),
                 after,
+            },
+            Outcome::Rejected { failure } if failure.code == deliver::GONE => Verdict::Gone {
+                failure: told(failure),
             },
             Outcome::Rejected { failure } => Verdict::Rejected {
                 failure: told(failure),
@@ -120,6 +124,24 @@ impl Attempt for SinkAttempt {
                 "the sink for dead letters did not take it; it is kept"
             ),
         }
+    }
+}
+
+/// What a failure that may pass tells of the sink. A gateway that answers in the place of a sink
+/// says 502, 503 or 504; any other answer is by somebody who saw the event.
+fn health(failure: &deliver::Failure) -> Health {
+    let status = failure.answer.as_ref().map(|answer| answer.status.as_u16());
+    match status {
+        Some(429) => Health::Busy,
+        Some(502..=504) => Health::Away,
+        Some(500..) => Health::Failing,
+        Some(_) => Health::Well,
+        None => match failure.code {
+            "deliver/timeout" => Health::Slow,
+            // It may have broken because of the event.
+            "deliver/transport" => Health::Failing,
+            _ => Health::Away,
+        },
     }
 }
 

@@ -69,9 +69,9 @@ impl Redrive {
         let matched = subscription.matches(event).unwrap_or_default();
         match attempt.attempt(&counted(event), &matched).await {
             Verdict::Delivered => Ok(()),
-            Verdict::Retry { failure, .. } | Verdict::Rejected { failure } => {
-                Err(not_taken(failure.code, failure.detail))
-            }
+            Verdict::Retry { failure, .. }
+            | Verdict::Rejected { failure }
+            | Verdict::Gone { failure } => Err(not_taken(failure.code, failure.detail)),
         }
     }
 

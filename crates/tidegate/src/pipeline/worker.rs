@@ -279,7 +279,7 @@ impl Deliveries {
         };
         let (id, sink) = (subscription.id(), subscription.sink.clone());
         let opened = {
-            let (id, states) = (id.clone(), shared.states.clone());
+            let (id, states, sink) = (id.clone(), shared.states.clone(), sink.clone());
             move || {
                 states.set(&id, State::Open);
                 tracing::info!(subscription = id, %sink, "subscription runs");
@@ -287,6 +287,8 @@ impl Deliveries {
                 opened.try_send(id).ok();
             }
         };
+        // A new or changed document is a reason to ask a sink again that wanted nothing any more.
+        shared.gates.of(sink.as_str()).ask_again();
         let service = self.service(subscription, attempt, shared);
         self.spawn(id, service, opened, shared.config.shutdown.grace);
     }

@@ -29,6 +29,8 @@ mod replay;
 #[cfg(test)]
 mod sap;
 #[cfg(test)]
+mod sinks;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod tls;

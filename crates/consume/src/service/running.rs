@@ -1,0 +1,379 @@
+//! A loop with what it has in its hands.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use tidegate_backbone::{Log, Settle, Source, SourceError};
+use tidegate_event::Event;
+use tidegate_subscription::{Matched, Matching};
+use tokio::{
+    task::{self, JoinSet},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at},
+};
+
+use super::{
+    ReceiptOf, Service, UNREACHABLE_PAUSE,
+    outcome::{Next, Outcomes},
+    settle,
+};
+use crate::{
+    Attempt,
+    attempt::Health,
+    gate::{Pass, Wait},
+    held::{Held, Room},
+    pace::Pace,
+    waiting::Waiting,
+    window::{Begun, Window},
+};
+
+/// Hands back for at once.
+const AT_ONCE: Settle = Settle::Retry {
+    delay: Duration::ZERO,
+};
+
+/// One that waits or is under way.
+type InHand<L> = (Held<ReceiptOf<L>>, Matched);
+
+pub(super) struct Running<L: Log, A> {
+    service: Service<L, A>,
+    window: Window,
+    room: Room,
+    waiting: Waiting<InHand<L>>,
+    attempts: JoinSet<Ended>,
+    /// Which attempt is which event's.
+    tasks: HashMap<task::Id, u64>,
+    /// By place in the log.
+    under_way: BTreeMap<u64, (InHand<L>, Begun)>,
+    /// The places of all that is in hand: what comes again meanwhile is the same event.
+    places: BTreeSet<u64>,
+    /// By place: attempts that failed because the sink did; they do not count.
+    excused: BTreeMap<u64, u32>,
+    /// What was wanted before, for events that were stored until then.
+    former: Vec<(u64, Vec<Matching>)>,
+    /// Nothing more is read.
+    is_over: bool,
+}
+
+/// How an attempt ended.
+struct Ended {
+    next: Next,
+    /// What it told of the sink; nothing if none was made.
+    health: Option<Health>,
+}
+
+impl<L: Log, A: Attempt> Running<L, A> {
+    pub(super) fn new(service: Service<L, A>) -> Self {
+        Self {
+            window: Window::new(service.subscription.delivery.max_in_flight.get()),
+            room: Room::new(&service.config),
+            is_over: false,
+            service,
+            waiting: Waiting::default(),
+            attempts: JoinSet::new(),
+            tasks: HashMap::new(),
+            under_way: BTreeMap::new(),
+            places: BTreeSet::new(),
+            excused: BTreeMap::new(),
+            former: Vec::new(),
+        }
+    }
+
+    pub(super) async fn until(
+        &mut self,
+        mut stop: impl Future<Output = ()> + Unpin,
+        mut source: L::Source,
+    ) -> Option<L::Source> {
+        let mut progress = self.progress_ticks();
+        let mut pause_until = None;
+        self.remember(&source);
+        loop {
+            let gate_changed = self.service.gate.changed();
+            let until = self.begin_attempts();
+            let room = self.room_left();
+            self.count();
+            let paused = pause_until.is_some_and(|until| Instant::now() < until);
+            // In this order, so that a run can be repeated.
+            tokio::select! {
+                biased;
+                () = &mut stop => return Some(source),
+                _ = progress.tick() => {
+                    self.progress().await;
+                    self.narrow().await;
+                }
+                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
+                () = gate_changed => {}
+                () = sleep_until_some(pause_until), if paused => pause_until = None,
+                () = sleep_until_some(until), if until.is_some() => {}
+                pulled = source.pull(room), if !paused && !self.is_over => match pulled {
+                    Ok(deliveries) => {
+                        for delivery in deliveries {
+                            self.take(delivery.into()).await;
+                        }
+                    }
+                    Err(SourceError::Gone { .. }) if self.service.replay.is_some() => {
+                        // That is how it ends, and how it is cancelled.
+                        self.is_over = true;
+                    }
+                    Err(error @ SourceError::Gone { .. }) => {
+                        tracing::warn!(%error, "the consumer is made anew");
+                        source = self.service.open(&mut stop).await?;
+                        self.remember(&source);
+                    }
+                    Err(error @ SourceError::Unreachable { .. }) => {
+                        tracing::debug!(%error, "pulling pauses");
+                        pause_until = Some(Instant::now() + UNREACHABLE_PAUSE);
+                    }
+                },
+            }
+        }
+    }
+
+    /// What was wanted before still counts for the events of its time.
+    fn remember(&mut self, source: &L::Source) {
+        let former = source.former().into_iter();
+        let read = former.map(|one| {
+            let wishes = one.wants.iter().map(|wants| self.understood(wants));
+            (one.until, wishes.collect())
+        });
+        self.former = read.collect();
+    }
+
+    fn understood(&self, wants: &str) -> Matching {
+        serde_json::from_str(wants).unwrap_or_else(|error| {
+            // Written by a version that this one does not know.
+            tracing::warn!(%error, "what was wanted before is not understood");
+            self.service.subscription.matching.clone()
+        })
+    }
+
+    async fn narrow(&mut self) {
+        if self.former.is_empty() {
+            return;
+        }
+        match self.service.log.narrow(&self.service.spec).await {
+            Ok(true) => self.former.clear(),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "the consumer is not narrowed yet"),
+        }
+    }
+
+    /// By what was wanted when it was stored.
+    fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
+        if let Some((replay, _)) = &self.service.replay
+            && !replay.wants(event)
+        {
+            return None;
+        }
+        let mut former = self.former.iter();
+        match former.find(|(until, _)| sequence <= *until) {
+            Some((_, wishes)) => wishes.iter().find_map(|wish| wish.matches(event)),
+            None => self.service.subscription.matches(event),
+        }
+    }
+
+    fn progress_ticks(&self) -> tokio::time::Interval {
+        let every = self.service.config.ack_wait / 3;
+        let mut ticks = interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
+    /// How many more events may come: none for a sink that takes none.
+    fn room_left(&self) -> usize {
+        let aside = self.waiting.aside();
+        let untried = self.room.events() - aside;
+        let by_gate = self.service.gate.room().saturating_sub(untried);
+        self.room.left(self.window.limit(), aside).min(by_gate)
+    }
+
+    /// A delivery: wanted, not wanted, or no event at all.
+    async fn take(&mut self, mut held: Held<ReceiptOf<L>>) {
+        if self.places.contains(&held.sequence) {
+            // A sign of life was late. What is in hand is settled, by whichever receipt.
+            return;
+        }
+        if let Some((replay, counts)) = &self.service.replay
+            && replay.is_over(held.sequence, held.stored_at)
+        {
+            counts.set_over();
+            self.is_over = true;
+            return settle(&*held.receipt, Settle::Ack).await;
+        }
+        let matched = match &*held.event {
+            Ok(event) => self.matches(held.sequence, event),
+            // Nothing to match: it becomes a dead letter in the place of an attempt.
+            Err(_) => Some(Matched::default()),
+        };
+        match matched {
+            Some(matched) => {
+                let excused = self.excused.get(&held.sequence);
+                held.attempt = held.attempt.saturating_sub(excused.copied().unwrap_or(0));
+                self.room.enter(held.bytes());
+                self.places.insert(held.sequence);
+                self.waiting.push((held, matched));
+            }
+            None => {
+                self.service.metrics.skipped.inc();
+                settle(&*held.receipt, Settle::Ack).await;
+            }
+        }
+    }
+
+    /// Begins as many as may be; when the next may be, if that is known.
+    fn begin_attempts(&mut self) -> Option<Instant> {
+        while self.under_way.len() < self.window.limit() && !self.waiting.is_empty() {
+            let pace = self.service.paces.iter().map(Pace::next).max();
+            if pace > Some(Instant::now()) {
+                return pace;
+            }
+            let pass = match self.service.gate.pass() {
+                Ok(pass) => pass,
+                Err(Wait::Until(until)) => return Some(until),
+                Err(Wait::Change) => return None,
+            };
+            let in_hand = self.waiting.pop()?;
+            self.service.paces.iter().for_each(Pace::made);
+            self.begin(pass, in_hand);
+        }
+        // With nothing to do, an end of the sink's own wish is not missed either.
+        self.service.gate.held_until()
+    }
+
+    fn begin(&mut self, pass: Pass, (held, matched): InHand<L>) {
+        let outcomes = Outcomes {
+            policy: self.service.policy.clone(),
+            consumer: Arc::clone(&self.service.consumer),
+            subscription: Arc::clone(&self.service.subscription),
+            log: self.service.log.clone(),
+            metrics: self.service.metrics.clone(),
+            gate: self.service.gate.clone(),
+            rng: self.service.rng.fork(),
+        };
+        let begun = Window::begin(self.under_way.len());
+        let attempt = self.service.attempt.clone();
+        let (of, matched_too) = (held.clone(), matched.clone());
+        let task = self.attempts.spawn(async move {
+            let mut health = None;
+            let next = outcomes
+                .see_through(attempt, of, matched_too, pass, &mut health)
+                .await;
+            Ended { next, health }
+        });
+        let place = held.sequence;
+        self.tasks.insert(task.id(), place);
+        self.under_way.insert(place, ((held, matched), begun));
+    }
+
+    /// An attempt has ended; if it panicked, its event is handed back.
+    async fn ended(&mut self, ended: Result<(task::Id, Ended), task::JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let place = self.tasks.remove(&id);
+        let Some((in_hand, begun)) = place.and_then(|place| self.under_way.remove(&place)) else {
+            return;
+        };
+        let (held, _) = &in_hand;
+        let place = held.sequence;
+        let next = match ended {
+            Ok((_, ended)) => {
+                if let Some(health) = ended.health {
+                    self.window.ended(begun, health);
+                }
+                ended.next
+            }
+            Err(error) => {
+                let subscription = self.service.subscription.id();
+                tracing::error!(subscription, %error, "an attempt failed");
+                let delay = self.service.policy.backoff_max;
+                settle(&*held.receipt, Settle::Retry { delay }).await;
+                Next::HandedBack
+            }
+        };
+        match next {
+            Next::Stays => return self.waiting.put_back(in_hand),
+            Next::StaysAside if self.is_full() => {
+                let delay = self.service.policy.backoff_max;
+                settle(&*held.receipt, Settle::Retry { delay }).await;
+                self.excuse(place);
+            }
+            Next::StaysAside => return self.waiting.put_aside(in_hand),
+            Next::HandedBack => {}
+            Next::Settled => drop(self.excused.remove(&place)),
+        }
+        self.room.leave(held.bytes());
+        self.places.remove(&place);
+    }
+
+    /// Nothing more could be taken if all stayed that were tried.
+    fn is_full(&self) -> bool {
+        self.room.left(self.window.limit(), self.waiting.aside()) == 0
+    }
+
+    fn excuse(&mut self, place: u64) {
+        *self.excused.entry(place).or_insert(0) += 1;
+        // Other processes may have settled the oldest.
+        let most = usize::try_from(self.service.config.unsettled_max).unwrap_or(usize::MAX);
+        while self.excused.len() > most {
+            self.excused.pop_first();
+        }
+    }
+
+    async fn progress(&self) {
+        let waiting = self.waiting.iter();
+        let under_way = self.under_way.values().map(|(in_hand, _)| in_hand);
+        for (held, _) in waiting.chain(under_way) {
+            settle(&*held.receipt, Settle::Progress).await;
+        }
+    }
+
+    fn count(&self) {
+        let metrics = &self.service.metrics;
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.held.set(number(self.room.events()));
+        metrics.window.set(number(self.window.limit()));
+    }
+
+    /// Takes nothing more, hands back what waits, finishes what is under way.
+    pub(super) async fn finish(mut self, source: Option<L::Source>, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        self.hand_back().await;
+        if let Some(source) = source {
+            timeout_at(deadline, source.close()).await.ok();
+        }
+        let mut progress = self.progress_ticks();
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.attempts.join_next_with_id() => {
+                    self.ended(ended).await;
+                    self.hand_back().await;
+                }
+                _ = progress.tick() => self.progress().await,
+                () = sleep_until(deadline) => break,
+            }
+        }
+        self.attempts.shutdown().await;
+        for ((held, _), _) in self.under_way.values() {
+            settle(&*held.receipt, AT_ONCE).await;
+        }
+        self.service.metrics.held.set(0);
+    }
+
+    /// What waits, for whoever comes next.
+    async fn hand_back(&mut self) {
+        for (held, _) in self.waiting.take() {
+            self.room.leave(held.bytes());
+            settle(&*held.receipt, AT_ONCE).await;
+        }
+    }
+}
+
+async fn sleep_until_some(until: Option<Instant>) {
+    sleep_until(until.unwrap_or_else(Instant::now)).await;
+}

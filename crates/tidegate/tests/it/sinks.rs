@@ -1,0 +1,84 @@
+//! What a sink's trouble means, as whoever runs Tidegate sees it.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tidegate_testkit::{Client, Sink};
+
+use crate::harness::{
+    ListenProcess, PATIENCE, Progress, Tidegate, free_address, publish_all, subscription,
+};
+
+/// So little patience with an event that an outage would cost many their attempts.
+const CONFIGURATION: &str = "consume: { retry: { attempts_max: 3, backoff_delay: 10ms, backoff_max: 20ms }, \
+                             breaker: { probe_delay: 100ms, probe_delay_max: 200ms } }\n\
+                             deliver: { timeout: 5s, connect_timeout: 1s }\n";
+
+/// Waits until a Subscription's sink is said to stand so.
+async fn stands(tidegate: &Tidegate, name: &str, reason: &str) {
+    let path = format!("/api/v1/subscriptions/default/{name}");
+    let began = Instant::now();
+    loop {
+        let mut client = Client::connect(tidegate.admin).await.unwrap();
+        let answer = client.send("GET", &path, &[], b"").await.unwrap().text();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let conditions = answer["conditions"].as_array().unwrap();
+        let sink = conditions.iter().find(|one| one["type"] == "SinkAvailable");
+        if sink.unwrap()["reason"] == reason {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{answer}: {}", tidegate.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn publish(tidegate: &Tidegate, count: usize) {
+    publish_all(tidegate.receive, "/s", "t.v1", count, Progress::default()).await;
+}
+
+/// A sink that nobody can reach for long makes no dead letter, and gets everything when it is back.
+#[tokio::test]
+async fn an_outage_makes_no_dead_letters() {
+    const EVENTS: usize = 300;
+    let address = free_address();
+    let document = subscription("all", "/s", "t.v1", &format!("http://{address}/"));
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    publish(&tidegate, EVENTS).await;
+    stands(&tidegate, "all", "Failing").await;
+    let function = ListenProcess::start(address).await;
+    function.received(EVENTS).await;
+    stands(&tidegate, "all", "Open").await;
+    let letters = tidegate.metric("tidegate_consume_dead_letters_total").await;
+    assert!(letters < 1.0, "{}", tidegate.log());
+}
+
+/// A sink that answers 410 is left alone, loses nothing, and is asked again when its Subscription
+/// is changed.
+#[tokio::test]
+async fn a_sink_that_is_gone_keeps_what_is_for_it() {
+    let status = Arc::new(AtomicU16::new(410));
+    let answers = Arc::clone(&status);
+    let function = Sink::start(move |_| answers.load(Ordering::Relaxed)).await;
+    let document = subscription("all", "/s", "t.v1", &function.url());
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    publish(&tidegate, 1).await;
+    stands(&tidegate, "all", "Gone").await;
+    publish(&tidegate, 50).await;
+    let metric = "tidegate_consume_dead_letters_total";
+    assert!(tidegate.metric(metric).await < 1.0, "{}", tidegate.log());
+    let so_far = function.count();
+    assert!(so_far <= 10, "what was under way, and no more: {so_far}");
+    status.store(200, Ordering::Relaxed);
+    let changed = document + "  config: { maxInFlightMessages: \"5\" }\n";
+    fs::write(tidegate.subscriptions().join("subscriptions.yaml"), changed).unwrap();
+    // The first of the second load bears the id of the first load's only one.
+    function.received(so_far + 50).await;
+    stands(&tidegate, "all", "Open").await;
+}

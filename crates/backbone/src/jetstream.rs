@@ -10,6 +10,7 @@ mod expire;
 mod letters;
 mod link;
 mod message;
+mod pin;
 mod reclaim;
 mod reply;
 mod source;
@@ -133,7 +134,7 @@ impl Jetstream {
         let acks = Arc::new(Acks::new(config.in_flight_max, config.append_timeout));
         let link = Arc::new(Link::connect(config, url, name, Arc::clone(&acks)).await?);
         let version = link.client().server_info().version;
-        if is_too_old(&version) {
+        if is_before(&version, SERVER_MIN) {
             return Err(ConnectError::TooOld { version });
         }
         let inbox = link.client().new_inbox();
@@ -166,6 +167,11 @@ impl Jetstream {
     /// The nats-server's version.
     pub fn server_version(&self) -> String {
         self.shared.link.client().server_info().version
+    }
+
+    /// Whether the nats-server can give a consumer's events to one process at a time.
+    pub fn keeps_order(&self) -> bool {
+        !is_before(&self.server_version(), pin::SERVER_MIN)
     }
 
     /// Makes the streams, or brings them to the configuration where that is possible. What
@@ -279,10 +285,10 @@ async fn sweep(link: Arc<Link>, acks: Arc<Acks>) {
     }
 }
 
-fn is_too_old(version: &str) -> bool {
+fn is_before(version: &str, min: (u64, u64)) -> bool {
     let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < SERVER_MIN,
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < min,
         // Nothing is known of it; what is missing will show.
         _ => false,
     }
@@ -426,8 +432,18 @@ impl Log for Jetstream {
     async fn open(&self, spec: ConsumerSpec) -> Result<JetstreamSource, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
         let stream = &config.events.stream;
+        if spec.exclusive && !self.keeps_order() {
+            let (major, minor) = pin::SERVER_MIN;
+            let version = self.server_version();
+            return Err(ControlError {
+                action: format!("opening consumer {}", spec.name),
+                detail: format!(
+                    "order needs nats-server {major}.{minor} or newer; this one is {version}"
+                ),
+            });
+        }
         let former = consumers::bring(link, stream, &spec).await?;
-        JetstreamSource::open(Arc::clone(link), stream, spec.name, former).await
+        JetstreamSource::open(Arc::clone(link), stream, &spec, former).await
     }
 
     async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {
@@ -490,7 +506,7 @@ mod tests {
             ("", false),
             ("unknown", false),
         ] {
-            assert_eq!(is_too_old(version), too_old, "{version}");
+            assert_eq!(is_before(version, SERVER_MIN), too_old, "{version}");
         }
     }
 }

@@ -111,6 +111,12 @@ impl Memory {
         self.shared.lock().dead_letters()
     }
 
+    /// An exclusive consumer's events go to the next opening that asks for them.
+    pub fn unpin(&self, consumer: &str) {
+        self.shared.lock().unpin(consumer);
+        self.shared.changed.notify_waiters();
+    }
+
     /// Burials fail so from now on; `None` lets them succeed again.
     pub fn refuse_letters(&self, error: Option<AppendError>) {
         let refusing = self.shared.refusing.lock();
@@ -154,13 +160,14 @@ impl Log for Memory {
 
     async fn open(&self, spec: ConsumerSpec) -> Result<MemorySource, ControlError> {
         let name = spec.name.clone();
-        let incarnation = self.shared.lock().open(spec);
+        let (incarnation, opening) = self.shared.lock().open(spec);
         // New filters may match what waits already.
         self.shared.changed.notify_waiters();
         Ok(MemorySource::new(
             Arc::clone(&self.shared),
             name,
             incarnation,
+            opening,
         ))
     }
 

@@ -53,7 +53,8 @@ pub trait Log: Clone + Send + Sync + 'static {
 
 /// The events of one durable consumer.
 ///
-/// Any number of processes may open the same consumer; each event goes to one of them.
+/// Any number of processes may open the same consumer; each event goes to one of them. Of an
+/// exclusive one, all events go to one opening until it is closed, lost, or silent for long.
 pub trait Source: Send + 'static {
     /// How one delivery is settled.
     type Receipt: Receipt;
@@ -72,6 +73,9 @@ pub trait Source: Send + 'static {
     /// What was wanted before, oldest first. While there is anything, more comes than is wanted
     /// now: each event is wanted by what was wanted when it was stored.
     fn former(&self) -> Vec<Former>;
+
+    /// How many events are delivered and not settled, wherever, as the log knows it.
+    fn unsettled(&mut self) -> impl Future<Output = Result<u64, ControlError>> + Send;
 
     /// Stops pulling. Events that are under way and were not returned are handed back, so that
     /// they are delivered again at once, here or elsewhere.
@@ -98,6 +102,11 @@ pub trait Receipt: fmt::Debug + Send + Sync + 'static {
     /// Settles it, or asks for more time. `Ok` means sent, not confirmed: a lost settlement is a
     /// second delivery, never a lost event.
     fn settle(&self, settle: Settle) -> impl Future<Output = Result<(), SettleError>> + Send;
+
+    /// As [`Self::settle`], and `Ok` means that the log has done it, or knows the delivery no
+    /// more. It costs an answer of the log.
+    fn settle_surely(&self, settle: Settle)
+    -> impl Future<Output = Result<(), SettleError>> + Send;
 }
 
 /// What becomes of a delivery.
@@ -159,6 +168,8 @@ pub struct ConsumerSpec {
     pub ack_wait: Duration,
     /// Most events that may be unsettled at once, waiting retries included.
     pub unsettled_max: u32,
+    /// Whether one opening at a time gets all events.
+    pub exclusive: bool,
 }
 
 /// What a consumer wanted before, for the events that were stored until then.
@@ -347,6 +358,13 @@ pub enum SourceError {
     /// The consumer is gone; it must be opened anew.
     #[error("the consumer {name} no longer exists")]
     Gone {
+        /// The durable name.
+        name: String,
+    },
+    /// The consumer is exclusive, and another opening of it has its events now; it may be opened
+    /// anew, to be the next.
+    #[error("the consumer {name} belongs to another process now")]
+    Lost {
         /// The durable name.
         name: String,
     },

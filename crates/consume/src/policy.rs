@@ -19,6 +19,8 @@ pub(crate) struct Policy {
     backoff_delay: Duration,
     backoff: Backoff,
     jitter: bool,
+    /// Above it, not even the sink's own wish counts.
+    longest: Option<Duration>,
 }
 
 impl Policy {
@@ -34,7 +36,15 @@ impl Policy {
             backoff_delay,
             backoff: own.backoff.unwrap_or(Backoff::Exponential),
             jitter: own.jitter.unwrap_or(true),
+            longest: None,
         }
+    }
+
+    /// No delay is longer than this.
+    pub(crate) fn at_most(mut self, longest: Duration) -> Self {
+        self.backoff_max = self.backoff_max.min(longest);
+        self.longest = Some(longest);
+        self
     }
 
     /// The delay after attempt number `attempt` (from 1) failed. `after` is the sink's own wish,
@@ -55,7 +65,8 @@ impl Policy {
         } else {
             bound
         };
-        delay.max(after.unwrap_or_default())
+        let delay = delay.max(after.unwrap_or_default());
+        self.longest.map_or(delay, |longest| delay.min(longest))
     }
 }
 
@@ -111,6 +122,18 @@ mod tests {
         let wish = Duration::from_secs(600);
         let policy = policy(&Own::default());
         assert_eq!(policy.delay(1, Some(wish), &mut rng), wish);
+    }
+
+    /// Where order has to be taken over soon, nothing waits longer than that.
+    #[test]
+    fn a_longest_delay_is_above_all() {
+        let mut rng = Rng::with_seed(1);
+        let longest = Duration::from_secs(30);
+        let policy = policy(&Own::default()).at_most(longest);
+        assert_eq!(policy.backoff_max, longest);
+        let wish = Some(Duration::from_secs(600));
+        assert_eq!(policy.delay(1, wish, &mut rng), longest);
+        assert!(policy.delay(20, None, &mut rng) <= longest);
     }
 
     /// What a Subscription says counts, what it does not say is as configured.

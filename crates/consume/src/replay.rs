@@ -69,6 +69,7 @@ impl Replay {
             },
             ack_wait: config.ack_wait,
             unsettled_max: config.unsettled_max,
+            exclusive: subscription.delivery.order.is_some(),
         }
     }
 

@@ -64,7 +64,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             spec: spec(&config, events_root, &subscription),
             consumer: subscription.consumer_name().into(),
             metrics: metrics.of(&subscription.id()),
-            policy: Policy::new(&config.retry, &subscription.delivery.retry),
+            policy: policy(&config, &subscription),
             paces: Vec::new(),
             gate: Gate::new(&config.breaker),
             replay: None,
@@ -142,6 +142,17 @@ impl<L: Log, A: Attempt> Service<L, A> {
     }
 }
 
+/// What follows a failed attempt.
+fn policy(config: &Config, subscription: &Subscription) -> Policy {
+    let policy = Policy::new(&config.retry, &subscription.delivery.retry);
+    match subscription.delivery.order {
+        // Whoever takes over has to see all that waits before it goes on: it waits no longer than
+        // what a process that died has held.
+        Some(_) => policy.at_most(config.ack_wait),
+        None => policy,
+    }
+}
+
 /// The subjects that the log is asked for: at least those of the events that a Subscription wants.
 pub fn filters(events_root: &str, subscription: &Subscription) -> Vec<String> {
     let mut filters: Vec<String> = subscription
@@ -180,6 +191,7 @@ fn spec(config: &Config, events_root: &str, subscription: &Subscription) -> Cons
         },
         ack_wait: config.ack_wait,
         unsettled_max: config.unsettled_max,
+        exclusive: subscription.delivery.order.is_some(),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use tidegate_event::Event;
 use url::Url;
+
+use crate::filter;
 
 /// Kyma's default window, and ours.
 pub(crate) const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
@@ -25,10 +28,26 @@ pub struct Delivery {
     pub format: Format,
     /// Header fields of every request, beside the event's.
     pub headers: Vec<(String, String)>,
+    /// What has to stay in order; nothing, where it is not said.
+    pub order: Option<Order>,
     /// What becomes of an event that could not be delivered, beside being kept.
     pub dead_letter: DeadLetter,
     /// Whether `originaltype` repeats the event's type, as Kyma's sinks know it.
     pub original_type: bool,
+}
+
+/// Events of one key are delivered one after the other, as they were stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The attribute whose text is the key.
+    pub key: String,
+}
+
+impl Order {
+    /// An event's key; none where it has no such attribute, and then it waits for no other.
+    pub fn key_of(&self, event: &Event) -> Option<String> {
+        filter::text_of(event, &self.key)
+    }
 }
 
 /// What becomes of dead letters.
@@ -89,6 +108,7 @@ impl Default for Delivery {
             retry: Retry::default(),
             format: Format::default(),
             headers: Vec::new(),
+            order: None,
             dead_letter: DeadLetter::default(),
             original_type: false,
         }

@@ -194,6 +194,11 @@ impl Context for Attributes<'_> {
     }
 }
 
+/// An attribute's text, as filters compare it.
+pub(crate) fn text_of(event: &Event, name: &str) -> Option<String> {
+    attribute(event, name).map(|value| value.to_string())
+}
+
 fn attribute<'a>(event: &'a Event, name: &str) -> Option<Value<'a>> {
     let text = match name {
         "specversion" => Some("1.0"),

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
 
-pub use delivery::{Backoff, DeadLetter, Delivery, Format, Retry};
+pub use delivery::{Backoff, DeadLetter, Delivery, Format, Order, Retry};
 pub use filter::{Decision, Filter, Pair};
 pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     link::{ApiError, CONSUMER_NOT_FOUND, Link, STREAM_NOT_FOUND},
-    reclaim,
+    pin, reclaim,
 };
 use crate::{ConsumerSpec, ControlError, Former, Pending, Start};
 
@@ -255,6 +255,16 @@ pub(super) async fn remove(link: &Link, stream: &str, name: &str) -> Result<(), 
     }
 }
 
+/// Lets another client have the consumer's events at once.
+pub(super) async fn unpin(link: &Link, stream: &str, name: &str) {
+    let path = format!("CONSUMER.UNPIN.{stream}.{name}");
+    let answer: Result<Value, ApiError> = link.call(&path, &json!({ "group": pin::GROUP })).await;
+    if let Err(error) = answer {
+        let error = error.during("handing over");
+        tracing::debug!(consumer = name, %error, "another process gets the events after a while");
+    }
+}
+
 /// The consumer; `None` when it is certain that it is no more.
 pub(super) async fn find(link: &Link, stream: &str, name: &str) -> Result<Option<Info>, ApiError> {
     let info: Result<Info, ApiError> = link
@@ -359,6 +369,7 @@ fn changed(
     let mut wanted = config.clone();
     apply(&mut wanted, spec, reads_all);
     let same = filters(&wanted) == filters(before)
+        && is_exclusive(&wanted) == is_exclusive(before)
         && wanted
             .iter()
             .filter(|(field, _)| !field.starts_with("filter_subject"))
@@ -380,6 +391,12 @@ fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec, reads_all: bool) 
             json!(without_covered(&spec.filters)),
         );
     }
+    for field in ["priority_groups", "priority_policy", "priority_timeout"] {
+        config.remove(field);
+    }
+    if spec.exclusive {
+        config.extend(pin::config(spec.ack_wait));
+    }
     let mut metadata = Map::new();
     if let Some(Value::Object(existing)) = config.remove("metadata") {
         metadata = existing;
@@ -394,6 +411,10 @@ fn apply(config: &mut Map<String, Value>, spec: &ConsumerSpec, reads_all: bool) 
 
 fn nanoseconds(duration: Duration) -> Value {
     json!(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn is_exclusive(config: &Map<String, Value>) -> bool {
+    config.get("priority_policy").and_then(Value::as_str) == Some(pin::POLICY)
 }
 
 /// The filters of a configuration; the server writes one alone in another way than several.
@@ -447,6 +468,7 @@ mod tests {
             ack_wait: Duration::from_secs(30),
             wants: None,
             unsettled_max: 1_000,
+            exclusive: false,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use async_nats::{HeaderMap, Message, StatusCode, Subject, Subscriber};
+use async_nats::{HeaderMap, Message, RequestErrorKind, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::json;
@@ -18,9 +18,13 @@ use tokio::{
 use super::{
     consumers,
     link::{Link, NOT_CONNECTED},
-    message, reply,
+    message,
+    pin::{self, Pin},
+    reply,
 };
-use crate::{ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
+use crate::{
+    ConsumerSpec, ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError,
+};
 
 /// How long the server keeps a request that it cannot answer. Long, since a consumer without
 /// events then costs two messages a minute; short enough that a lost request is no matter.
@@ -38,6 +42,9 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 /// How long a settlement may wait for the connection's buffer.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a request may wait that only keeps the pin.
+const PIN_EXPIRES: Duration = Duration::from_millis(100);
+
 /// How long closing waits for what is still on its way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -48,6 +55,8 @@ pub struct JetstreamSource {
     stream: String,
     name: String,
     former: Vec<Former>,
+    /// Of an exclusive consumer.
+    pin: Option<Pin>,
     next: Subject,
     inbox: Subject,
     subscriber: Subscriber,
@@ -75,9 +84,10 @@ impl JetstreamSource {
     pub(super) async fn open(
         link: Arc<Link>,
         stream: &str,
-        name: String,
+        spec: &ConsumerSpec,
         former: Vec<Former>,
     ) -> Result<Self, ControlError> {
+        let name = spec.name.clone();
         let inbox = Subject::from(link.client().new_inbox());
         let losses = link.losses();
         let subscriber = link
@@ -94,6 +104,7 @@ impl JetstreamSource {
             stream: stream.to_owned(),
             name,
             former,
+            pin: spec.exclusive.then(|| Pin::new(spec.ack_wait)),
             inbox,
             subscriber,
             losses,
@@ -120,6 +131,9 @@ impl JetstreamSource {
         self.heard = Instant::now();
         let Some(status) = message.status else {
             self.outstanding = self.outstanding.saturating_sub(1);
+            if let Some(pin) = &mut self.pin {
+                pin.learn(message.headers.as_ref());
+            }
             self.arrived.push_back(message);
             return Ok(());
         };
@@ -131,6 +145,17 @@ impl JetstreamSource {
             Some(pending) => self.outstanding = self.outstanding.saturating_sub(pending),
             // It does not say which request it ends: all are asked for anew.
             None => self.outstanding = 0,
+        }
+        if let Some(pin) = &mut self.pin
+            && status.as_u16() == pin::LOST
+        {
+            self.outstanding = 0;
+            return match pin.lose() {
+                true => Err(SourceError::Lost {
+                    name: self.name.clone(),
+                }),
+                false => Ok(()),
+            };
         }
         match after(status, description) {
             Next::GoOn => {}
@@ -171,15 +196,9 @@ impl JetstreamSource {
             return Ok(());
         }
         self.pause = None;
-        let batch = wanted(max, self.outstanding + self.arrived.len());
-        if batch == 0 {
+        let Some((batch, body)) = self.next_request(max) else {
             return Ok(());
-        }
-        let body = json!({
-            "batch": batch,
-            "expires": nanoseconds(REQUEST_EXPIRES),
-            "idle_heartbeat": nanoseconds(HEARTBEAT),
-        });
+        };
         self.link
             .client()
             .publish_with_reply(
@@ -196,10 +215,50 @@ impl JetstreamSource {
         Ok(())
     }
 
+    /// How many to ask for, and how.
+    fn next_request(&mut self, max: usize) -> Option<(usize, serde_json::Value)> {
+        let batch = wanted(max, self.outstanding + self.arrived.len());
+        let Some(pin) = &mut self.pin else {
+            let body = json!({
+                "batch": batch,
+                "expires": nanoseconds(REQUEST_EXPIRES),
+                "idle_heartbeat": nanoseconds(HEARTBEAT),
+            });
+            return (batch > 0).then_some((batch, body));
+        };
+        if !pin.is_held() && self.outstanding > 0 {
+            // Without the id that the first event brings, a second request would not be served.
+            return None;
+        }
+        let (batch, mut body) = if batch > 0 {
+            let expires = REQUEST_EXPIRES.min(pin.every());
+            let body = json!({
+                "batch": batch,
+                "expires": nanoseconds(expires),
+                "idle_heartbeat": nanoseconds(HEARTBEAT.min(expires / 2)),
+            });
+            (batch, body)
+        } else if pin.due().is_some_and(|due| due <= Instant::now()) {
+            // There is no room, and the pin is to be kept: the price is one event at most.
+            (
+                1,
+                json!({ "batch": 1, "expires": nanoseconds(PIN_EXPIRES) }),
+            )
+        } else {
+            return None;
+        };
+        pin.ask(&mut body);
+        Some((batch, body))
+    }
+
     /// Waits for a message, the loss of the connection, or the end of patience.
     async fn wait(&mut self) -> Result<(), SourceError> {
         let patience = self.heard + SILENCE_MAX;
-        let until = self.pause.map_or(patience, |pause| pause.min(patience));
+        let pin = self.pin.as_ref().and_then(Pin::due);
+        let until = [self.pause, pin]
+            .into_iter()
+            .flatten()
+            .fold(patience, Instant::min);
         tokio::select! {
             biased;
             message = self.subscriber.next() => match message {
@@ -325,6 +384,13 @@ impl Source for JetstreamSource {
         self.former.clone()
     }
 
+    async fn unsettled(&mut self) -> Result<u64, ControlError> {
+        match consumers::find(&self.link, &self.stream, &self.name).await {
+            Ok(info) => Ok(info.map_or(0, |info| info.num_ack_pending)),
+            Err(error) => Err(error.during(format!("asking for consumer {}", self.name))),
+        }
+    }
+
     async fn close(mut self) {
         if !self.link.is_connected() || self.subscriber.drain().await.is_err() {
             return;
@@ -357,6 +423,9 @@ impl Source for JetstreamSource {
                 return;
             }
         }
+        if self.pin.is_some_and(|pin| pin.is_held()) {
+            consumers::unpin(&self.link, &self.stream, &self.name).await;
+        }
     }
 }
 
@@ -380,10 +449,33 @@ impl Receipt for JetstreamReceipt {
             Ok(Err(error)) => Err(SettleError {
                 detail: error.to_string(),
             }),
-            Err(_) => Err(SettleError {
-                detail: format!("not sent within {SETTLE_TIMEOUT:?}"),
-            }),
+            Err(_) => Err(late()),
         }
+    }
+
+    async fn settle_surely(&self, settle: Settle) -> Result<(), SettleError> {
+        if !self.link.is_connected() {
+            return Err(SettleError {
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
+        let answer = self.link.client().request(self.reply.clone(), word(settle));
+        match timeout(SETTLE_TIMEOUT, answer).await {
+            Ok(Ok(_)) => Ok(()),
+            // The consumer is no more.
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
+            Ok(Err(error)) => Err(SettleError {
+                detail: error.to_string(),
+            }),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+/// What one was not sent, or not answered, within.
+fn late() -> SettleError {
+    SettleError {
+        detail: format!("not within {SETTLE_TIMEOUT:?}"),
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Consumer {
     next: u64,
     unsettled: BTreeMap<u64, Unsettled>,
     former: Vec<Former>,
+    /// The opening that gets the events of an exclusive consumer.
+    owner: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,21 @@ impl Consumer {
             next,
             unsettled: BTreeMap::new(),
             former: Vec::new(),
+            owner: None,
         }
+    }
+
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.spec.exclusive
+    }
+
+    /// The opening that has its events, if it is exclusive.
+    pub(super) fn owner(&mut self) -> &mut Option<u64> {
+        &mut self.owner
+    }
+
+    pub(super) fn unsettled(&self) -> u64 {
+        u64::try_from(self.unsettled.len()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn incarnation(&self) -> u64 {
@@ -135,7 +151,7 @@ impl Consumer {
             name: self.spec.name.clone(),
             description: self.spec.description.clone(),
             undelivered: undelivered.try_into().unwrap_or(u64::MAX),
-            unsettled: self.unsettled.len().try_into().unwrap_or(u64::MAX),
+            unsettled: self.unsettled(),
             delivered: self.next.saturating_sub(1),
             wants: self.spec.wants.clone(),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Kept, Shared, consumer::Due};
-use crate::{Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
+use crate::{ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
 
 /// One opening of a durable consumer.
 #[derive(Debug)]
@@ -11,14 +11,26 @@ pub struct MemorySource {
     shared: Arc<Shared>,
     name: String,
     incarnation: u64,
+    /// Which opening it is.
+    opening: u64,
+    /// It got events of an exclusive consumer, and nobody told it that this is over.
+    is_owner: bool,
 }
 
 impl MemorySource {
-    pub(super) fn new(shared: Arc<Shared>, name: String, incarnation: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, name: String, incarnation: u64, opening: u64) -> Self {
         Self {
             shared,
             name,
             incarnation,
+            opening,
+            is_owner: false,
+        }
+    }
+
+    fn gone(&self) -> SourceError {
+        SourceError::Gone {
+            name: self.name.clone(),
         }
     }
 
@@ -42,10 +54,6 @@ impl Source for MemorySource {
     type Receipt = MemoryReceipt;
 
     async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<MemoryReceipt>>, SourceError> {
-        if max == 0 {
-            // Nothing is ever under way here.
-            return std::future::pending().await;
-        }
         let shared = Arc::clone(&self.shared);
         loop {
             let mut changed = std::pin::pin!(shared.changed.notified());
@@ -54,18 +62,31 @@ impl Source for MemorySource {
             let next_due = {
                 let mut state = shared.lock();
                 let Some((consumer, events)) = state.consumer(&self.name, self.incarnation) else {
-                    return Err(SourceError::Gone {
+                    return Err(self.gone());
+                };
+                let is_owner = *consumer.owner() == Some(self.opening);
+                if std::mem::replace(&mut self.is_owner, is_owner) && !is_owner {
+                    return Err(SourceError::Lost {
                         name: self.name.clone(),
                     });
+                }
+                let may_take = is_owner || consumer.owner().is_none();
+                // Nothing is ever under way here, so none is returned when none is asked for.
+                let taken = match may_take {
+                    true => consumer.take(events, max),
+                    false => Vec::new(),
                 };
-                let taken = consumer.take(events, max);
                 if !taken.is_empty() {
+                    if consumer.is_exclusive() {
+                        *consumer.owner() = Some(self.opening);
+                        self.is_owner = true;
+                    }
                     let taken = taken.into_iter();
                     return Ok(taken
                         .filter_map(|due| Some(self.delivery(events.get(due.index)?, due)))
                         .collect());
                 }
-                consumer.next_due()
+                consumer.next_due().filter(|_| may_take && max > 0)
             };
             match next_due {
                 Some(due) => tokio::select! {
@@ -81,7 +102,26 @@ impl Source for MemorySource {
         self.shared.lock().former(&self.name)
     }
 
+    async fn unsettled(&mut self) -> Result<u64, ControlError> {
+        let mut state = self.shared.lock();
+        let consumer = state.consumer(&self.name, self.incarnation);
+        Ok(consumer.map_or(0, |(consumer, _)| consumer.unsettled()))
+    }
+
     async fn close(self) {}
+}
+
+impl Drop for MemorySource {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if let Some((consumer, _)) = state.consumer(&self.name, self.incarnation)
+            && *consumer.owner() == Some(self.opening)
+        {
+            *consumer.owner() = None;
+        }
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
 }
 
 /// How a delivery of the log in memory is settled.
@@ -102,5 +142,9 @@ impl Receipt for MemoryReceipt {
         drop(state);
         self.shared.changed.notify_waiters();
         Ok(())
+    }
+
+    async fn settle_surely(&self, settle: Settle) -> Result<(), SettleError> {
+        self.settle(settle).await
     }
 }

@@ -25,6 +25,7 @@ pub(super) struct State {
     buried: HashMap<(String, u64), u64>,
     consumers: BTreeMap<String, Consumer>,
     incarnations: u64,
+    openings: u64,
 }
 
 impl State {
@@ -38,6 +39,7 @@ impl State {
             buried: HashMap::new(),
             consumers: BTreeMap::new(),
             incarnations: 0,
+            openings: 0,
         }
     }
 
@@ -106,11 +108,13 @@ impl State {
     }
 
     /// Opens a consumer and says which incarnation of its name it is.
-    pub(super) fn open(&mut self, spec: ConsumerSpec) -> u64 {
+    /// Its incarnation, and the number of this opening.
+    pub(super) fn open(&mut self, spec: ConsumerSpec) -> (u64, u64) {
         let last = self.last_sequence();
+        self.openings += 1;
         if let Some(consumer) = self.consumers.get_mut(&spec.name) {
             consumer.update(spec, last);
-            return consumer.incarnation();
+            return (consumer.incarnation(), self.openings);
         }
         self.incarnations += 1;
         let next = match spec.start {
@@ -126,7 +130,7 @@ impl State {
         let name = spec.name.clone();
         self.consumers
             .insert(name, Consumer::new(spec, next, self.incarnations));
-        self.incarnations
+        (self.incarnations, self.openings)
     }
 
     pub(super) fn former(&self, name: &str) -> Vec<Former> {
@@ -152,6 +156,12 @@ impl State {
     ) -> Option<(&mut Consumer, &[Kept])> {
         let consumer = self.consumers.get_mut(name)?;
         (consumer.incarnation() == incarnation).then_some((consumer, &self.events))
+    }
+
+    pub(super) fn unpin(&mut self, consumer: &str) {
+        if let Some(consumer) = self.consumers.get_mut(consumer) {
+            *consumer.owner() = None;
+        }
     }
 
     pub(super) fn pending(&self) -> Vec<Pending> {

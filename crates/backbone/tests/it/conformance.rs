@@ -1,5 +1,6 @@
 //! The promises of the port, one function each, for any adapter.
 
+pub(crate) mod exclusive;
 pub(crate) mod settling;
 pub(crate) mod wishes;
 

@@ -38,6 +38,9 @@ pub(crate) trait Fixture {
     /// Stores what is no event, as a foreign publisher might.
     fn append_unreadable(&self, subject: &str, payload: Bytes) -> impl Future<Output = ()>;
 
+    /// Takes an exclusive consumer from whoever has it.
+    fn unpin(&self, consumer: &str) -> impl Future<Output = ()>;
+
     /// All dead letters, oldest first.
     fn dead_letters(&self) -> impl Future<Output = Vec<Letter>>;
 }
@@ -75,6 +78,10 @@ impl Fixture for MemoryFixture {
             payload,
         };
         self.log.append_unreadable(subject, unreadable).unwrap();
+    }
+
+    async fn unpin(&self, consumer: &str) {
+        self.log.unpin(consumer);
     }
 
     async fn dead_letters(&self) -> Vec<Letter> {
@@ -142,6 +149,14 @@ impl Fixture for JetstreamFixture {
             .unwrap()
             .await
             .unwrap();
+    }
+
+    async fn unpin(&self, consumer: &str) {
+        let stream = &self.config.events.stream;
+        let subject = format!("$JS.API.CONSUMER.UNPIN.{stream}.{consumer}");
+        let request = r#"{"group":"order"}"#.into();
+        let client = self.client().await;
+        client.request(subject, request).await.unwrap();
     }
 
     async fn dead_letters(&self) -> Vec<Letter> {
@@ -241,6 +256,7 @@ pub(crate) fn spec(name: &str) -> ConsumerSpec {
         ack_wait: 2 * PATIENCE,
         wants: None,
         unsettled_max: 1_000,
+        exclusive: false,
     }
 }
 

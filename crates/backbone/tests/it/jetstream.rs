@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use tidegate_backbone::{Config, Events};
 
 use crate::{
-    conformance::{self, settling, wishes},
+    conformance::{self, exclusive, settling, wishes},
     fixture::JetstreamFixture,
 };
 
@@ -223,4 +223,34 @@ async fn an_earlier_receipt_settles_it_too() {
 #[tokio::test]
 async fn without_room_nothing_is_asked_for() {
     settling::without_room_nothing_is_asked_for(&JetstreamFixture::new().await).await;
+}
+
+/// Whoever has an exclusive consumer has all of it, and hands it over.
+#[tokio::test]
+async fn all_events_go_to_one_opening() {
+    exclusive::all_events_go_to_one_opening(&JetstreamFixture::new().await).await;
+}
+
+/// Nobody goes on believing that it has what another one has.
+#[tokio::test]
+async fn who_loses_it_is_told() {
+    exclusive::who_loses_it_is_told(&JetstreamFixture::new().await).await;
+}
+
+/// An opening that asks for nothing for a while is not a dead one.
+#[tokio::test]
+async fn who_has_no_room_keeps_it() {
+    exclusive::who_has_no_room_keeps_it(&JetstreamFixture::new().await).await;
+}
+
+/// It keeps its position meanwhile.
+#[tokio::test]
+async fn a_consumer_becomes_exclusive_and_back() {
+    exclusive::a_consumer_becomes_exclusive_and_back(&JetstreamFixture::new().await).await;
+}
+
+/// Who has to know gets to know.
+#[tokio::test]
+async fn a_sure_settlement_is_done() {
+    settling::a_sure_settlement_is_done(&JetstreamFixture::new().await).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_backbone::memory::Limits;
 
 use crate::{
-    conformance::{self, settling, wishes},
+    conformance::{self, exclusive, settling, wishes},
     fixture::MemoryFixture,
 };
 
@@ -203,4 +203,34 @@ async fn an_earlier_receipt_settles_it_too() {
 #[tokio::test(start_paused = true)]
 async fn without_room_nothing_is_asked_for() {
     settling::without_room_nothing_is_asked_for(&MemoryFixture::new()).await;
+}
+
+/// Whoever has an exclusive consumer has all of it, and hands it over.
+#[tokio::test(start_paused = true)]
+async fn all_events_go_to_one_opening() {
+    exclusive::all_events_go_to_one_opening(&MemoryFixture::new()).await;
+}
+
+/// Nobody goes on believing that it has what another one has.
+#[tokio::test(start_paused = true)]
+async fn who_loses_it_is_told() {
+    exclusive::who_loses_it_is_told(&MemoryFixture::new()).await;
+}
+
+/// An opening that asks for nothing for a while is not a dead one.
+#[tokio::test(start_paused = true)]
+async fn who_has_no_room_keeps_it() {
+    exclusive::who_has_no_room_keeps_it(&MemoryFixture::new()).await;
+}
+
+/// It keeps its position meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_consumer_becomes_exclusive_and_back() {
+    exclusive::a_consumer_becomes_exclusive_and_back(&MemoryFixture::new()).await;
+}
+
+/// Who has to know gets to know.
+#[tokio::test(start_paused = true)]
+async fn a_sure_settlement_is_done() {
+    settling::a_sure_settlement_is_done(&MemoryFixture::new()).await;
 }

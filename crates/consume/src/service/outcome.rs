@@ -11,7 +11,7 @@ use tidegate_backbone::{DeadLetter, Log, Receipt, Settle};
 use tidegate_event::{Event, Value};
 use tidegate_subscription::{Matched, Subscription};
 
-use super::settle;
+use super::{UNREACHABLE_PAUSE, settle};
 use crate::{
     Attempt, Failure, Health, Verdict,
     gate::{Gate, Pass},
@@ -32,6 +32,9 @@ pub(super) struct Outcomes<L> {
     pub(super) log: L,
     pub(super) metrics: Handles,
     pub(super) gate: Gate,
+    /// What comes after it in order waits until the log knows that it is done: of two that were
+    /// delivered, the first is never repeated after the second.
+    pub(super) surely: bool,
     pub(super) rng: Rng,
 }
 
@@ -77,7 +80,7 @@ impl<L: Log> Outcomes<L> {
         let (reason, failure) = match verdict {
             Verdict::Delivered => {
                 self.metrics.delivered.inc();
-                settle(&*held.receipt, Settle::Ack).await;
+                self.done(&*held.receipt, Settle::Ack).await;
                 return Next::Settled;
             }
             Verdict::Gone { .. } => return Next::Stays,
@@ -99,6 +102,16 @@ impl<L: Log> Outcomes<L> {
             Verdict::Rejected { failure } => (failure.code, failure),
         };
         self.give_up(&attempt, &held, reason, &failure).await
+    }
+
+    async fn done(&self, receipt: &impl Receipt, settlement: Settle) {
+        if !self.surely {
+            return settle(receipt, settlement).await;
+        }
+        while let Err(error) = receipt.settle_surely(settlement).await {
+            tracing::debug!(%error, "what is next in order waits");
+            tokio::time::sleep(UNREACHABLE_PAUSE).await;
+        }
     }
 
     /// What the sink says for itself, and not of this event.
@@ -153,7 +166,7 @@ impl<L: Log> Outcomes<L> {
             settle(&*held.receipt, Settle::Retry { delay }).await;
             return Next::HandedBack;
         };
-        settle(&*held.receipt, Settle::Terminate).await;
+        self.done(&*held.receipt, Settle::Terminate).await;
         if let Ok(event) = &*held.event {
             attempt.buried(event, failure, letter).await;
         }

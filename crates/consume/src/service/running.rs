@@ -1,5 +1,8 @@
 //! A loop with what it has in its hands.
 
+mod gathering;
+mod in_order;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
@@ -15,6 +18,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
 
+use self::gathering::Gathering;
 use super::{
     ReceiptOf, Service, UNREACHABLE_PAUSE,
     outcome::{Next, Outcomes},
@@ -26,7 +30,7 @@ use crate::{
     gate::{Pass, Wait},
     held::{Held, Room},
     pace::Pace,
-    waiting::Waiting,
+    waiting::{Key, Waiting},
     window::{Begun, Window},
 };
 
@@ -36,18 +40,27 @@ const AT_ONCE: Settle = Settle::Retry {
 };
 
 /// One that waits or is under way.
-type InHand<L> = (Held<ReceiptOf<L>>, Matched);
+#[derive(Debug)]
+struct InHand<R> {
+    held: Held<R>,
+    matched: Matched,
+    key: Key,
+}
 
 pub(super) struct Running<L: Log, A> {
     service: Service<L, A>,
     window: Window,
     room: Room,
-    waiting: Waiting<InHand<L>>,
+    waiting: Waiting<InHand<ReceiptOf<L>>, ReceiptOf<L>>,
+    /// Of an ordered Subscription, until all that waits is known.
+    gathering: Option<Gathering>,
+    /// When an attempt ended last.
+    moved: Instant,
     attempts: JoinSet<Ended>,
     /// Which attempt is which event's.
     tasks: HashMap<task::Id, u64>,
     /// By place in the log.
-    under_way: BTreeMap<u64, (InHand<L>, Begun)>,
+    under_way: BTreeMap<u64, (InHand<ReceiptOf<L>>, Begun)>,
     /// The places of all that is in hand: what comes again meanwhile is the same event.
     places: BTreeSet<u64>,
     /// By place: attempts that failed because the sink did; they do not count.
@@ -67,12 +80,15 @@ struct Ended {
 
 impl<L: Log, A: Attempt> Running<L, A> {
     pub(super) fn new(service: Service<L, A>) -> Self {
+        let is_ordered = service.subscription.delivery.order.is_some();
         Self {
             window: Window::new(service.subscription.delivery.max_in_flight.get()),
             room: Room::new(&service.config),
             is_over: false,
             service,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(is_ordered),
+            gathering: is_ordered.then(Gathering::new),
+            moved: Instant::now(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
             under_way: BTreeMap::new(),
@@ -92,7 +108,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.remember(&source);
         loop {
             let gate_changed = self.service.gate.changed();
-            let until = self.begin_attempts();
+            self.gather(&mut source).await;
+            self.make_room().await;
+            let until = [self.begin_attempts(), self.wake()]
+                .into_iter()
+                .flatten()
+                .min();
             let room = self.room_left();
             self.count();
             let paused = pause_until.is_some_and(|until| Instant::now() < until);
@@ -120,6 +141,16 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     }
                     Err(error @ SourceError::Gone { .. }) => {
                         tracing::warn!(%error, "the consumer is made anew");
+                        if self.service.subscription.delivery.order.is_some() {
+                            // Nothing that waited in the log comes from the new one.
+                            self.let_go().await;
+                        }
+                        source = self.service.open(&mut stop).await?;
+                        self.remember(&source);
+                    }
+                    Err(error @ SourceError::Lost { .. }) => {
+                        tracing::info!(%error, "this one waits to be the next");
+                        self.let_go().await;
                         source = self.service.open(&mut stop).await?;
                         self.remember(&source);
                     }
@@ -186,6 +217,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
     fn room_left(&self) -> usize {
         let aside = self.waiting.aside();
         let untried = self.room.events() - aside;
+        if self
+            .gathering
+            .is_some_and(|one| one.is_quiet() && self.knows_any())
+        {
+            return 0;
+        }
         let by_gate = self.service.gate.room().saturating_sub(untried);
         self.room.left(self.window.limit(), aside).min(by_gate)
     }
@@ -212,9 +249,16 @@ impl<L: Log, A: Attempt> Running<L, A> {
             Some(matched) => {
                 let excused = self.excused.get(&held.sequence);
                 held.attempt = held.attempt.saturating_sub(excused.copied().unwrap_or(0));
+                let key = self.key_of(&held);
+                let place = held.sequence;
                 self.room.enter(held.bytes());
-                self.places.insert(held.sequence);
-                self.waiting.push((held, matched));
+                self.places.insert(place);
+                let in_hand = InHand {
+                    held,
+                    matched,
+                    key: key.clone(),
+                };
+                self.waiting.push(key, place, in_hand);
             }
             None => {
                 self.service.metrics.skipped.inc();
@@ -225,7 +269,10 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// Begins as many as may be; when the next may be, if that is known.
     fn begin_attempts(&mut self) -> Option<Instant> {
-        while self.under_way.len() < self.window.limit() && !self.waiting.is_empty() {
+        if self.gathering.is_some() {
+            return None;
+        }
+        while self.under_way.len() < self.window.limit() && self.waiting.is_ready() {
             let pace = self.service.paces.iter().map(Pace::next).max();
             if pace > Some(Instant::now()) {
                 return pace;
@@ -243,7 +290,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.service.gate.held_until()
     }
 
-    fn begin(&mut self, pass: Pass, (held, matched): InHand<L>) {
+    fn begin(&mut self, pass: Pass, in_hand: InHand<ReceiptOf<L>>) {
         let outcomes = Outcomes {
             policy: self.service.policy.clone(),
             consumer: Arc::clone(&self.service.consumer),
@@ -251,21 +298,22 @@ impl<L: Log, A: Attempt> Running<L, A> {
             log: self.service.log.clone(),
             metrics: self.service.metrics.clone(),
             gate: self.service.gate.clone(),
+            surely: matches!(in_hand.key, Key::Named(_)),
             rng: self.service.rng.fork(),
         };
         let begun = Window::begin(self.under_way.len());
         let attempt = self.service.attempt.clone();
-        let (of, matched_too) = (held.clone(), matched.clone());
+        let (of, matched) = (in_hand.held.clone(), in_hand.matched.clone());
         let task = self.attempts.spawn(async move {
             let mut health = None;
             let next = outcomes
-                .see_through(attempt, of, matched_too, pass, &mut health)
+                .see_through(attempt, of, matched, pass, &mut health)
                 .await;
             Ended { next, health }
         });
-        let place = held.sequence;
+        let place = in_hand.held.sequence;
         self.tasks.insert(task.id(), place);
-        self.under_way.insert(place, ((held, matched), begun));
+        self.under_way.insert(place, (in_hand, begun));
     }
 
     /// An attempt has ended; if it panicked, its event is handed back.
@@ -278,8 +326,9 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let Some((in_hand, begun)) = place.and_then(|place| self.under_way.remove(&place)) else {
             return;
         };
-        let (held, _) = &in_hand;
-        let place = held.sequence;
+        self.moved = Instant::now();
+        let InHand { held, key, .. } = &in_hand;
+        let (place, key) = (held.sequence, key.clone());
         let next = match ended {
             Ok((_, ended)) => {
                 if let Some(health) = ended.health {
@@ -296,15 +345,25 @@ impl<L: Log, A: Attempt> Running<L, A> {
             }
         };
         match next {
-            Next::Stays => return self.waiting.put_back(in_hand),
+            Next::Stays => return self.waiting.put_back(key, place, in_hand),
             Next::StaysAside if self.is_full() => {
                 let delay = self.service.policy.backoff_max;
                 settle(&*held.receipt, Settle::Retry { delay }).await;
+                self.waiting
+                    .handed_back(key, place, Arc::clone(&held.receipt));
                 self.excuse(place);
             }
-            Next::StaysAside => return self.waiting.put_aside(in_hand),
-            Next::HandedBack => {}
-            Next::Settled => drop(self.excused.remove(&place)),
+            Next::StaysAside => return self.waiting.put_aside(key, place, in_hand),
+            Next::HandedBack => {
+                self.waiting
+                    .handed_back(key, place, Arc::clone(&held.receipt));
+            }
+            Next::Settled => {
+                self.excused.remove(&place);
+                for receipt in self.waiting.settled(&key) {
+                    settle(&*receipt, AT_ONCE).await;
+                }
+            }
         }
         self.room.leave(held.bytes());
         self.places.remove(&place);
@@ -327,7 +386,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     async fn progress(&self) {
         let waiting = self.waiting.iter();
         let under_way = self.under_way.values().map(|(in_hand, _)| in_hand);
-        for (held, _) in waiting.chain(under_way) {
+        for InHand { held, .. } in waiting.chain(under_way) {
             settle(&*held.receipt, Settle::Progress).await;
         }
     }
@@ -359,7 +418,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             }
         }
         self.attempts.shutdown().await;
-        for ((held, _), _) in self.under_way.values() {
+        for (InHand { held, .. }, _) in self.under_way.values() {
             settle(&*held.receipt, AT_ONCE).await;
         }
         self.service.metrics.held.set(0);
@@ -367,9 +426,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// What waits, for whoever comes next.
     async fn hand_back(&mut self) {
-        for (held, _) in self.waiting.take() {
+        let (here, in_log) = self.waiting.take();
+        for InHand { held, .. } in here {
             self.room.leave(held.bytes());
             settle(&*held.receipt, AT_ONCE).await;
+        }
+        for receipt in in_log {
+            settle(&*receipt, AT_ONCE).await;
         }
     }
 }

@@ -228,6 +228,12 @@ impl Loop {
         .await;
     }
 
+    /// As if its process died.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        drop(self.task.await);
+    }
+
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod own;

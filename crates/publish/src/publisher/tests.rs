@@ -91,11 +91,19 @@ impl Source for Nothing {
         Vec::new()
     }
 
+    async fn unsettled(&mut self) -> Result<u64, ControlError> {
+        unreachable!()
+    }
+
     async fn close(self) {}
 }
 
 impl Receipt for Nothing {
     async fn settle(&self, _: Settle) -> Result<(), SettleError> {
+        Ok(())
+    }
+
+    async fn settle_surely(&self, _: Settle) -> Result<(), SettleError> {
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tidegate_document::{Mistakes, line_of};
 
 use super::{NOT_YET, sink};
 use crate::delivery::{
-    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Retry,
+    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Order, Retry,
 };
 
 /// Header fields of every request.
@@ -51,8 +51,7 @@ pub(super) struct Spec {
     #[schemars(with = "BTreeMap<String, String>")]
     headers: BTreeMap<String, Spanned<String>>,
     dead_letter: DeadLetterSpec,
-    #[schemars(skip)]
-    order: Option<Spanned<IgnoredAny>>,
+    order: Option<OrderSpec>,
     /// At most so many attempts a second.
     #[schemars(with = "Option<i64>", range(min = 1, max = RATE_MAX))]
     rate_limit: Option<Spanned<i64>>,
@@ -85,6 +84,17 @@ struct RetrySpec {
     /// Whether delays are spread, so that events that failed together do not come again together.
     #[schemars(with = "Option<String>", extend("enum" = ["full", "none", null]))]
     jitter: Option<Spanned<String>>,
+}
+
+/// Events of one key are delivered one after the other, in the order in which they were stored.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Order")]
+struct OrderSpec {
+    /// The attribute whose text is the key, such as `subject` or `partitionkey`. Events without it
+    /// are in no order.
+    #[schemars(with = "String", extend("pattern" = "^[a-z0-9]+$"))]
+    key: Spanned<String>,
 }
 
 /// What becomes of dead letters.
@@ -120,11 +130,7 @@ enum FormatSpec {
 }
 
 pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
-    for (field, unbuilt) in [
-        ("order", &spec.order),
-        ("auth", &spec.auth),
-        ("signing", &spec.signing),
-    ] {
+    for (field, unbuilt) in [("auth", &spec.auth), ("signing", &spec.signing)] {
         if let Some(unbuilt) = unbuilt {
             let field = format!("spec.delivery.{field}");
             mistakes.add(line_of(unbuilt), &field, NOT_YET);
@@ -141,6 +147,7 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
         retry: retry(&spec.retry, mistakes),
         format: format(spec.format, mistakes),
         headers: headers(spec.headers, mistakes),
+        order: spec.order.and_then(|spec| order(spec, mistakes)),
         dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
         original_type: false,
     }
@@ -218,6 +225,18 @@ fn format(spec: Option<Spanned<FormatSpec>>, mistakes: &mut Mistakes) -> Format 
         }
     }
     Format::Binary
+}
+
+fn order(spec: OrderSpec, mistakes: &mut Mistakes) -> Option<Order> {
+    let line = line_of(&spec.key);
+    let key = spec.key.value;
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if key.is_empty() || !key.bytes().all(is_name) {
+        let message = format!("must be the name of an attribute, such as subject, got {key:?}");
+        mistakes.add(line, "spec.delivery.order.key", message);
+        return None;
+    }
+    Some(Order { key })
 }
 
 /// Names that a request has by itself, or that would speak in the event's name.

@@ -135,10 +135,10 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 53] = [
     ),
     ("  reply: { uri: 'http://r/' }", 6, "spec.reply", NOT_YET),
     (
-        "  delivery: { order: { key: partitionkey } }",
+        "  delivery: { order: { key: partition-key } }",
         6,
-        "spec.delivery.order",
-        NOT_YET,
+        "spec.delivery.order.key",
+        "must be the name of an attribute, such as subject, got \"partition-key\"",
     ),
     (
         "  delivery: { rateLimit: 0 }",

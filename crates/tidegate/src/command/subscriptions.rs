@@ -287,6 +287,9 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
             shown(max)
         ),
     ];
+    if let Some(order) = &delivery.order {
+        lines.push(format!("in order by {}, one of a key at a time", order.key));
+    }
     if let Some(rate) = delivery.rate {
         lines.push(format!("at most {rate} attempts a second"));
     }

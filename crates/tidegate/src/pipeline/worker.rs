@@ -317,6 +317,17 @@ impl Deliveries {
 
     fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
         let timeout = shared.config.deliver.timeout;
+        if subscription.delivery.order.is_some() && !self.log.keeps_order() {
+            let version = self.log.server_version();
+            let reason = format!(
+                "delivery.order needs nats-server 2.11 or newer, and this one is {version}; nothing \
+                 is delivered"
+            );
+            tracing::error!(subscription = subscription.id(), reason);
+            let id = subscription.id();
+            shared.states.set(&id, State::Unusable(reason));
+            return None;
+        }
         SinkAttempt::new(self.client.clone(), subscription, timeout)
             .and_then(|attempt| attempt.with_dead_letters(subscription, &self.log))
             .inspect_err(|error| {

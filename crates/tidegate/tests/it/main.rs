@@ -23,6 +23,8 @@ mod openapi;
 #[cfg(test)]
 mod operation;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod replay;

@@ -226,6 +226,26 @@ pub(crate) async fn never_more_is_under_way_than_there_is_room_for(fixture: &imp
     assert_eq!(ids(&rest), ["3", "4", "5", "6", "7", "8", "9"]);
 }
 
+pub(crate) async fn a_sure_settlement_is_done(fixture: &impl Fixture) {
+    let log = fixture.log();
+    for number in 0..3 {
+        append(log, event(&number.to_string())).await;
+    }
+    let mut source = log.open(spec("c")).await.unwrap();
+    let pulled = pull(&mut source, 3).await;
+    for (pulled, left) in pulled.iter().zip([2, 1, 0]) {
+        // The second time it is settled already.
+        for settle in [Settle::Ack, Settle::Terminate] {
+            within(pulled.receipt.settle_surely(settle)).await.unwrap();
+            assert_eq!(source.unsettled().await.unwrap(), left);
+        }
+    }
+    log.remove("c").await.unwrap();
+    within(pulled[0].receipt.settle_surely(Settle::Ack))
+        .await
+        .unwrap();
+}
+
 pub(crate) async fn an_earlier_receipt_settles_it_too(fixture: &impl Fixture) {
     let log = fixture.log();
     append(log, event("1")).await;

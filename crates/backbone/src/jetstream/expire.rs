@@ -192,15 +192,20 @@ async fn missed(
         let rest = pending_from(link, stream, consumer, too_old).await?;
         all.saturating_sub(rest)
     };
-    let has_unsettled = consumer.ack_floor.stream_seq + 1 < too_old;
+    let floor = consumer.ack_floor.stream_seq + 1;
+    let unsettled = if consumer.num_ack_pending == 0 || floor >= too_old {
+        0
+    } else {
+        // Some of what is unsettled is younger.
+        let all = pending_from(link, stream, consumer, floor).await?;
+        let rest = pending_from(link, stream, consumer, too_old).await?;
+        let old = all.saturating_sub(rest).saturating_sub(undelivered);
+        consumer.num_ack_pending.min(old)
+    };
     let missed = Missed {
         consumer: consumer.name.clone(),
         undelivered,
-        unsettled: if has_unsettled {
-            consumer.num_ack_pending
-        } else {
-            0
-        },
+        unsettled,
     };
     Ok((missed.undelivered + missed.unsettled > 0).then_some(missed))
 }

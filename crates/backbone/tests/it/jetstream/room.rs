@@ -210,3 +210,33 @@ async fn foreign_consumers_hold_events_too() {
         (0, Some("foreign"))
     );
 }
+
+/// What is unsettled and young is not missed with what is old.
+#[tokio::test]
+async fn what_is_young_is_not_missed() {
+    const AGE_MAX: Duration = Duration::from_hours(1);
+    let events = Events {
+        age_max: AGE_MAX,
+        ..Events::default()
+    };
+    let fixture = JetstreamFixture::with(Config {
+        events,
+        ..Config::default()
+    })
+    .await;
+    let log = fixture.log();
+    let mut slow = log.open(spec("slow")).await.unwrap();
+    for id in ["1", "2", "3"] {
+        append(log, event(id)).await;
+        // Each has a time of its own.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let all = pull(&mut slow, 2).await;
+    let expired = log.expire(all[1].stored_at + AGE_MAX).await.unwrap();
+    let missed = Missed {
+        consumer: "slow".to_owned(),
+        undelivered: 0,
+        unsettled: 1,
+    };
+    assert_eq!((expired.events, expired.missed), (1, vec![missed]));
+}

@@ -117,6 +117,17 @@ impl Memory {
         self.shared.changed.notify_waiters();
     }
 
+    /// What is unsettled comes again at once, as after an `ack_wait` without a sign of life.
+    pub fn redeliver(&self, consumer: &str) {
+        self.shared.lock().redeliver(consumer);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// The log's wall clock jumps.
+    pub fn set_clock(&self, now: SystemTime) {
+        self.shared.lock().set_clock(now);
+    }
+
     /// Burials fail so from now on; `None` lets them succeed again.
     pub fn refuse_letters(&self, error: Option<AppendError>) {
         let refusing = self.shared.refusing.lock();

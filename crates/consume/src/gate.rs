@@ -38,6 +38,8 @@ struct State {
     held_until: Option<Instant>,
     /// The sink wants nothing any more.
     is_gone: bool,
+    /// How often it was to be asked again: an answer to an earlier attempt does not count.
+    asked: u64,
     breaker: Breaker,
 }
 
@@ -46,6 +48,7 @@ struct State {
 pub(crate) struct Pass {
     gate: Gate,
     phase: u64,
+    asked: u64,
     is_over: bool,
 }
 
@@ -78,6 +81,7 @@ impl Gate {
             state: Mutex::new(State {
                 held_until: None,
                 is_gone: false,
+                asked: 0,
                 breaker: Breaker::new(config.clone()),
             }),
             changed: Arc::default(),
@@ -92,6 +96,7 @@ impl Gate {
         Ok(Pass {
             gate: self.clone(),
             phase,
+            asked: state.asked,
             is_over: false,
         })
     }
@@ -137,14 +142,10 @@ impl Gate {
         state.held_until = Some(state.held_until.map_or(until, |before| before.max(until)));
     }
 
-    /// The sink wants nothing any more.
-    pub(crate) fn set_gone(&self) {
-        self.lock().is_gone = true;
-    }
-
     /// The sink is asked again, whatever it said.
     pub fn ask_again(&self) {
         let mut state = self.lock();
+        state.asked += 1;
         let was_gone = std::mem::take(&mut state.is_gone);
         drop(state);
         if was_gone {
@@ -170,6 +171,14 @@ impl State {
 }
 
 impl Pass {
+    /// The sink wants nothing any more, unless it was to be asked again since.
+    pub(crate) fn gone(&self) {
+        let mut state = self.gate.lock();
+        if state.asked == self.asked {
+            state.is_gone = true;
+        }
+    }
+
     /// What the attempt told of the sink. `true` when the sink's failing is no fault of the event:
     /// the attempt does not count for it.
     pub(crate) fn ended(mut self, health: Health, event: u64) -> bool {

@@ -135,6 +135,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
                 }
             }
             tokio::select! {
+                biased;
                 () = &mut stop => return None,
                 () = tokio::time::sleep(UNREACHABLE_PAUSE) => {}
             }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `bench`: what this project is worked on with. Each installs
+//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `sim`, `bench`: what this project is worked on with. Each installs
 //! what it needs below `target/`, and nothing anywhere else.
 #![expect(
     clippy::print_stdout,
@@ -18,7 +18,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 
-use crate::process::Run;
+use crate::process::{Run, cargo};
 
 const HELP: &str = "\
 cargo xtask <command>
@@ -30,12 +30,16 @@ cargo xtask <command>
   tidy              only the project's own rules
   fuzz [--seconds N] [--keep] [TARGET ...]
                     each fuzz target for N seconds (60), all or these; --keep adds to the kept inputs
+  sim --seeds N [--from S]
+                    delivery under faults, so many runs; what went wrong is named with its seed
+  sim --seed S      one of them again, with a line for everything that happened
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
 
 Examples:
   cargo xtask demo --once
   cargo xtask test -- -p tidegate-event
   cargo xtask fuzz --seconds 300 format_idoc
+  cargo xtask sim --seed 4711
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["sim", rest @ ..] => simulation(rest),
         ["bench"] => bench::run(&[]),
         ["bench", "--", rest @ ..] => bench::run(rest),
         [] | ["help" | "--help" | "-h"] => {
@@ -68,6 +73,20 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         }
         other => bail!("unknown: {}\n\n{HELP}", other.join(" ")),
     }
+}
+
+/// Delivery under faults.
+fn simulation(arguments: &[&str]) -> anyhow::Result<()> {
+    cargo("run")
+        .args([
+            "--quiet",
+            "--locked",
+            "--package",
+            "tidegate-simulation",
+            "--",
+        ])
+        .args(arguments)
+        .run()
 }
 
 /// The project's folder.

@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 18] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -82,6 +82,16 @@ const EDGES: [(&str, &[&str]); 18] = [
         ],
     ),
     ("tidegate-testkit", &[]),
+    (
+        "tidegate-simulation",
+        &[
+            "tidegate-event",
+            "tidegate-subscription",
+            "tidegate-backbone",
+            "tidegate-consume",
+            "tidegate-deliver",
+        ],
+    ),
     (
         "tidegate-fuzz",
         &[

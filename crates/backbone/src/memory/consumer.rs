@@ -126,6 +126,14 @@ impl Consumer {
         self.unsettled.values().map(|unsettled| unsettled.due).min()
     }
 
+    /// Everything unsettled is due.
+    pub(super) fn redeliver(&mut self) {
+        let now = Instant::now();
+        for unsettled in self.unsettled.values_mut() {
+            unsettled.due = unsettled.due.min(now);
+        }
+    }
+
     /// Settles an event; one that is settled already stays so.
     pub(super) fn settle(&mut self, sequence: u64, settle: Settle) {
         let ack_wait = self.spec.ack_wait;

@@ -90,6 +90,7 @@ impl Source for MemorySource {
             };
             match next_due {
                 Some(due) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = tokio::time::sleep_until(due) => {}
                 },

@@ -158,6 +158,18 @@ impl State {
         (consumer.incarnation() == incarnation).then_some((consumer, &self.events))
     }
 
+    pub(super) fn redeliver(&mut self, consumer: &str) {
+        if let Some(consumer) = self.consumers.get_mut(consumer) {
+            consumer.redeliver();
+        }
+    }
+
+    /// `now` is what the wall clock says from now on.
+    pub(super) fn set_clock(&mut self, now: SystemTime) {
+        self.started = Instant::now();
+        self.limits.started_at = now;
+    }
+
     pub(super) fn unpin(&mut self, consumer: &str) {
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             *consumer.owner() = None;

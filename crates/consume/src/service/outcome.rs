@@ -68,7 +68,7 @@ impl<L: Log> Outcomes<L> {
                     let verdict = attempt.attempt(event, &matched).await;
                     let told = verdict.health();
                     *health = Some(told);
-                    self.heed(&verdict);
+                    self.heed(&verdict, &pass);
                     (verdict, pass.ended(told, held.sequence))
                 }
             },
@@ -115,7 +115,7 @@ impl<L: Log> Outcomes<L> {
     }
 
     /// What the sink says for itself, and not of this event.
-    fn heed(&self, verdict: &Verdict) {
+    fn heed(&self, verdict: &Verdict, pass: &Pass) {
         match verdict {
             Verdict::Retry {
                 after: Some(after), ..
@@ -128,7 +128,7 @@ impl<L: Log> Outcomes<L> {
                     "the sink wants nothing any more; events are kept for it until its \
                      Subscription changes or tidegate starts anew"
                 );
-                self.gate.set_gone();
+                pass.gone();
             }
             Verdict::Retry { after: None, .. } | Verdict::Delivered | Verdict::Rejected { .. } => {}
         }

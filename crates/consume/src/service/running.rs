@@ -54,13 +54,15 @@ pub(super) struct Running<L: Log, A> {
     waiting: Waiting<InHand<ReceiptOf<L>>, ReceiptOf<L>>,
     /// Of an ordered Subscription, until all that waits is known.
     gathering: Option<Gathering>,
+    /// How often the events were lost to another process: what was begun before is nobody's here.
+    term: u64,
     /// When an attempt ended last.
     moved: Instant,
     attempts: JoinSet<Ended>,
     /// Which attempt is which event's.
     tasks: HashMap<task::Id, u64>,
     /// By place in the log.
-    under_way: BTreeMap<u64, (InHand<ReceiptOf<L>>, Begun)>,
+    under_way: BTreeMap<u64, UnderWay<ReceiptOf<L>>>,
     /// The places of all that is in hand: what comes again meanwhile is the same event.
     places: BTreeSet<u64>,
     /// By place: attempts that failed because the sink did; they do not count.
@@ -69,6 +71,13 @@ pub(super) struct Running<L: Log, A> {
     former: Vec<(u64, Vec<Matching>)>,
     /// Nothing more is read.
     is_over: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay<R> {
+    in_hand: InHand<R>,
+    begun: Begun,
+    term: u64,
 }
 
 /// How an attempt ended.
@@ -88,6 +97,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             service,
             waiting: Waiting::new(is_ordered),
             gathering: is_ordered.then(Gathering::new),
+            term: 0,
             moved: Instant::now(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
@@ -216,15 +226,16 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// How many more events may come: none for a sink that takes none.
     fn room_left(&self) -> usize {
         let aside = self.waiting.aside();
-        let untried = self.room.events() - aside;
-        if self
-            .gathering
-            .is_some_and(|one| one.is_quiet() && self.knows_any())
-        {
-            return 0;
+        let room = self.room.left(self.window.limit(), aside);
+        match self.gathering {
+            Some(one) if one.is_quiet() && self.knows_any() => 0,
+            // Nothing begins before all is known, so the sink does not matter yet.
+            Some(_) => room,
+            None => {
+                let untried = self.room.events() - aside;
+                room.min(self.service.gate.room().saturating_sub(untried))
+            }
         }
-        let by_gate = self.service.gate.room().saturating_sub(untried);
-        self.room.left(self.window.limit(), aside).min(by_gate)
     }
 
     /// A delivery: wanted, not wanted, or no event at all.
@@ -313,7 +324,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
         });
         let place = in_hand.held.sequence;
         self.tasks.insert(task.id(), place);
-        self.under_way.insert(place, (in_hand, begun));
+        let under_way = UnderWay {
+            in_hand,
+            begun,
+            term: self.term,
+        };
+        self.under_way.insert(place, under_way);
     }
 
     /// An attempt has ended; if it panicked, its event is handed back.
@@ -323,7 +339,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
             Err(error) => error.id(),
         };
         let place = self.tasks.remove(&id);
-        let Some((in_hand, begun)) = place.and_then(|place| self.under_way.remove(&place)) else {
+        let Some(UnderWay {
+            in_hand,
+            begun,
+            term,
+        }) = place.and_then(|place| self.under_way.remove(&place))
+        else {
             return;
         };
         self.moved = Instant::now();
@@ -345,6 +366,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             }
         };
         match next {
+            next if term != self.term => self.ended_late(next, held).await,
             Next::Stays => return self.waiting.put_back(key, place, in_hand),
             Next::StaysAside if self.is_full() => {
                 let delay = self.service.policy.backoff_max;
@@ -385,7 +407,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     async fn progress(&self) {
         let waiting = self.waiting.iter();
-        let under_way = self.under_way.values().map(|(in_hand, _)| in_hand);
+        let under_way = self.under_way.values().map(|one| &one.in_hand);
         for InHand { held, .. } in waiting.chain(under_way) {
             settle(&*held.receipt, Settle::Progress).await;
         }
@@ -418,8 +440,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
             }
         }
         self.attempts.shutdown().await;
-        for (InHand { held, .. }, _) in self.under_way.values() {
-            settle(&*held.receipt, AT_ONCE).await;
+        for UnderWay { in_hand, .. } in self.under_way.values() {
+            settle(&*in_hand.held.receipt, AT_ONCE).await;
         }
         self.service.metrics.held.set(0);
     }

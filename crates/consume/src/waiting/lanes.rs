@@ -211,20 +211,38 @@ impl<T, R> Lanes<T, R> {
         spilt
     }
 
+    /// The later half of all that is in hand, whatever their lanes. Nothing is under way.
+    pub(crate) fn spill_latest(&mut self) -> Vec<(u64, Key, T)> {
+        let lanes = self.lanes.iter();
+        let places = lanes.flat_map(|(key, lane)| lane.in_hand.keys().map(move |at| (*at, key)));
+        let mut places: Vec<(u64, Key)> = places.map(|(at, key)| (at, key.clone())).collect();
+        places.sort_unstable();
+        let mut spilt = Vec::new();
+        for (place, key) in places.split_off(places.len() / 2) {
+            let Some(lane) = self.lanes.get_mut(&key) else {
+                continue;
+            };
+            if let Some(one) = lane.in_hand.remove(&place) {
+                if lane.in_hand.is_empty() && std::mem::take(&mut lane.is_ready) {
+                    self.ready.retain(|ready| *ready != key);
+                }
+                spilt.push((place, key, one));
+            }
+        }
+        self.in_hand -= spilt.len();
+        spilt
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.lanes.values().flat_map(|lane| lane.in_hand.values())
     }
 
     pub(super) fn take(&mut self) -> (Vec<T>, Vec<Arc<R>>) {
         let (mut here, mut in_log) = (Vec::new(), Vec::new());
-        for lane in self.lanes.values_mut() {
-            lane.is_ready = false;
-            here.extend(std::mem::take(&mut lane.in_hand).into_values());
-            let waiting = std::mem::take(&mut lane.in_log).into_values();
-            in_log.extend(waiting.map(|one| one.receipt));
+        for lane in std::mem::take(&mut self.lanes).into_values() {
+            here.extend(lane.in_hand.into_values());
+            in_log.extend(lane.in_log.into_values().map(|one| one.receipt));
         }
-        // What is under way is still in its lane.
-        self.lanes.retain(|_, lane| lane.is_under_way);
         self.ready.clear();
         self.in_hand = 0;
         (here, in_log)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_backbone::{Log, Settle, Source as _};
 use tokio::time::Instant;
 
-use super::{AT_ONCE, InHand, ReceiptOf, Running, gathering::Gathering, settle};
+use super::{AT_ONCE, InHand, Next, ReceiptOf, Running, gathering::Gathering, settle};
 use crate::{
     Attempt,
     held::Held,
@@ -28,7 +28,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     }
 
     pub(super) fn knows_any(&self) -> bool {
-        !self.places.is_empty()
+        matches!(&self.waiting, Waiting::Lanes(lanes) if lanes.known() > 0)
     }
 
     /// Whether all that is not settled is known here.
@@ -39,7 +39,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         if !gathering.is_due() || !self.knows_any() {
             return;
         }
-        let known = lanes.known() + self.under_way.len();
+        let known = lanes.known();
         self.gathering = match source.unsettled().await {
             Ok(unsettled) if usize::try_from(unsettled).is_ok_and(|all| all <= known) => None,
             Ok(_) => Some(gathering.again()),
@@ -56,11 +56,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
         if self.waiting.is_ready() && self.gathering.is_none() || !may_begin || !self.is_full() {
             return;
         }
-        let is_stuck = self.moved.elapsed() >= STUCK || self.gathering.is_some();
+        let is_stuck = self.moved.elapsed() >= STUCK;
         let Waiting::Lanes(lanes) = &mut self.waiting else {
             return;
         };
-        for (place, key, InHand { held, .. }) in lanes.spill(!is_stuck) {
+        let spilt = match self.gathering {
+            Some(_) => lanes.spill_latest(),
+            None => lanes.spill(!is_stuck),
+        };
+        for (place, key, InHand { held, .. }) in spilt {
             self.room.leave(held.bytes());
             self.places.remove(&place);
             self.send_back(key, held).await;
@@ -89,8 +93,17 @@ impl<L: Log, A: Attempt> Running<L, A> {
             .min()
     }
 
+    /// What was begun before another process had the events. That one waits for it.
+    pub(super) async fn ended_late(&mut self, next: Next, held: &Held<ReceiptOf<L>>) {
+        match next {
+            Next::Stays | Next::StaysAside => settle(&*held.receipt, AT_ONCE).await,
+            Next::HandedBack | Next::Settled => {}
+        }
+    }
+
     /// Another process has the events now.
     pub(super) async fn let_go(&mut self) {
+        self.term += 1;
         self.gathering = Some(Gathering::new());
         let (here, _) = self.waiting.take();
         for InHand { held, .. } in here {

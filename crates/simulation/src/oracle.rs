@@ -1,0 +1,350 @@
+//! What must hold of every run.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a law is about some of what happens"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use tidegate_backbone::{DeadLetter, Settle};
+
+use crate::{
+    Count,
+    record::{End, Entry, Fate, Loop, What},
+    sink::{Nature, nature},
+    world::Ended,
+};
+
+/// How long a sink is away before it has to be left alone.
+const AWAY: Duration = Duration::from_secs(30);
+
+/// An event of a Subscription.
+type Of = (usize, u64);
+
+pub(crate) fn count(ended: &Ended, entries: &[Entry]) -> Count {
+    let all = |wanted: fn(&What) -> bool| entries.iter().filter(|one| wanted(&one.what)).count();
+    Count {
+        events: ended.keys.len(),
+        attempts: all(|what| matches!(what, What::Began(..))),
+        letters: ended.memory.dead_letters().len(),
+        crashes: all(|what| matches!(what, What::Died(_))),
+    }
+}
+
+/// Every law that was broken.
+pub(crate) fn judge(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let letters = letters(ended);
+    let mut broken = Vec::new();
+    if !ended.is_at_rest {
+        broken.push("it does not come to rest".to_owned());
+    }
+    broken.extend(losses(ended, entries, &letters));
+    broken.extend(settlements(ended, entries));
+    broken.extend(order(ended, entries, &letters));
+    broken.extend(windows(entries));
+    broken.extend(wishes(ended, entries));
+    broken.extend(attempts(ended, entries, &letters));
+    broken.extend(delays(ended, entries));
+    broken.extend(breaker(ended, entries));
+    broken
+}
+
+/// By Subscription and event.
+fn letters(ended: &Ended) -> BTreeMap<Of, DeadLetter> {
+    let letters = ended.memory.dead_letters().into_iter();
+    letters
+        .filter_map(|letter| {
+            let mut all = ended.plan.subscriptions.iter();
+            let of = all.position(|one| one.name == letter.subscription)?;
+            Some(((of, letter.sequence), letter))
+        })
+        .collect()
+}
+
+/// Every event is delivered or a dead letter, and a dead letter only where it is right.
+fn losses(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -> Vec<String> {
+    let mut ends: BTreeMap<Of, BTreeSet<&str>> = BTreeMap::new();
+    for entry in entries {
+        if let What::Ended(of, event, end) = entry.what {
+            let name = match end {
+                End::Delivered => "delivered",
+                End::Rejected => "rejected",
+                End::Later | End::Failed | End::Hold(_) => "failed",
+                End::Gone | End::Cut => "nothing",
+            };
+            ends.entry((of.subscription, event))
+                .or_default()
+                .insert(name);
+        }
+    }
+    let mut broken = Vec::new();
+    for subscription in 0..ended.plan.subscriptions.len() {
+        for event in 1..=as_u64(ended.keys.len()) {
+            let of = (subscription, event);
+            let ended_as = |name: &str| ends.get(&of).is_some_and(|ends| ends.contains(name));
+            match letters.get(&of).map(|letter| letter.reason) {
+                None if !ended_as("delivered") => broken.push(format!("{of:?} is lost")),
+                None => {}
+                Some("consume/attempts-exhausted") if ended_as("failed") => {}
+                Some("deliver/status-rejected") if ended_as("rejected") => {}
+                Some(reason) => broken.push(format!("{of:?} is a dead letter: {reason}")),
+            }
+        }
+    }
+    broken
+}
+
+/// Nothing is settled before its outcome, and a dead letter is stored before its event is settled.
+fn settlements(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let mut outcomes: BTreeSet<Of> = BTreeSet::new();
+    let mut buried: BTreeSet<Of> = BTreeSet::new();
+    let mut broken = Vec::new();
+    for entry in entries {
+        match entry.what {
+            What::Ended(of, event, End::Delivered) => {
+                outcomes.insert((of.subscription, event));
+            }
+            What::Buried(of, event) => {
+                buried.insert((of.subscription, event));
+            }
+            What::Settled(of, event, Settle::Ack, _)
+                if !outcomes.contains(&(of.subscription, event)) =>
+            {
+                broken.push(format!("{entry}: nothing was delivered"));
+            }
+            What::Settled(of, event, Settle::Terminate, _)
+                if !buried.contains(&(of.subscription, event)) =>
+            {
+                broken.push(format!("{entry}: there is no dead letter"));
+            }
+            What::Published(event) if event > as_u64(ended.keys.len()) => {
+                broken.push(format!("{entry}: it was not published"));
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// Of each key of an ordered Subscription one at a time, and none before those before it are done.
+fn order(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -> Vec<String> {
+    let mut broken = Vec::new();
+    let key = |event: u64| {
+        let index = usize::try_from(event).ok()?.checked_sub(1)?;
+        ended.keys.get(index).copied()
+    };
+    let is_ordered = |of: Loop| {
+        let wanted = ended.plan.subscriptions.get(of.subscription);
+        wanted.is_some_and(|wanted| wanted.delivery.order.is_some())
+    };
+    let mut under_way: HashMap<(usize, Option<u64>), u64> = HashMap::new();
+    let mut last: HashMap<(usize, Option<u64>), u64> = HashMap::new();
+    let mut done: BTreeSet<Of> = BTreeSet::new();
+    for entry in entries {
+        match entry.what {
+            What::Began(of, event) if is_ordered(of) => {
+                let lane = (of.subscription, key(event));
+                if let Some(other) = under_way.insert(lane, event) {
+                    broken.push(format!("{entry}: {other} of its key is under way"));
+                }
+                if let Some(before) = last.insert(lane, event).filter(|before| *before > event) {
+                    broken.push(format!("{entry}: after {before} of its key"));
+                }
+                let mut earlier = 1..event;
+                let open = earlier.find(|earlier| {
+                    key(*earlier) == lane.1
+                        && !done.contains(&(of.subscription, *earlier))
+                        && !letters.contains_key(&(of.subscription, *earlier))
+                });
+                if let Some(open) = open {
+                    broken.push(format!("{entry}: {open} of its key is not done"));
+                }
+            }
+            What::Ended(of, event, end) if is_ordered(of) => {
+                under_way.remove(&(of.subscription, key(event)));
+                if end == End::Delivered {
+                    done.insert((of.subscription, event));
+                }
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// Never more attempts at once than the Subscription allows.
+fn windows(entries: &[Entry]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut most: HashMap<usize, u32> = HashMap::new();
+    let mut under_way: HashMap<usize, u32> = HashMap::new();
+    for entry in entries {
+        match entry.what {
+            What::Runs(of, window) => {
+                most.insert(of.number, window);
+            }
+            What::Began(of, _) => {
+                let now = under_way.entry(of.number).or_default();
+                *now += 1;
+                if most.get(&of.number).is_none_or(|most| *now > *most) {
+                    broken.push(format!("{entry}: {now} at once"));
+                }
+            }
+            What::Ended(of, _, _) => {
+                let now = under_way.entry(of.number).or_default();
+                *now = now.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// A process leaves a sink alone that asked for it, until a new loop begins or it is told to ask.
+fn wishes(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let mut broken = Vec::new();
+    // When it was said, and until when it holds.
+    let mut held: HashMap<(usize, usize), Vec<(Duration, Duration)>> = HashMap::new();
+    let mut asked: BTreeSet<(usize, u64)> = BTreeSet::new();
+    let of_sink = |of: Loop| {
+        let sink = ended.plan.sinks.get(of.subscription).copied().unwrap_or(0);
+        (of.process, sink)
+    };
+    for entry in entries {
+        match entry.what {
+            What::Ended(of, _, End::Hold(wish)) => {
+                let said = (entry.at, entry.at + wish);
+                held.entry(of_sink(of)).or_default().push(said);
+            }
+            // An answer to what was asked before is none to the last question.
+            What::Ended(of, event, End::Gone) if asked.contains(&(of.number, event)) => {
+                let said = (entry.at, Duration::MAX);
+                held.entry(of_sink(of)).or_default().push(said);
+            }
+            What::AskedAgain => {
+                asked.clear();
+                for said in held.values_mut() {
+                    said.retain(|(_, until)| *until != Duration::MAX);
+                }
+            }
+            What::Runs(of, _) => held.retain(|(process, _), _| *process != of.process),
+            What::Began(of, event) => {
+                asked.insert((of.number, event));
+                // What begins at the same instant did not hear of it yet.
+                let mut said = held.get(&of_sink(of)).into_iter().flatten();
+                if said.any(|(since, until)| *since < entry.at && entry.at < *until) {
+                    broken.push(format!("{entry}: the sink is to be left alone"));
+                }
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// As many attempts as the policy says, where the sink is well and nothing else repeats them.
+fn attempts(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -> Vec<String> {
+    let most = ended.plan.config.retry.attempts_max;
+    let mut broken = Vec::new();
+    for (of, letter) in letters {
+        if letter.reason == "consume/attempts-exhausted" && letter.attempts < most {
+            broken.push(format!(
+                "{of:?} was given up after {} attempts",
+                letter.attempts
+            ));
+        }
+    }
+    let is_disturbed = entries.iter().any(|entry| {
+        matches!(
+            entry.what,
+            What::Died(_)
+                | What::Stopped(_)
+                | What::Redelivered(_)
+                | What::Unpinned(_)
+                | What::Sink(..)
+                | What::Settled(_, _, _, Fate::Lost | Fate::Refused)
+        )
+    });
+    if is_disturbed || ended.plan.faults.flaky > 0.0 {
+        return broken;
+    }
+    let mut made: BTreeMap<Of, u32> = BTreeMap::new();
+    for entry in entries {
+        if let What::Ended(of, event, End::Later | End::Failed) = entry.what {
+            *made.entry((of.subscription, event)).or_default() += 1;
+        }
+    }
+    for (of, made) in made {
+        if nature(of.0, of.1) == Nature::Never && made != most {
+            broken.push(format!("{of:?} was tried {made} times, not {most}"));
+        }
+    }
+    broken
+}
+
+/// One loop does not try an event again before its delay is over.
+fn delays(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let floor = ended.plan.config.retry.backoff_delay / 10;
+    let mut broken = Vec::new();
+    let mut failed: HashMap<(usize, u64), Duration> = HashMap::new();
+    for entry in entries {
+        match entry.what {
+            What::Ended(of, event, End::Later) => {
+                failed.insert((of.number, event), entry.at);
+            }
+            What::Began(of, event) => {
+                let at = failed.remove(&(of.number, event));
+                if at.is_some_and(|at| entry.at < at + floor) {
+                    broken.push(format!("{entry}: it is too early"));
+                }
+            }
+            What::Redelivered(_) => failed.clear(),
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// A sink that nobody answers for is probed, and no more.
+fn breaker(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let config = &ended.plan.config.breaker;
+    let mut away: HashMap<usize, Duration> = HashMap::new();
+    let mut made: HashMap<(usize, usize), Vec<Duration>> = HashMap::new();
+    for entry in entries {
+        match entry.what {
+            What::Sink(sink, mode) => {
+                away.remove(&sink);
+                made.retain(|(_, of), _| *of != sink);
+                if mode == "away" {
+                    away.insert(sink, entry.at);
+                }
+            }
+            // Who begins has to find out for itself.
+            What::Runs(of, _) => made.retain(|(process, _), _| *process != of.process),
+            What::Calm => away.clear(),
+            What::Began(of, _) => {
+                let sink = ended.plan.sinks.get(of.subscription).copied().unwrap_or(0);
+                if away.get(&sink).is_none_or(|since| entry.at < *since + AWAY) {
+                    continue;
+                }
+                let made = made.entry((of.process, sink)).or_default();
+                made.push(entry.at);
+                // Those that open it, and those that were under way with the last of them.
+                let free = 32;
+                let first = made.len().checked_sub(free).and_then(|at| made.get(at));
+                if first.is_some_and(|first| entry.at < *first + config.probe_delay_max) {
+                    broken.push(format!("{entry}: the sink is away"));
+                }
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+fn as_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

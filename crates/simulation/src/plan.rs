@@ -1,0 +1,107 @@
+//! What a seed makes: Subscriptions, sinks, processes, faults.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use fastrand::Rng;
+use tidegate_consume::{Config, Retry};
+use tidegate_subscription::{self as subscription, Delivery, Matching, Order, Subscription};
+
+/// The only type of event; which Subscription wants an event is not in question here.
+pub(crate) const TYPE: &str = "t.v1";
+pub(crate) const SOURCE: &str = "/s";
+
+/// How long an attempt may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) subscriptions: Vec<Arc<Subscription>>,
+    /// By Subscription, its sink.
+    pub(crate) sinks: Vec<usize>,
+    pub(crate) processes: usize,
+    /// So many things happen, one after the other.
+    pub(crate) steps: usize,
+    pub(crate) keys: u64,
+    pub(crate) faults: Faults,
+}
+
+/// How likely a fault is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    /// A settlement is lost on its way.
+    pub(crate) lost: f64,
+    /// The log is away when it is asked.
+    pub(crate) away: f64,
+    /// A sink fails on an event that works later.
+    pub(crate) flaky: f64,
+}
+
+impl Plan {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        let config = Config {
+            ack_wait: Duration::from_secs(rng.u64(5..40)),
+            unsettled_max: rng.u32(200..2_000),
+            held_max: rng.usize(1..64),
+            retry: Retry {
+                attempts_max: rng.u32(1..6),
+                backoff_delay: Duration::from_millis(rng.u64(10..3_000)),
+                backoff_max: Duration::from_secs(rng.u64(3..120)),
+            },
+            ..Config::default()
+        };
+        let sinks = rng.usize(1..3);
+        let of: Vec<usize> = (0..rng.usize(1..4)).map(|_| rng.usize(0..sinks)).collect();
+        let subscriptions = of.iter().enumerate();
+        Self {
+            config,
+            subscriptions: subscriptions
+                .map(|(number, sink)| Arc::new(subscription(number, *sink, rng)))
+                .collect(),
+            sinks: of,
+            processes: rng.usize(1..3),
+            steps: rng.usize(3..25),
+            keys: rng.u64(1..8),
+            faults: Faults {
+                lost: rare(rng),
+                away: rare(rng),
+                flaky: rare(rng),
+            },
+        }
+    }
+}
+
+/// Often not at all.
+fn rare(rng: &mut Rng) -> f64 {
+    match rng.bool() {
+        true => rng.f64() * 0.2,
+        false => 0.0,
+    }
+}
+
+fn subscription(number: usize, sink: usize, rng: &mut Rng) -> Subscription {
+    let order = rng.bool().then(|| Order {
+        key: "subject".to_owned(),
+    });
+    Subscription {
+        namespace: "default".to_owned(),
+        name: format!("s{number}"),
+        sink: sink_url(sink),
+        matching: Matching::Standard {
+            source: SOURCE.to_owned(),
+            types: vec![TYPE.to_owned()],
+        },
+        delivery: Delivery {
+            max_in_flight: NonZeroU32::MIN.saturating_add(rng.u32(0..20)),
+            order,
+            ..Delivery::default()
+        },
+        start: subscription::Start::All,
+        pause: false,
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a literal with a number in it")]
+fn sink_url(sink: usize) -> url::Url {
+    format!("http://sink-{sink}/").parse().expect("an address")
+}

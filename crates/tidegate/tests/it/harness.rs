@@ -270,12 +270,22 @@ fn is_nats_server_below(pid: u32, dir: &Path) -> bool {
         .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*dir.to_string_lossy()))
 }
 
-/// An address on loopback that nobody uses.
+/// An address on loopback that nobody uses, nor will: below the ports that a system gives to who
+/// asks for any, such as the nats-servers and sinks of other tests.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    const PORTS: std::ops::Range<u16> = 12_000..32_000;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Two runs at once begin at different places.
+    let began = std::process::id() as usize * 97;
+    for _ in PORTS {
+        let next = began + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + u16::try_from(next % PORTS.len()).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// A Kyma Subscription document.

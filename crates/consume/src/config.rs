@@ -41,6 +41,9 @@ pub struct Retry {
     pub backoff_max: Duration,
 }
 
+/// Most failures in a row before a sink is left alone.
+const FAILURES_MAX: u32 = 1_000;
+
 /// When a sink that fails is left alone, and how it is probed until it does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -121,6 +124,11 @@ impl Config {
             "retry.backoff_max: must be at least retry.backoff_delay",
         );
         let breaker = &self.breaker;
+        // Each may be another event, which is remembered until then.
+        check(
+            breaker.failures.get() <= FAILURES_MAX,
+            "breaker.failures: must be at most 1000",
+        );
         check(
             !breaker.probe_delay.is_zero(),
             "breaker.probe_delay: must be longer than 0s",
@@ -169,12 +177,13 @@ mod tests {
                 backoff_max: Duration::ZERO,
             },
             breaker: Breaker {
+                failures: NonZeroU32::MAX,
                 probe_delay: Duration::ZERO,
                 ..Breaker::default()
             },
         };
         let mistakes = wrong.validate();
-        assert_eq!(mistakes.len(), 7, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 8, "{mistakes:?}");
         let shrinking = Config {
             retry: Retry {
                 backoff_max: Duration::from_millis(999),

@@ -275,6 +275,12 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
         own.backoff_delay.unwrap_or(retry.backoff_delay),
         own.backoff_max.unwrap_or(retry.backoff_max),
     );
+    let max = match delivery.order {
+        // As the loop has it: whoever takes over an order waits for all that is unsettled.
+        Some(_) => max.min(config.consume.ack_wait),
+        None => max,
+    };
+    let delay = delay.min(max);
     let mut lines = vec![
         format!(
             "{format}, at most {} at once, {} for an attempt",

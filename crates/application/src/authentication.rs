@@ -1,8 +1,9 @@
 //! How a connected system proves who it is. Secrets are named here, never held.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+pub use tidegate_document::Secret;
 
 /// One way to prove it. An Application may list several; any one is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,16 +160,6 @@ pub struct CxmlSharedSecret {
     pub identity: Option<String>,
     /// The secret.
     pub secret: Secret,
-}
-
-/// Where a secret is: exactly one of the two.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Secret {
-    /// In a file, relative to the document's folder; read again when it changes.
-    File(PathBuf),
-    /// In a variable of the process's environment.
-    Env(String),
 }
 
 fn clock_skew() -> Duration {

@@ -3,23 +3,27 @@
 use std::{
     borrow::Cow,
     io,
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as Pool, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use tidegate_event::{Event, Name, http::encode_binary, json};
+use tidegate_subscription::Tls;
 use tidegate_telemetry::trace;
 use tokio::time::Instant;
 
 use crate::{
-    Config, Metrics, Outcome, Seen, Sink, answer, classify, outcome::without_answer, retry_after,
+    Config, Metrics, Outcome, Seen, Sink,
+    answer::{self, NotWhole},
+    body::Pieces,
+    classify,
+    connections::Connections,
+    egress,
+    outcome::without_answer,
+    retry_after,
 };
 
 const USER_AGENT: HeaderValue =
@@ -35,36 +39,32 @@ const DETAIL_CHARS_MAX: usize = 300;
 /// Makes attempts. Clones share the connections; make one for each runtime thread.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connections: Connections,
+    first_byte_timeout: Option<Duration>,
     response_bytes_max: usize,
     metrics: Metrics,
 }
 
 impl Client {
-    /// A client with the machine's own certificate authorities.
+    /// A client that trusts the machine's own certificate authorities and those of `deliver.ca`.
     pub fn new(config: &Config, metrics: Metrics) -> io::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let pool = Pool::builder(TokioExecutor::new())
-            .pool_idle_timeout(config.idle_timeout)
-            .pool_max_idle_per_host(config.idle_connections_max)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(connector);
         let response_bytes_max =
             usize::try_from(config.response_bytes_max.as_u64()).unwrap_or(usize::MAX);
         Ok(Self {
-            pool,
+            connections: Connections::new(config)?,
+            first_byte_timeout: config.first_byte_timeout,
             response_bytes_max,
             metrics,
         })
+    }
+
+    /// The same with other TLS; `folder` is that of the document which says so.
+    #[must_use]
+    pub fn with_tls(&self, tls: &Tls, folder: &Path) -> Self {
+        Self {
+            connections: self.connections.with_tls(tls, folder),
+            ..self.clone()
+        }
     }
 
     /// One attempt: the event to the sink, within `timeout`.
@@ -75,16 +75,22 @@ impl Client {
         seen: Seen<'_>,
         timeout: Duration,
     ) -> Outcome {
+        // Whoever waits for its turn has not begun: the sink is not the one that is slow.
+        let _place = match sink.uri.authority() {
+            Some(authority) => self.connections.place(authority).await,
+            None => None,
+        };
         let began = Instant::now();
         let outcome = match tokio::time::timeout(timeout, self.send(sink, event, seen)).await {
-            Ok(outcome) => outcome,
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err((code, detail))) => without_answer(code, detail),
             Err(_) => without_answer("deliver/timeout", format!("no answer within {timeout:?}")),
         };
         self.metrics.attempted(&outcome, began.elapsed());
         outcome
     }
 
-    async fn send(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Outcome {
+    async fn send(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Result<Outcome, NoAnswer> {
         let event = &*as_seen(event, seen);
         let mut headers = HeaderMap::with_capacity(16);
         let body = if sink.structured {
@@ -95,22 +101,98 @@ impl Client {
             event.data.clone().unwrap_or_default()
         };
         add_headers(event, body.len(), sink, &mut headers);
-        let mut request = Request::new(Full::new(body));
+        let refused = self.connections.egress.check_host(&sink.uri);
+        refused.map_err(|refused| (EGRESS, refused.to_string()))?;
+        if let Some(signer) = &sink.signer {
+            let signed = signer.sign(event, &body, SystemTime::now(), &mut headers);
+            signed.map_err(unarmed)?;
+        }
+        let Some(credentials) = &sink.credentials else {
+            let response = self.request(sink, headers, body).await?;
+            return Ok(self.outcome(response).await);
+        };
+        let shown = credentials.authorization(&self.connections).await;
+        let shown = shown.map_err(unarmed)?;
+        headers.insert(header::AUTHORIZATION, shown.clone());
+        let response = self.request(sink, headers.clone(), body.clone()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(self.outcome(response).await);
+        }
+        // Rotated or revoked since: once more with what is valid now, if that is something else.
+        let Some(another) = credentials.another(&shown, &self.connections).await else {
+            return Ok(self.outcome(response).await);
+        };
+        answer::refusal(response.into_body(), self.response_bytes_max).await;
+        headers.insert(header::AUTHORIZATION, another);
+        let response = self.request(sink, headers, body).await?;
+        Ok(self.outcome(response).await)
+    }
+
+    async fn request(
+        &self,
+        sink: &Sink,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        let body = Pieces::of(body);
+        let left = body.left();
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
-        *request.version_mut() = Version::HTTP_11;
         request.uri_mut().clone_from(&sink.uri);
         *request.headers_mut() = headers;
-        match self.pool.request(request).await {
-            Ok(response) => {
-                let after = retry_after::of(response.headers(), SystemTime::now());
-                let status = response.status();
-                let body = answer::drain(response.into_body(), self.response_bytes_max).await;
-                classify(status, after, body)
+        let pool = self.connections.pool().map_err(unarmed)?;
+        let answer = pool.request(request);
+        let answer = match self.first_byte_timeout {
+            None => answer.await,
+            Some(most) => tokio::time::timeout(most, answer).await.map_err(|_| {
+                let detail = format!("no answer began within {most:?}");
+                ("deliver/first-byte-timeout", detail)
+            })?,
+        };
+        let answer = answer.map_err(|error| match egress::refused(&error) {
+            Some(refused) => (EGRESS, refused.to_string()),
+            None if error.is_connect() => ("deliver/connect", told(&error)),
+            None => ("deliver/transport", told(&error)),
+        })?;
+        // Nobody has what nobody has read. A refusal may well come early.
+        if answer.status().is_success() && !left.is_nothing() {
+            let detail = format!(
+                "it answered {} before it had read the event",
+                answer.status()
+            );
+            return Err(("deliver/early-answer", detail));
+        }
+        Ok(answer)
+    }
+
+    async fn outcome(&self, response: Response<Incoming>) -> Outcome {
+        let after = retry_after::of(response.headers(), SystemTime::now());
+        let status = response.status();
+        let (body, most) = (response.into_body(), self.response_bytes_max);
+        if !status.is_success() {
+            return classify(status, after, answer::refusal(body, most).await);
+        }
+        match answer::whole(body, most, 0).await {
+            Ok(_) => Outcome::Delivered { status },
+            Err(NotWhole::TooLong) => {
+                let detail = format!("it answered {status} and more than {most} bytes");
+                without_answer("deliver/answer-too-long", detail)
             }
-            Err(error) if error.is_connect() => without_answer("deliver/connect", told(&error)),
-            Err(error) => without_answer("deliver/transport", told(&error)),
+            Err(NotWhole::Broken(error)) => {
+                let detail = format!("its answer {status} broke off: {}", told(&error));
+                without_answer("deliver/transport", detail)
+            }
         }
     }
+}
+
+/// The code and the detail of an attempt that got no answer.
+type NoAnswer = (&'static str, String);
+
+const EGRESS: &str = "deliver/egress";
+
+fn unarmed(detail: String) -> NoAnswer {
+    ("deliver/credentials", detail)
 }
 
 /// The event as the sink sees it.
@@ -148,7 +230,7 @@ fn add_headers(event: &Event, body_bytes: usize, sink: &Sink, headers: &mut Head
 }
 
 /// An error with its causes, in one line.
-fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -3,15 +3,22 @@
 //! Whether there is another attempt, and when, is not decided here.
 
 mod answer;
+mod body;
 mod client;
 mod config;
+mod connections;
+mod credentials;
+mod egress;
+mod live;
 mod metrics;
 mod outcome;
 mod retry_after;
+mod signing;
 mod sink;
 
 pub use client::Client;
 pub use config::Config;
+pub use egress::Config as Egress;
 pub use metrics::Metrics;
 pub use outcome::{Answer, Failure, GONE, Outcome, classify};
 pub use sink::{Seen, Sink, SinkError};

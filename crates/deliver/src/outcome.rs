@@ -51,11 +51,16 @@ pub struct Answer {
 pub const GONE: &str = "deliver/gone";
 
 /// Every code of a [`Failure`].
-pub(crate) const CODES: [&str; 7] = [
+pub(crate) const CODES: [&str; 12] = [
     "deliver/status-retryable",
     "deliver/status-rejected",
     "deliver/redirect",
     "deliver/timeout",
+    "deliver/first-byte-timeout",
+    "deliver/early-answer",
+    "deliver/answer-too-long",
+    "deliver/egress",
+    "deliver/credentials",
     "deliver/connect",
     "deliver/transport",
     GONE,

@@ -1,6 +1,11 @@
 //! A sink: its address taken apart once, and what its requests look like.
 
+use std::{path::Path, sync::Arc};
+
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tidegate_subscription::{Auth, Secret};
+
+use crate::{credentials::Credentials, signing::Signer};
 
 /// A sink.
 #[derive(Clone, Debug)]
@@ -10,6 +15,8 @@ pub struct Sink {
     pub(crate) structured: bool,
     /// Of every request, beside the event's.
     pub(crate) headers: HeaderMap,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 /// An address that no request can be made to.
@@ -42,6 +49,8 @@ impl Sink {
                 uri,
                 structured: false,
                 headers: HeaderMap::new(),
+                credentials: None,
+                signer: None,
             }),
             _ => Err(error("must be http:// or https:// with a host")),
         }
@@ -51,6 +60,20 @@ impl Sink {
     #[must_use]
     pub fn structured(mut self) -> Self {
         self.structured = true;
+        self
+    }
+
+    /// Its requests prove who they are from; `folder` is that of the document with the secrets.
+    #[must_use]
+    pub fn with_auth(mut self, auth: &Auth, folder: &Path) -> Self {
+        self.credentials = Some(Arc::new(Credentials::new(auth, folder)));
+        self
+    }
+
+    /// Its requests are signed with each of the keys, for this Subscription.
+    #[must_use]
+    pub fn signed(mut self, keys: &[Secret], folder: &Path, subscription: &str) -> Self {
+        self.signer = Some(Arc::new(Signer::new(keys, folder, subscription)));
         self
     }
 

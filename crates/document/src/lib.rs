@@ -3,6 +3,7 @@
 
 mod envelope;
 mod metadata;
+mod secret;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use serde_saphyr::Spanned;
 
 pub use envelope::Envelope;
 pub use metadata::Metadata;
+pub use secret::Secret;
 
 /// Most bytes of one text: a thousand large documents.
 const TEXT_BYTES_MAX: usize = 1 << 20;

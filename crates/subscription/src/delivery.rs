@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use tidegate_document::Secret;
 use tidegate_event::Event;
 use url::Url;
 
@@ -28,12 +29,69 @@ pub struct Delivery {
     pub format: Format,
     /// Header fields of every request, beside the event's.
     pub headers: Vec<(String, String)>,
+    /// How Tidegate proves to the sink who it is.
+    pub auth: Option<Auth>,
+    /// What requests are signed with (Standard Webhooks), each with all of them: two, while one
+    /// takes the place of the other.
+    pub signing: Vec<Secret>,
+    /// Whom the sink's TLS certificate has to be from, and which one it is shown.
+    pub tls: Tls,
     /// What has to stay in order; nothing, where it is not said.
     pub order: Option<Order>,
     /// What becomes of an event that could not be delivered, beside being kept.
     pub dead_letter: DeadLetter,
     /// Whether `originaltype` repeats the event's type, as Kyma's sinks know it.
     pub original_type: bool,
+}
+
+/// How Tidegate proves to a sink who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// User name and password (RFC 7617).
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A token that somebody else renews (RFC 6750).
+    Bearer {
+        /// The token.
+        token: Secret,
+    },
+    /// A token by OAuth 2.0 client credentials (RFC 6749 §4.4).
+    OAuth2(OAuth2),
+}
+
+/// Where a token comes from, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OAuth2 {
+    /// The token endpoint.
+    pub token_url: Url,
+    /// The client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// For whom the token is, where the endpoint wants to know.
+    pub audience: Option<String>,
+}
+
+/// What differs in TLS to one sink. Everything is PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// The authorities of its certificate, instead of those of the configuration and the machine.
+    pub ca: Option<Secret>,
+    /// The certificate that it is shown, followed by those that lead to its authority, and its key.
+    pub client: Option<(Secret, Secret)>,
+}
+
+impl Tls {
+    /// Whether nothing differs.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Events of one key are delivered one after the other, as they were stored.
@@ -108,6 +166,9 @@ impl Default for Delivery {
             retry: Retry::default(),
             format: Format::default(),
             headers: Vec::new(),
+            auth: None,
+            signing: Vec::new(),
+            tls: Tls::default(),
             order: None,
             dead_letter: DeadLetter::default(),
             original_type: false,

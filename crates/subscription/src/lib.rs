@@ -22,11 +22,12 @@ use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
 
-pub use delivery::{Backoff, DeadLetter, Delivery, Format, Order, Retry};
+pub use delivery::{Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Retry, Tls};
 pub use filter::{Decision, Filter, Pair};
 pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};
 pub use subscribed::subscribed_types;
+pub use tidegate_document::Secret;
 
 /// Parses the Subscription documents of a text.
 pub fn parse(text: &str) -> Parsed<Subscription> {
@@ -86,6 +87,18 @@ impl Subscription {
     /// `<namespace>/<name>`.
     pub fn id(&self) -> String {
         id(&self.namespace, &self.name)
+    }
+
+    /// What its sink is known by: Subscriptions that share it share what is known of the sink. One
+    /// that comes with other credentials may fare differently.
+    pub fn sink_key(&self) -> String {
+        let Delivery {
+            auth, signing, tls, ..
+        } = &self.delivery;
+        if auth.is_none() && signing.is_empty() && tls.is_usual() {
+            return self.sink.to_string();
+        }
+        format!("{} as {auth:?} {signing:?} {tls:?}", self.sink)
     }
 
     /// The name of its durable consumer: legal in JetStream, and its own.

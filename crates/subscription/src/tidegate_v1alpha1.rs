@@ -3,6 +3,7 @@
 //!
 //! The whole document is known here. What nobody acts on yet is refused by name, never ignored.
 
+mod credentials;
 mod delivery;
 mod filters;
 mod sink;

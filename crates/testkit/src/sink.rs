@@ -69,8 +69,14 @@ pub enum Manner {
     Silent,
     /// Closes the connection in the middle of its answer's head.
     HalfAnswer,
+    /// Closes the connection in the middle of its answer's body.
+    HalfBody,
     /// Answers with a body that never ends.
     Endless,
+    /// Answers with a head that never ends.
+    EndlessHead,
+    /// Answers what is no HTTP.
+    Nonsense,
 }
 
 impl From<u16> for Reply {
@@ -243,6 +249,21 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
             Manner::Silent => std::future::pending::<()>().await,
             Manner::HalfAnswer => {
                 stream.write_all(b"HTTP/1.1 2").await?;
+                return stream.shutdown().await;
+            }
+            Manner::HalfBody => {
+                let head = head(&reply, "content-length: 100\r\n");
+                stream.write_all(&[&head[..], b"half"].concat()).await?;
+                return stream.shutdown().await;
+            }
+            Manner::EndlessHead => {
+                stream.write_all(b"HTTP/1.1 200 x\r\n").await?;
+                loop {
+                    stream.write_all(b"x-more: and more\r\n").await?;
+                }
+            }
+            Manner::Nonsense => {
+                stream.write_all(b"banana\r\n\r\n").await?;
                 return stream.shutdown().await;
             }
             Manner::Endless => {

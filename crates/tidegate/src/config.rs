@@ -190,6 +190,7 @@ impl Config {
             .and_then(Path::parent)
             .map_or_else(PathBuf::new, Path::to_path_buf);
         config.receive.resolve(&config.folder);
+        config.deliver.resolve(&config.folder);
         Ok(config)
     }
 

@@ -91,7 +91,7 @@ impl Operations {
             redrive: Redrive {
                 client: Client::new(&config.deliver, metrics.deliver())?,
                 subscriptions: subscriptions.clone(),
-                timeout: config.deliver.timeout,
+                config: Arc::new(config.clone()),
             },
             replays,
             subscriptions: subscriptions.clone(),

@@ -3,17 +3,15 @@
 use std::{env, fs, path::PathBuf, time::Duration};
 
 use serde_json::Value;
-use tidegate_deliver::{Outcome, Seen};
+use tidegate_deliver::{Config, Egress, Outcome, Seen};
 use tidegate_testkit::{Manner, Reply, Sink};
 
-use crate::{attempt, event, plain};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
-fn code(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered { .. } => "delivered",
-        Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => failure.code,
-    }
-}
+use crate::{attempt, attempt_with, code, event, plain, to};
 
 /// The public table of delivery semantics, row by row, over a real socket.
 #[tokio::test]
@@ -111,26 +109,107 @@ async fn a_silent_sink_costs_its_timeout() {
     assert_eq!(code(&outcome), "deliver/timeout");
 }
 
-/// A connection that ends in the middle of an answer is one failed attempt.
+/// Whatever a sink does instead of answering, it is one failed attempt that may pass: no memory
+/// without bound, no hanging, and nothing taken for delivered that is not.
 #[tokio::test]
-async fn a_broken_answer_is_a_transport_failure() {
-    let sink = Sink::start(|_| Reply {
-        manner: Manner::HalfAnswer,
-        ..Reply::from(200)
-    })
-    .await;
-    assert_eq!(code(&plain(&sink).await), "deliver/transport");
+async fn a_sink_that_misbehaves_is_one_failed_attempt() {
+    for (manner, expected) in [
+        (Manner::HalfAnswer, "deliver/transport"),
+        (Manner::HalfBody, "deliver/transport"),
+        (Manner::Nonsense, "deliver/transport"),
+        (Manner::EndlessHead, "deliver/transport"),
+        (Manner::Endless, "deliver/answer-too-long"),
+    ] {
+        let sink = Sink::start(move |_| Reply {
+            manner,
+            ..Reply::from(200)
+        })
+        .await;
+        let outcome = plain(&sink).await;
+        assert!(
+            matches!(outcome, Outcome::Retry { .. }),
+            "{manner:?}: {outcome:?}"
+        );
+        assert_eq!(code(&outcome), expected, "{manner:?}");
+        assert_eq!(sink.count(), 1, "{manner:?}");
+    }
 }
 
-/// The status decides; a body without end costs neither memory nor the delivery.
+/// What a refusal says besides its status is not worth much.
 #[tokio::test]
-async fn an_endless_answer_is_delivered_by_its_status() {
+async fn an_endless_refusal_is_a_refusal() {
     let sink = Sink::start(|_| Reply {
         manner: Manner::Endless,
+        ..Reply::from(422)
+    })
+    .await;
+    assert_eq!(code(&plain(&sink).await), "deliver/status-rejected");
+}
+
+/// A sink that says 200 to the head of a request cannot have the event.
+#[tokio::test]
+async fn an_answer_before_the_event_was_read_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let sink = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.unwrap();
+        let answer = b"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let mut event = event();
+    event.data = Some(vec![b'x'; 64 << 20].into());
+    let outcome = attempt(&url, &event, Seen::default(), Duration::from_secs(30)).await;
+    assert_eq!(code(&outcome), "deliver/early-answer");
+    sink.abort();
+}
+
+/// A sink may work long; one that does not even begin to answer is given up sooner, if asked for.
+#[tokio::test]
+async fn the_first_byte_has_a_time_of_its_own() {
+    let config = Config {
+        first_byte_timeout: Some(Duration::from_millis(100)),
+        ..Config::default()
+    };
+    let sink = Sink::start(|_| Reply {
+        manner: Manner::Silent,
         ..Reply::from(200)
     })
     .await;
-    assert_eq!(code(&plain(&sink).await), "delivered");
+    let outcome = attempt_with(&config, &to(&sink.url()), &event()).await;
+    assert_eq!(code(&outcome), "deliver/first-byte-timeout");
+}
+
+/// By address or by name, before a single byte is sent.
+#[tokio::test]
+async fn refused_addresses_are_not_connected_to() {
+    let config = Config {
+        egress: Egress {
+            loopback: false,
+            ..Egress::default()
+        },
+        ..Config::default()
+    };
+    let sink = Sink::start(|_| 200_u16).await;
+    let by_name = sink.url().replace("127.0.0.1", "localhost");
+    for url in [&sink.url(), &by_name] {
+        let outcome = attempt_with(&config, &to(url), &event()).await;
+        assert_eq!(code(&outcome), "deliver/egress", "{url}: {outcome:?}");
+        let outcome = attempt_with(&Config::default(), &to(url), &event()).await;
+        assert_eq!(code(&outcome), "delivered", "{url}");
+    }
+    assert_eq!(sink.count(), 2);
+    for url in [
+        "http://169.254.169.254/latest/",
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://2852039166/",
+    ] {
+        let url = url::Url::parse(url).unwrap();
+        let outcome = attempt_with(&Config::default(), &to(url.as_str()), &event()).await;
+        assert_eq!(code(&outcome), "deliver/egress", "{url}: {outcome:?}");
+    }
 }
 
 /// Nobody there is a failure that may pass.

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod tls;
 
 use std::time::Duration;
 
@@ -20,11 +24,31 @@ fn event() -> Event {
     event
 }
 
-async fn attempt(url: &str, event: &Event, seen: Seen<'_>, timeout: Duration) -> Outcome {
+fn code(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered { .. } => "delivered",
+        Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => failure.code,
+    }
+}
+
+fn to(url: &str) -> Sink {
+    Sink::new(url).expect("an address")
+}
+
+fn client(config: &Config) -> Client {
     let metrics = Metrics::register(&mut Registry::default());
-    let client = Client::new(&Config::default(), metrics).expect("a client");
-    let sink = Sink::new(url).expect("an address");
-    client.attempt(&sink, event, seen, timeout).await
+    Client::new(config, metrics).expect("a client")
+}
+
+async fn attempt_with(config: &Config, sink: &Sink, event: &Event) -> Outcome {
+    let timeout = Duration::from_secs(30);
+    let client = client(config);
+    client.attempt(sink, event, Seen::default(), timeout).await
+}
+
+async fn attempt(url: &str, event: &Event, seen: Seen<'_>, timeout: Duration) -> Outcome {
+    let client = client(&Config::default());
+    client.attempt(&to(url), event, seen, timeout).await
 }
 
 async fn plain(sink: &testkit::Sink) -> Outcome {

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
 
-use super::{NOT_YET, sink};
+use super::{NOT_YET, credentials, sink};
 use crate::delivery::{
     Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Order, Retry,
 };
@@ -55,10 +55,11 @@ pub(super) struct Spec {
     /// At most so many attempts a second.
     #[schemars(with = "Option<i64>", range(min = 1, max = RATE_MAX))]
     rate_limit: Option<Spanned<i64>>,
-    #[schemars(skip)]
-    auth: Option<Spanned<IgnoredAny>>,
-    #[schemars(skip)]
-    signing: Option<Spanned<IgnoredAny>>,
+    #[schemars(with = "Option<credentials::AuthSpec>")]
+    auth: Option<Spanned<credentials::AuthSpec>>,
+    signing: Option<credentials::SigningSpec>,
+    #[schemars(with = "Option<credentials::TlsSpec>")]
+    tls: Option<Spanned<credentials::TlsSpec>>,
 }
 
 /// What follows a failed attempt. What is not set is as the configuration has it.
@@ -130,23 +131,21 @@ enum FormatSpec {
 }
 
 pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
-    for (field, unbuilt) in [("auth", &spec.auth), ("signing", &spec.signing)] {
-        if let Some(unbuilt) = unbuilt {
-            let field = format!("spec.delivery.{field}");
-            mistakes.add(line_of(unbuilt), &field, NOT_YET);
-        }
-    }
     let window = spec.max_in_flight.as_ref();
     let window = window.and_then(|spec| number(spec, "maxInFlight", MAX_IN_FLIGHT_MAX, mistakes));
     let rate = spec.rate_limit.as_ref();
     let timeout = spec.timeout.as_ref();
+    let said = said_already(&spec);
     Delivery {
         max_in_flight: window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
         timeout: timeout.and_then(|spec| duration(spec, "timeout", TIMEOUT_MAX, mistakes)),
         rate: rate.and_then(|spec| number(spec, "rateLimit", RATE_MAX, mistakes)),
         retry: retry(&spec.retry, mistakes),
         format: format(spec.format, mistakes),
-        headers: headers(spec.headers, mistakes),
+        headers: headers(spec.headers, &said, mistakes),
+        auth: spec.auth.and_then(|spec| credentials::auth(spec, mistakes)),
+        signing: credentials::signing(spec.signing, mistakes),
+        tls: credentials::tls(spec.tls, mistakes),
         order: spec.order.and_then(|spec| order(spec, mistakes)),
         dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
         original_type: false,
@@ -254,8 +253,22 @@ fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || name.starts_with("ce-")
 }
 
+/// Names that another part of the document speaks for.
+fn said_already(spec: &Spec) -> Vec<(&'static str, &'static str)> {
+    let mut said = Vec::new();
+    if spec.auth.is_some() {
+        said.push(("authorization", "is said by auth already"));
+    }
+    if spec.signing.is_some() {
+        let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+        said.extend(names.map(|name| (name, "is said by signing already")));
+    }
+    said
+}
+
 fn headers(
     spec: BTreeMap<String, Spanned<String>>,
+    said: &[(&str, &str)],
     mistakes: &mut Mistakes,
 ) -> Vec<(String, String)> {
     const FIELD: &str = "spec.delivery.headers";
@@ -276,6 +289,8 @@ fn headers(
             Some("is no name of a header field".to_owned())
         } else if is_reserved(&lower) {
             Some("is a field that the request has by itself".to_owned())
+        } else if let Some((_, message)) = said.iter().find(|(said, _)| *said == lower) {
+            Some((*message).to_owned())
         } else if value.value.len() > HEADER_BYTES_MAX || !value.value.bytes().all(is_text) {
             let most = format!("must be printable ASCII of at most {HEADER_BYTES_MAX} bytes");
             Some(most)

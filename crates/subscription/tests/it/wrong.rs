@@ -5,7 +5,7 @@ const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-pub(crate) const WRONG: [(&str, usize, &str, &str); 53] = [
+pub(crate) const WRONG: [(&str, usize, &str, &str); 61] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -147,16 +147,64 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 53] = [
         "must be from 1 to 1000000, got 0",
     ),
     (
-        "  delivery: { auth: { bearer: x } }",
+        "  delivery: { auth: {} }",
         6,
         "spec.delivery.auth",
-        NOT_YET,
+        "must have one of basic, bearer and oauth2",
     ),
     (
-        "  delivery:\n    signing: {}",
+        "  delivery:\n    auth: { bearer: { token: { env: A } }, basic: { username: u, password: { env: B } } }",
         7,
-        "spec.delivery.signing",
-        NOT_YET,
+        "spec.delivery.auth",
+        "must have one of basic, bearer and oauth2",
+    ),
+    (
+        "  delivery:\n    auth: { basic: { username: 'a:b', password: { env: B } } }",
+        7,
+        "spec.delivery.auth.basic.username",
+        "must not contain a colon",
+    ),
+    (
+        "  delivery:\n    auth:\n      oauth2:\n        tokenUrl: http://login/\n        clientId: c\n        clientSecret: { env: C }",
+        9,
+        "spec.delivery.auth.oauth2.tokenUrl",
+        "must be https: the client's secret travels to it",
+    ),
+    (
+        "  delivery:\n    auth:\n      oauth2:\n        tokenUrl: https://login/\n        clientId: ''\n        clientSecret: { env: C }",
+        10,
+        "spec.delivery.auth.oauth2.clientId",
+        "must be set",
+    ),
+    (
+        "  delivery:\n    auth:\n      oauth2:\n        tokenUrl: https://login/\n        clientId: c\n        clientSecret: { env: C }\n        scopes: [a b]",
+        12,
+        "spec.delivery.auth.oauth2.scopes",
+        "is no scope, got \"a b\"",
+    ),
+    (
+        "  delivery:\n    headers: { authorization: Bearer x }\n    auth: { bearer: { token: { env: A } } }",
+        7,
+        "spec.delivery.headers.authorization",
+        "is said by auth already",
+    ),
+    (
+        "  delivery:\n    headers: { Webhook-Id: x }\n    signing: { keys: [{ env: A }] }",
+        7,
+        "spec.delivery.headers.Webhook-Id",
+        "is said by signing already",
+    ),
+    (
+        "  delivery:\n    signing: { keys: [] }",
+        7,
+        "spec.delivery.signing.keys",
+        "must be one or two keys, got 0",
+    ),
+    (
+        "  delivery:\n    tls: { certificate: { file: c.pem } }",
+        7,
+        "spec.delivery.tls.key",
+        "must be set: a certificate is shown with its key",
     ),
     (
         "  delivery:\n    deadLetter: { retention: { maxAge: never } }",

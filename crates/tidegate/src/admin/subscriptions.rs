@@ -207,7 +207,7 @@ fn ready(subscription: &Subscription, state: Option<(states::State, SystemTime)>
 
 fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
     use consume::Standing;
-    let (status, reason, message) = match operations.gates.standing(subscription.sink.as_str()) {
+    let (status, reason, message) = match operations.gates.standing(&subscription.sink_key()) {
         Standing::Open => ("True", "Open", "it takes attempts"),
         Standing::Held => {
             let message =

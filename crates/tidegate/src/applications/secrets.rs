@@ -3,24 +3,20 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    env, fs,
     hash::{BuildHasher, RandomState},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use tidegate_application::authentication::Secret;
 use tidegate_identity::Secrets;
 use zeroize::Zeroizing;
 
-/// Largest secret: a list of keys is the largest thing that is one.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
-
 /// Reads secrets, and remembers which files they came from.
 #[derive(Default)]
 pub(crate) struct Files {
     folder: PathBuf,
     /// A keyed hash of each file's content; the content itself is not kept.
-    seen: RefCell<HashMap<PathBuf, Option<u64>>>,
+    seen: RefCell<HashMap<Secret, Option<u64>>>,
     hasher: RandomState,
 }
 
@@ -42,7 +38,7 @@ impl Files {
         self.seen
             .borrow()
             .iter()
-            .any(|(path, before)| self.hash(read(path).ok().as_deref()) != *before)
+            .any(|(secret, before)| self.hash(secret.read(&self.folder).as_deref().ok()) != *before)
     }
 
     fn hash(&self, content: Option<&Vec<u8>>) -> Option<u64> {
@@ -52,34 +48,19 @@ impl Files {
 
 impl Secrets for Files {
     fn read(&self, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, String> {
-        match secret {
-            Secret::File(file) => {
-                let path = self.folder.join(file);
-                let content = read(&path);
-                let hash = self.hash(content.as_ref().ok().map(|content| &**content));
-                self.seen.borrow_mut().insert(path, hash);
-                content.map_err(|error| format!("{}: {error}", file.display()))
-            }
-            Secret::Env(name) => match env::var_os(name) {
-                Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
-                None => Err(format!("the environment has no variable {name}")),
-            },
+        let content = secret.read(&self.folder);
+        if matches!(secret, Secret::File(_)) {
+            let hash = self.hash(content.as_deref().ok());
+            self.seen.borrow_mut().insert(secret.clone(), hash);
         }
+        content
     }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if bytes > SECRET_BYTES_MAX {
-        return Err(format!("{bytes} bytes, the limit is {SECRET_BYTES_MAX}"));
-    }
-    fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A secret that is rotated is taken without a restart.

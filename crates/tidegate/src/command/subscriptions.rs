@@ -14,7 +14,9 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
 use tidegate_event::{Event, Leniency, json};
-use tidegate_subscription::{DeadLetter, Format, Matching, Start, Subscription, parse};
+use tidegate_subscription::{
+    Auth, DeadLetter, Delivery, Format, Matching, Start, Subscription, parse,
+};
 
 use super::admin_client::{AdminClient, AdminDoor};
 use crate::{
@@ -296,6 +298,7 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
     if let Some(order) = &delivery.order {
         lines.push(format!("in order by {}, one of a key at a time", order.key));
     }
+    lines.extend(credentials(delivery));
     if let Some(rate) = delivery.rate {
         lines.push(format!("at most {rate} attempts a second"));
     }
@@ -317,6 +320,27 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
         lines.push(format!("dead letters are deleted {}", limits.join(" or ")));
     }
     lines
+}
+
+/// What the sink knows Tidegate by. Secrets are named by the document, and not read here.
+fn credentials(delivery: &Delivery) -> Vec<String> {
+    let auth = delivery.auth.as_ref().map(|auth| match auth {
+        Auth::Basic { username, .. } => format!("as the user {username}"),
+        Auth::Bearer { .. } => "with a bearer token".to_owned(),
+        Auth::OAuth2(oauth2) => format!("with tokens from {}", oauth2.token_url),
+    });
+    let signed = (!delivery.signing.is_empty()).then(|| {
+        let keys = delivery.signing.len();
+        format!("signed by Standard Webhooks, with {keys} key(s)")
+    });
+    let shown = delivery.tls.client.as_ref();
+    let shown = shown.map(|_| "with a client certificate".to_owned());
+    let trusted = delivery.tls.ca.as_ref();
+    let trusted = trusted.map(|_| "to whom the authorities of tls.ca trust alone".to_owned());
+    [auth, signed, shown, trusted]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn start(start: Start) -> String {

@@ -9,6 +9,8 @@ use tidegate_deliver::{self as deliver, Client, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Format, Matched, Subscription};
 
+use crate::config::Config;
+
 /// The status that Knative tells of a failure without an answer.
 const NO_ANSWER: i32 = 500;
 
@@ -16,6 +18,8 @@ const NO_ANSWER: i32 = 500;
 #[derive(Clone, Debug)]
 pub(super) struct SinkAttempt {
     client: Client,
+    /// Which speaks to the sink for dead letters too, with the usual TLS.
+    usual: Client,
     sink: Sink,
     original_type: bool,
     timeout: Duration,
@@ -33,22 +37,34 @@ struct DeadLetterSink {
 
 impl SinkAttempt {
     pub(super) fn new(
-        client: Client,
+        usual: &Client,
         subscription: &Subscription,
-        timeout: Duration,
+        config: &Config,
     ) -> anyhow::Result<Self> {
         let delivery = &subscription.delivery;
+        let folder = config.subscriptions_folder();
         let headers = delivery.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-        let sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;
+        let mut sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;
+        if let Some(auth) = &delivery.auth {
+            sink = sink.with_auth(auth, &folder);
+        }
+        if !delivery.signing.is_empty() {
+            sink = sink.signed(&delivery.signing, &folder, &subscription.id());
+        }
         Ok(Self {
-            client,
+            client: if delivery.tls.is_usual() {
+                usual.clone()
+            } else {
+                usual.with_tls(&delivery.tls, &folder)
+            },
+            usual: usual.clone(),
             sink: match delivery.format {
                 Format::Binary => sink,
                 Format::Structured => sink.structured(),
             },
             original_type: delivery.original_type,
-            timeout: delivery.timeout.unwrap_or(timeout),
+            timeout: delivery.timeout.unwrap_or(config.deliver.timeout),
             dead_letter: None,
         })
     }
@@ -110,7 +126,7 @@ impl Attempt for SinkAttempt {
         };
         let event = with_error(event, failure, refused_by);
         let seen = Seen::default();
-        match self.client.attempt(sink, &event, seen, self.timeout).await {
+        match self.usual.attempt(sink, &event, seen, self.timeout).await {
             Outcome::Delivered { .. } => {
                 // What is not taken away is there twice, and lost nowhere.
                 if let Err(error) = log.discard(letter).await {
@@ -137,9 +153,11 @@ fn health(failure: &deliver::Failure) -> Health {
         Some(500..) => Health::Failing,
         Some(_) => Health::Well,
         None => match failure.code {
-            "deliver/timeout" => Health::Slow,
+            "deliver/timeout" | "deliver/first-byte-timeout" => Health::Slow,
             // It may have broken because of the event.
-            "deliver/transport" => Health::Failing,
+            "deliver/transport" | "deliver/early-answer" | "deliver/answer-too-long" => {
+                Health::Failing
+            }
             _ => Health::Away,
         },
     }

@@ -1,6 +1,6 @@
 //! A dead letter, sent again to the Subscription that gave it up, or to another sink.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use tidegate_backbone::jetstream::Letter;
 use tidegate_consume::{Attempt as _, Verdict};
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{attempt::SinkAttempt, worker::Subscriptions};
+use crate::config::Config;
 
 /// Says how often an event was sent again.
 const COUNT: &str = "redrivecount";
@@ -20,7 +21,7 @@ const COUNT: &str = "redrivecount";
 pub(crate) struct Redrive {
     pub(super) client: Client,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
-    pub(super) timeout: Duration,
+    pub(super) config: Arc<Config>,
 }
 
 /// Why a letter was not sent, or not taken.
@@ -63,7 +64,7 @@ impl Redrive {
             })?;
         let subscription = self.subscription(&letter.subscription, sink)?;
         let not_taken = |code, detail| NotRedriven::NotTaken { code, detail };
-        let attempt = SinkAttempt::new(self.client.clone(), &subscription, self.timeout)
+        let attempt = SinkAttempt::new(&self.client, &subscription, &self.config)
             .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
         // What it wants now may be something else; it was given up by it all the same.
         let matched = subscription.matches(event).unwrap_or_default();

@@ -288,7 +288,7 @@ impl Deliveries {
             }
         };
         // A new or changed document is a reason to ask a sink again that wanted nothing any more.
-        shared.gates.of(sink.as_str()).ask_again();
+        shared.gates.of(&subscription.sink_key()).ask_again();
         let service = self.service(subscription, attempt, shared);
         self.spawn(id, service, opened, shared.config.shutdown.grace);
     }
@@ -316,7 +316,6 @@ impl Deliveries {
     }
 
     fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
-        let timeout = shared.config.deliver.timeout;
         if subscription.delivery.order.is_some() && !self.log.keeps_order() {
             let version = self.log.server_version();
             let reason = format!(
@@ -328,7 +327,7 @@ impl Deliveries {
             shared.states.set(&id, State::Unusable(reason));
             return None;
         }
-        SinkAttempt::new(self.client.clone(), subscription, timeout)
+        SinkAttempt::new(&self.client, subscription, &shared.config)
             .and_then(|attempt| attempt.with_dead_letters(subscription, &self.log))
             .inspect_err(|error| {
                 let subscription = subscription.id();
@@ -347,7 +346,7 @@ impl Deliveries {
         shared: &Shared,
     ) -> Service<Jetstream, A> {
         let pace = self.pace(&subscription);
-        let gate = shared.gates.of(subscription.sink.as_str());
+        let gate = shared.gates.of(&subscription.sink_key());
         let service = Service::new(
             shared.config.consume.clone(),
             &shared.config.backbone.events_root(),

@@ -21,6 +21,47 @@ const CONFIGURATION: &str = "consume: { retry: { attempts_max: 3, backoff_delay:
                              breaker: { probe_delay: 100ms, probe_delay_max: 200ms } }\n\
                              deliver: { timeout: 5s, connect_timeout: 1s }\n";
 
+/// Secrets lie beside the documents; a rotated key counts without a restart, and what waits for a
+/// missing one is not lost.
+#[tokio::test]
+async fn events_are_signed_and_authenticated_by_secrets_that_may_be_rotated() {
+    let function = Sink::start(|request| match request.header("authorization") {
+        Some("Bearer t0ken") => 200_u16,
+        _ => 401,
+    })
+    .await;
+    let document = format!(
+        "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\nmetadata: {{ name: all }}\n\
+         spec:\n  sink: {{ uri: '{}' }}\n  delivery:\n    \
+         auth: {{ bearer: {{ token: {{ file: secrets/token }} }} }}\n    \
+         signing: {{ keys: [{{ file: secrets/key }}] }}\n",
+        function.url()
+    );
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    publish(&tidegate, 20).await;
+    stands(&tidegate, "all", "Failing").await;
+    assert_eq!(
+        function.count(),
+        0,
+        "nothing is sent without its credentials"
+    );
+    let secrets = tidegate.subscriptions().join("secrets");
+    fs::create_dir(&secrets).unwrap();
+    fs::write(secrets.join("token"), "t0ken\n").unwrap();
+    fs::write(
+        secrets.join("key"),
+        "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n",
+    )
+    .unwrap();
+    let received = function.received(20).await;
+    for one in &received {
+        assert!(one.header("webhook-signature").unwrap().starts_with("v1,"));
+    }
+    let letters = tidegate.metric("tidegate_consume_dead_letters_total").await;
+    assert!(letters < 1.0, "{}", tidegate.log());
+    assert!(!tidegate.log().contains("t0ken"), "a secret is in the log");
+}
+
 /// Waits until a Subscription's sink is said to stand so.
 async fn stands(tidegate: &Tidegate, name: &str, reason: &str) {
     let path = format!("/api/v1/subscriptions/default/{name}");

@@ -1,0 +1,317 @@
+//! Connections to sinks: where they may go, whom they trust, how long they are used.
+
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::uri::Authority;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as Pool, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tidegate_subscription::{Secret, Tls};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use crate::{
+    Config,
+    body::Pieces,
+    egress::{self, Resolver},
+    live::{FRESH_FOR, Live},
+};
+
+/// Most bytes of an answer's head, and of what is read ahead of its body.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long a connection of HTTP/2 may be silent before it is asked for a sign of life.
+const SILENT_MAX: Duration = Duration::from_secs(20);
+
+/// Sinks whose places are remembered though nobody uses them.
+const SINKS_REMEMBERED: usize = 1_024;
+
+/// The pool of connections.
+pub(crate) type Connector = Pool<HttpsConnector<HttpConnector<Resolver>>, Pieces>;
+
+/// Connections with one kind of TLS. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    config: Arc<Config>,
+    pub(crate) egress: Arc<egress::Config>,
+    roots: Arc<RootCertStore>,
+    places: Places,
+    own: Arc<Own>,
+}
+
+/// What sinks of other TLS do not share.
+struct Own {
+    ca: Option<Live<RootCertStore>>,
+    client: Option<(Live<Chain>, Live<PrivateKeyDer<'static>>)>,
+    current: Mutex<Option<Current>>,
+}
+
+type Chain = Vec<CertificateDer<'static>>;
+
+struct Current {
+    /// Of what it was made; the same ones as long as nothing was rotated.
+    parts: Parts,
+    tls: ClientConfig,
+    pool: Connector,
+    made_at: Instant,
+    looked_at: Instant,
+}
+
+/// What a TLS configuration is made of.
+#[derive(Clone)]
+struct Parts {
+    roots: Arc<RootCertStore>,
+    client: Option<(Arc<Chain>, Arc<PrivateKeyDer<'static>>)>,
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    /// With the machine's certificate authorities, and those of the configuration.
+    pub(crate) fn new(config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            egress: Arc::new(config.egress.clone()),
+            roots: Arc::new(usual_roots(config.ca.as_deref())?),
+            places: Places::new(config.connections_max.get()),
+            own: Arc::new(Own {
+                ca: None,
+                client: None,
+                current: Mutex::new(None),
+            }),
+            config: Arc::new(config.clone()),
+        })
+    }
+
+    /// Others, with what differs in TLS. Bounds are shared.
+    pub(crate) fn with_tls(&self, tls: &Tls, folder: &Path) -> Self {
+        let live_chain = |secret: &Secret| Live::new(secret, folder, chain);
+        Self {
+            own: Arc::new(Own {
+                ca: tls.ca.as_ref().map(|ca| Live::new(ca, folder, roots)),
+                client: tls.client.as_ref().map(|(certificate, key)| {
+                    (live_chain(certificate), Live::new(key, folder, private_key))
+                }),
+                current: Mutex::new(None),
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// A place at this sink; waits for one, in turn, while all are taken.
+    pub(crate) async fn place(&self, sink: &Authority) -> Option<OwnedSemaphorePermit> {
+        self.places.of(sink).acquire_owned().await.ok()
+    }
+
+    /// The pool to use now. Connections are not used beyond their age, so that what a name means
+    /// is asked again; nor with certificates that were rotated.
+    pub(crate) fn pool(&self) -> Result<Connector, String> {
+        let now = Instant::now();
+        let mut current = lock(&self.own.current);
+        if let Some(current) = &mut *current {
+            let is_young = now - current.made_at < self.config.connection_age_max;
+            if is_young && now - current.looked_at < FRESH_FOR {
+                return Ok(current.pool.clone());
+            }
+            let parts = self.parts()?;
+            current.looked_at = now;
+            if !current.parts.is(&parts) {
+                current.tls = parts.config()?;
+                current.parts = parts;
+            } else if is_young {
+                return Ok(current.pool.clone());
+            }
+            current.made_at = now;
+            current.pool = self.make(current.tls.clone());
+            return Ok(current.pool.clone());
+        }
+        let parts = self.parts()?;
+        let tls = parts.config()?;
+        let made = current.insert(Current {
+            pool: self.make(tls.clone()),
+            parts,
+            tls,
+            made_at: now,
+            looked_at: now,
+        });
+        Ok(made.pool.clone())
+    }
+
+    fn parts(&self) -> Result<Parts, String> {
+        let client = match &self.own.client {
+            None => None,
+            Some((chain, key)) => Some((chain.get()?, key.get()?)),
+        };
+        let roots = match &self.own.ca {
+            None => Arc::clone(&self.roots),
+            Some(ca) => ca.get()?,
+        };
+        Ok(Parts { roots, client })
+    }
+
+    fn make(&self, tls: ClientConfig) -> Connector {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(Arc::clone(&self.egress)));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(self.config.connect_timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(tcp);
+        Pool::builder(TokioExecutor::new())
+            .pool_idle_timeout(self.config.idle_timeout)
+            .pool_max_idle_per_host(self.config.idle_connections_max)
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .http2_max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+            .http2_keep_alive_interval(SILENT_MAX)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector)
+    }
+}
+
+impl Parts {
+    fn is(&self, other: &Self) -> bool {
+        let is_same_client = match (&self.client, &other.client) {
+            (None, None) => true,
+            (Some((chain, key)), Some((other_chain, other_key))) => {
+                Arc::ptr_eq(chain, other_chain) && Arc::ptr_eq(key, other_key)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        is_same_client && Arc::ptr_eq(&self.roots, &other.roots)
+    }
+
+    fn config(&self) -> Result<ClientConfig, String> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(Arc::clone(&self.roots));
+        match &self.client {
+            None => Ok(builder.with_no_client_auth()),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.to_vec(), key.clone_key())
+                .map_err(|error| format!("the client certificate cannot be used: {error}")),
+        }
+    }
+}
+
+fn usual_roots(file: Option<&Path>) -> io::Result<RootCertStore> {
+    let mut all = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "a certificate authority of the machine is not read");
+    }
+    all.add_parsable_certificates(found.certs);
+    if let Some(file) = file {
+        let named = |reason: String| io::Error::other(format!("{}: {reason}", file.display()));
+        let content = fs::read(file).map_err(|error| named(error.to_string()))?;
+        all.extend(roots(&content).map_err(named)?.roots);
+    }
+    if all.is_empty() {
+        tracing::warn!(
+            "this machine knows no certificate authority: no https sink is trusted, unless \
+             deliver.ca or its Subscription names one"
+        );
+    }
+    Ok(all)
+}
+
+fn chain(pem: &[u8]) -> Result<Chain, String> {
+    let chain: Result<Chain, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let chain = chain.map_err(|error| format!("is no PEM: {error}"))?;
+    if chain.is_empty() {
+        return Err("holds no certificate in PEM".to_owned());
+    }
+    Ok(chain)
+}
+
+fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in chain(pem)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| format!("holds what is no authority: {error}"))?;
+    }
+    Ok(roots)
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| "holds no private key in PEM".to_owned())
+}
+
+/// How many requests each sink gets at once, however many Subscriptions name it.
+#[derive(Clone)]
+struct Places {
+    most: usize,
+    sinks: Arc<Mutex<HashMap<Authority, Arc<Semaphore>>>>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self {
+            most: most.min(Semaphore::MAX_PERMITS),
+            sinks: Arc::default(),
+        }
+    }
+
+    fn of(&self, sink: &Authority) -> Arc<Semaphore> {
+        let mut sinks = lock(&self.sinks);
+        if let Some(known) = sinks.get(sink) {
+            return Arc::clone(known);
+        }
+        if sinks.len() >= SINKS_REMEMBERED {
+            sinks.retain(|_, places| {
+                Arc::strong_count(places) > 1 || places.available_permits() < self.most
+            });
+        }
+        let places = Arc::new(Semaphore::new(self.most));
+        sinks.insert(sink.clone(), Arc::clone(&places));
+        places
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is complete before anything in it can panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Subscription without bound to its window must not take all of a sink's, nor the
+    /// process's, sockets; and what is forgotten is nobody's.
+    #[tokio::test]
+    async fn a_sink_has_so_many_places_and_no_more() {
+        let places = Places::new(2);
+        let name = |index: usize| -> Authority { format!("h{index}").parse().unwrap() };
+        let one = places.of(&name(0)).try_acquire_owned().unwrap();
+        let two = places.of(&name(0)).try_acquire_owned().unwrap();
+        assert!(places.of(&name(0)).try_acquire_owned().is_err());
+        assert!(places.of(&name(1)).try_acquire_owned().is_ok());
+        for index in 2..2 * SINKS_REMEMBERED {
+            places.of(&name(index));
+        }
+        assert!(lock(&places.sinks).len() <= SINKS_REMEMBERED);
+        assert!(places.of(&name(0)).try_acquire_owned().is_err());
+        drop((one, two));
+        assert!(places.of(&name(0)).try_acquire_owned().is_ok());
+    }
+}

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 const REFUSAL_MAX: Duration = Duration::from_secs(1);
 
 /// What is kept of a body, to tell why an event was refused: as much as Knative tells.
-const BEGIN_BYTES_MAX: usize = 1_024;
+pub(crate) const BEGIN_BYTES_MAX: usize = 1_024;
 
 /// Why an answer did not come whole.
 pub(crate) enum NotWhole {

@@ -23,7 +23,7 @@ use crate::{
     connections::Connections,
     egress,
     outcome::without_answer,
-    retry_after,
+    reply, retry_after,
 };
 
 const USER_AGENT: HeaderValue =
@@ -32,6 +32,9 @@ const USER_AGENT: HeaderValue =
 /// The media type of an event as JSON.
 const STRUCTURED: HeaderValue =
     HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
+
+/// What Knative's data plane says to a sink whose reply is wanted (RFC 7240).
+const PREFER_REPLY: HeaderValue = HeaderValue::from_static("reply");
 
 /// Longest text of a failure: enough for a message, not for a page.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -109,23 +112,23 @@ impl Client {
         }
         let Some(credentials) = &sink.credentials else {
             let response = self.request(sink, headers, body).await?;
-            return Ok(self.outcome(response).await);
+            return Ok(self.outcome(sink, response).await);
         };
         let shown = credentials.authorization(&self.connections).await;
         let shown = shown.map_err(unarmed)?;
         headers.insert(header::AUTHORIZATION, shown.clone());
         let response = self.request(sink, headers.clone(), body.clone()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(self.outcome(response).await);
+            return Ok(self.outcome(sink, response).await);
         }
         // Rotated or revoked since: once more with what is valid now, if that is something else.
         let Some(another) = credentials.another(&shown, &self.connections).await else {
-            return Ok(self.outcome(response).await);
+            return Ok(self.outcome(sink, response).await);
         };
         answer::refusal(response.into_body(), self.response_bytes_max).await;
         headers.insert(header::AUTHORIZATION, another);
         let response = self.request(sink, headers, body).await?;
-        Ok(self.outcome(response).await)
+        Ok(self.outcome(sink, response).await)
     }
 
     async fn request(
@@ -165,15 +168,23 @@ impl Client {
         Ok(answer)
     }
 
-    async fn outcome(&self, response: Response<Incoming>) -> Outcome {
+    async fn outcome(&self, sink: &Sink, response: Response<Incoming>) -> Outcome {
         let after = retry_after::of(response.headers(), SystemTime::now());
         let status = response.status();
-        let (body, most) = (response.into_body(), self.response_bytes_max);
+        let (head, body) = response.into_parts();
+        let (headers, most) = (head.headers, self.response_bytes_max);
         if !status.is_success() {
             return classify(status, after, answer::refusal(body, most).await);
         }
-        match answer::whole(body, most, 0).await {
-            Ok(_) => Outcome::Delivered { status },
+        // Knative's data plane: what comes with 202 is no reply.
+        let is_reply = sink.replies && status == StatusCode::OK;
+        let kept = if is_reply { most } else { 0 };
+        match answer::whole(body, most, kept).await {
+            Ok(body) if is_reply => reply::read(&headers, body),
+            Ok(_) => Outcome::Delivered {
+                status,
+                reply: None,
+            },
             Err(NotWhole::TooLong) => {
                 let detail = format!("it answered {status} and more than {most} bytes");
                 without_answer("deliver/answer-too-long", detail)
@@ -221,6 +232,9 @@ fn add_headers(event: &Event, body_bytes: usize, sink: &Sink, headers: &mut Head
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
+    }
+    if sink.replies {
+        headers.insert(HeaderName::from_static("prefer"), PREFER_REPLY);
     }
     for (name, value) in &sink.headers {
         headers.append(name, value.clone());

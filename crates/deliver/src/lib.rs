@@ -12,6 +12,7 @@ mod egress;
 mod live;
 mod metrics;
 mod outcome;
+mod reply;
 mod retry_after;
 mod signing;
 mod sink;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use tidegate_event::Event;
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Outcome {
     Delivered {
         /// Its status.
         status: StatusCode,
+        /// The event that it answered with, where somebody wants it.
+        reply: Option<Box<Event>>,
     },
     /// The sink may take it later.
     Retry {
@@ -51,12 +54,13 @@ pub struct Answer {
 pub const GONE: &str = "deliver/gone";
 
 /// Every code of a [`Failure`].
-pub(crate) const CODES: [&str; 12] = [
+pub(crate) const CODES: [&str; 13] = [
     "deliver/status-retryable",
     "deliver/status-rejected",
     "deliver/redirect",
     "deliver/timeout",
     "deliver/first-byte-timeout",
+    "deliver/malformed-reply",
     "deliver/early-answer",
     "deliver/answer-too-long",
     "deliver/egress",
@@ -75,7 +79,10 @@ pub fn classify(status: StatusCode, after: Option<Duration>, body: Bytes) -> Out
         answer: Some(Answer { status, body }),
     };
     match status.as_u16() {
-        200..=299 => Outcome::Delivered { status },
+        200..=299 => Outcome::Delivered {
+            status,
+            reply: None,
+        },
         404 | 408 | 409 | 425 | 429 | 500..=599 => Outcome::Retry {
             failure: failure("deliver/status-retryable"),
             after,

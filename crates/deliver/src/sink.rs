@@ -17,6 +17,8 @@ pub struct Sink {
     pub(crate) headers: HeaderMap,
     pub(crate) credentials: Option<Arc<Credentials>>,
     pub(crate) signer: Option<Arc<Signer>>,
+    /// Whether an event that it answers with is wanted.
+    pub(crate) replies: bool,
 }
 
 /// An address that no request can be made to.
@@ -51,6 +53,7 @@ impl Sink {
                 headers: HeaderMap::new(),
                 credentials: None,
                 signer: None,
+                replies: false,
             }),
             _ => Err(error("must be http:// or https:// with a host")),
         }
@@ -60,6 +63,13 @@ impl Sink {
     #[must_use]
     pub fn structured(mut self) -> Self {
         self.structured = true;
+        self
+    }
+
+    /// It is told that an event in its answer is wanted.
+    #[must_use]
+    pub fn replying(mut self) -> Self {
+        self.replies = true;
         self
     }
 

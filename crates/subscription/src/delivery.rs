@@ -36,6 +36,8 @@ pub struct Delivery {
     pub signing: Vec<Secret>,
     /// Whom the sink's TLS certificate has to be from, and which one it is shown.
     pub tls: Tls,
+    /// What becomes of events that the sink answers with; they are not read, where it is not said.
+    pub reply: Option<Reply>,
     /// What has to stay in order; nothing, where it is not said.
     pub order: Option<Order>,
     /// What becomes of an event that could not be delivered, beside being kept.
@@ -108,6 +110,25 @@ impl Order {
     }
 }
 
+/// Events that a sink answers with are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The sources that they may have: each a text, or what one begins with, followed by `*`.
+    pub sources: Vec<String>,
+}
+
+impl Reply {
+    /// Whether a reply may have this source.
+    pub fn may_be_from(&self, source: &str) -> bool {
+        self.sources
+            .iter()
+            .any(|allowed| match allowed.strip_suffix('*') {
+                Some(prefix) => source.starts_with(prefix),
+                None => source == allowed,
+            })
+    }
+}
+
 /// What becomes of dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -169,6 +190,7 @@ impl Default for Delivery {
             auth: None,
             signing: Vec::new(),
             tls: Tls::default(),
+            reply: None,
             order: None,
             dead_letter: DeadLetter::default(),
             original_type: false,

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
 
-pub use delivery::{Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Retry, Tls};
+pub use delivery::{Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Reply, Retry, Tls};
 pub use filter::{Decision, Filter, Pair};
 pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};

@@ -12,11 +12,14 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Envelope, Kind, Mistake, Mistakes, line_of};
 
-use crate::{Matching, Start, Subscription, id};
+use crate::{Matching, Reply, Start, Subscription, id};
+
+/// Sources of replies.
+const SOURCES_MAX: usize = 32;
 
 pub(crate) const API_VERSION: &str = "eventing.tidegate.dev/v1alpha1";
 
@@ -47,8 +50,22 @@ struct Spec {
     /// Nothing is delivered; what it wants is kept for it.
     #[serde(default)]
     pause: bool,
-    #[schemars(skip)]
-    reply: Option<Spanned<IgnoredAny>>,
+    /// Events that the sink answers with are published.
+    reply: Option<ReplySpec>,
+}
+
+/// Events that the sink answers with.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Reply")]
+struct ReplySpec {
+    /// The sources that they may have: each a text, or what one begins with, followed by `*`.
+    #[schemars(
+        with = "Vec<String>",
+        length(min = 1, max = SOURCES_MAX),
+        inner(regex(pattern = "^([^*]+\\*?|\\*)$"))
+    )]
+    sources: Spanned<Vec<String>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -113,11 +130,9 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
     } = Envelope::<Spec>::open(document, first_line, id)?;
     let sink = sink::parse(spec.sink, "spec.sink", &namespace, &mut mistakes);
     let filters = filters::parse(spec.filters, &mut mistakes);
-    let delivery = delivery::parse(spec.delivery, &namespace, &mut mistakes);
+    let mut delivery = delivery::parse(spec.delivery, &namespace, &mut mistakes);
+    delivery.reply = spec.reply.map(|spec| reply(spec, &mut mistakes));
     let start = start(spec.start, &mut mistakes);
-    if let Some(reply) = &spec.reply {
-        mistakes.add(line_of(reply), "spec.reply", NOT_YET);
-    }
     match sink {
         Some(sink) if mistakes.found.is_empty() => Ok(Subscription {
             namespace,
@@ -129,6 +144,30 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
             pause: spec.pause,
         }),
         _ => Err(mistakes.found),
+    }
+}
+
+fn reply(spec: ReplySpec, mistakes: &mut Mistakes) -> Reply {
+    const FIELD: &str = "spec.reply.sources";
+    let ReplySpec { sources } = spec;
+    let line = line_of(&sources);
+    if sources.value.is_empty() || sources.value.len() > SOURCES_MAX {
+        let message = format!(
+            "must be from 1 to {SOURCES_MAX} sources, got {}",
+            sources.value.len()
+        );
+        mistakes.add(line, FIELD, message);
+    }
+    for source in &sources.value {
+        let text = source.strip_suffix('*').unwrap_or(source);
+        if source.is_empty() || text.contains('*') {
+            let message =
+                format!("must be a source, with a * at its end or without, got {source:?}");
+            mistakes.add(line, FIELD, message);
+        }
+    }
+    Reply {
+        sources: sources.value,
     }
 }
 

@@ -17,6 +17,7 @@ mod control;
 mod expiry;
 mod redrive;
 pub(crate) mod replays;
+mod reply;
 mod retention;
 pub(crate) mod states;
 mod worker;
@@ -83,6 +84,7 @@ impl Operations {
         config: &Config,
         log: &Jetstream,
         subscriptions: &watch::Receiver<Subscriptions>,
+        admission: &Admission,
         metrics: &worker::Metrics,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
         let (replays, asked) = ReplayDoor::new();
@@ -90,6 +92,7 @@ impl Operations {
             log: log.clone(),
             redrive: Redrive {
                 client: Client::new(&config.deliver, metrics.deliver())?,
+                publisher: metrics.publisher(config, log.clone(), admission),
                 subscriptions: subscriptions.clone(),
                 config: Arc::new(config.clone()),
             },
@@ -133,11 +136,12 @@ impl Pipeline {
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
         tasks.extend(look_after_ends(config, &log, &subscribed, registry));
-        let (operations, asked) = Operations::new(config, &log, &subscribed, &metrics)?;
+        let admission = Admission::new(&config.publish);
+        let (operations, asked) = Operations::new(config, &log, &subscribed, &admission, &metrics)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             nats_url: nats_url.into(),
-            admission: Admission::new(&config.publish),
+            admission,
             limits: server.limits(),
             subscriptions: subscribed,
             applications,

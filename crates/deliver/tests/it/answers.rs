@@ -8,7 +8,7 @@ use tidegate_testkit::{Manner, Reply, Sink};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
 };
 
 use crate::{attempt, attempt_with, code, event, plain, to};
@@ -215,10 +215,10 @@ async fn refused_addresses_are_not_connected_to() {
 /// Nobody there is a failure that may pass.
 #[tokio::test]
 async fn a_refused_connection_is_retried() {
-    let url = {
-        let sink = Sink::start(|_| 200_u16).await;
-        sink.url()
-    };
+    // Bound and not listening: nobody else gets the port meanwhile.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap());
     let outcome = attempt(&url, &event(), Seen::default(), Duration::from_secs(30)).await;
     assert_eq!(code(&outcome), "deliver/connect");
 }

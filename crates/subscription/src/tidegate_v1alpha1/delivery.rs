@@ -146,6 +146,7 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
         auth: spec.auth.and_then(|spec| credentials::auth(spec, mistakes)),
         signing: credentials::signing(spec.signing, mistakes),
         tls: credentials::tls(spec.tls, mistakes),
+        reply: None,
         order: spec.order.and_then(|spec| order(spec, mistakes)),
         dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
         original_type: false,

@@ -5,7 +5,7 @@ const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-pub(crate) const WRONG: [(&str, usize, &str, &str); 61] = [
+pub(crate) const WRONG: [(&str, usize, &str, &str); 62] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -133,7 +133,18 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 61] = [
         "spec.start.since",
         "must be a time such as 2026-11-20T00:00:00Z, got \"2026-11-20T00:00:00\"",
     ),
-    ("  reply: { uri: 'http://r/' }", 6, "spec.reply", NOT_YET),
+    (
+        "  reply: { sources: [] }",
+        6,
+        "spec.reply.sources",
+        "must be from 1 to 32 sources, got 0",
+    ),
+    (
+        "  reply: { sources: ['/a/*/b'] }",
+        6,
+        "spec.reply.sources",
+        "must be a source, with a * at its end or without, got \"/a/*/b\"",
+    ),
     (
         "  delivery: { order: { key: partition-key } }",
         6,

@@ -7,8 +7,10 @@ use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
 use tidegate_consume::{Attempt, Failure, Health, Verdict};
 use tidegate_deliver::{self as deliver, Client, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
+use tidegate_publish::Publisher;
 use tidegate_subscription::{Format, Matched, Subscription};
 
+use super::reply::Replies;
 use crate::config::Config;
 
 /// The status that Knative tells of a failure without an answer.
@@ -23,6 +25,7 @@ pub(super) struct SinkAttempt {
     sink: Sink,
     original_type: bool,
     timeout: Duration,
+    replies: Option<Replies<Jetstream>>,
     dead_letter: Option<DeadLetterSink>,
 }
 
@@ -38,6 +41,7 @@ struct DeadLetterSink {
 impl SinkAttempt {
     pub(super) fn new(
         usual: &Client,
+        publisher: &Publisher<Jetstream>,
         subscription: &Subscription,
         config: &Config,
     ) -> anyhow::Result<Self> {
@@ -52,7 +56,12 @@ impl SinkAttempt {
         if !delivery.signing.is_empty() {
             sink = sink.signed(&delivery.signing, &folder, &subscription.id());
         }
+        let replies = Replies::of(subscription, publisher);
+        if replies.is_some() {
+            sink = sink.replying();
+        }
         Ok(Self {
+            replies,
             client: if delivery.tls.is_usual() {
                 usual.clone()
             } else {
@@ -100,7 +109,10 @@ impl Attempt for SinkAttempt {
             .attempt(&self.sink, event, seen, self.timeout)
             .await
         {
-            Outcome::Delivered { .. } => Verdict::Delivered,
+            Outcome::Delivered { reply, .. } => match (reply, &self.replies) {
+                (Some(reply), Some(replies)) => replies.publish(event, *reply).await,
+                (None, _) | (_, None) => Verdict::Delivered,
+            },
             Outcome::Retry { failure, after } => Verdict::Retry {
                 health: health(&failure),
                 failure: told(failure),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use tidegate_backbone::jetstream::Letter;
+use tidegate_backbone::jetstream::{Jetstream, Letter};
 use tidegate_consume::{Attempt as _, Verdict};
 use tidegate_deliver::Client;
 use tidegate_event::{Event, Name, Value};
+use tidegate_publish::Publisher;
 use tidegate_subscription::{Delivery, Matching, Start, Subscription};
 use tokio::sync::watch;
 use url::Url;
@@ -20,6 +21,7 @@ const COUNT: &str = "redrivecount";
 #[derive(Clone, Debug)]
 pub(crate) struct Redrive {
     pub(super) client: Client,
+    pub(super) publisher: Publisher<Jetstream>,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) config: Arc<Config>,
 }
@@ -64,7 +66,7 @@ impl Redrive {
             })?;
         let subscription = self.subscription(&letter.subscription, sink)?;
         let not_taken = |code, detail| NotRedriven::NotTaken { code, detail };
-        let attempt = SinkAttempt::new(&self.client, &subscription, &self.config)
+        let attempt = SinkAttempt::new(&self.client, &self.publisher, &subscription, &self.config)
             .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
         // What it wants now may be something else; it was given up by it all the same.
         let matched = subscription.matches(event).unwrap_or_default();

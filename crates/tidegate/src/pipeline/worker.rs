@@ -96,6 +96,22 @@ impl Metrics {
         self.deliver.clone()
     }
 
+    /// Publishes through this log, and counts it.
+    pub(super) fn publisher(
+        &self,
+        config: &Config,
+        log: Jetstream,
+        admission: &Admission,
+    ) -> Publisher<Jetstream> {
+        Publisher::new(
+            &config.publish,
+            log,
+            &config.backbone.events_root(),
+            admission.clone(),
+            self.publish.clone(),
+        )
+    }
+
     /// Those of Subscriptions.
     pub(super) fn consume(&self) -> tidegate_consume::Metrics {
         self.consume.clone()
@@ -205,9 +221,13 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
     let publish = Jetstream::connect(&config.backbone, &shared.nats_url, &name("publish")).await?;
     let consume = Jetstream::connect(&config.backbone, &shared.nats_url, &name("consume")).await?;
     let client = Client::new(&config.deliver, shared.metrics.deliver.clone())?;
+    let publisher = shared
+        .metrics
+        .publisher(config, publish.clone(), &shared.admission);
     Ok((
         publish,
         Deliveries {
+            publisher,
             log: consume,
             client,
             running: HashMap::new(),
@@ -219,13 +239,9 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
 
 async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
     let config = &shared.config;
-    let publisher = Publisher::new(
-        &config.publish,
-        log.clone(),
-        &config.backbone.events_root(),
-        shared.admission.clone(),
-        shared.metrics.publish.clone(),
-    );
+    let publisher = shared
+        .metrics
+        .publisher(config, log.clone(), &shared.admission);
     let intake = Intake::new(
         publisher,
         log,
@@ -253,6 +269,8 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
 
 /// The Subscriptions that this worker delivers for.
 struct Deliveries {
+    /// For what sinks answer with.
+    publisher: Publisher<Jetstream>,
     log: Jetstream,
     client: Client,
     running: HashMap<String, Running>,
@@ -327,7 +345,7 @@ impl Deliveries {
             shared.states.set(&id, State::Unusable(reason));
             return None;
         }
-        SinkAttempt::new(&self.client, subscription, &shared.config)
+        SinkAttempt::new(&self.client, &self.publisher, subscription, &shared.config)
             .and_then(|attempt| attempt.with_dead_letters(subscription, &self.log))
             .inspect_err(|error| {
                 let subscription = subscription.id();

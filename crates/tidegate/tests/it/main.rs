@@ -29,6 +29,8 @@ mod path;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod replies;
+#[cfg(test)]
 mod sap;
 #[cfg(test)]
 mod sinks;

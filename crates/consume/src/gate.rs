@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use self::breaker::Breaker;
-use crate::{Health, config};
+use crate::{Health, Pace, config};
 
 /// A sink's gate. Clones are the same gate.
 #[derive(Clone, Debug)]
@@ -38,9 +38,21 @@ struct State {
     held_until: Option<Instant>,
     /// The sink wants nothing any more.
     is_gone: bool,
+    permission: Permission,
     /// How often it was to be asked again: an answer to an earlier attempt does not count.
     asked: u64,
     breaker: Breaker,
+}
+
+/// What the sink said when it was asked for its permission.
+#[derive(Debug)]
+enum Permission {
+    /// It is not asked.
+    Needless,
+    /// It has not given it.
+    Missing,
+    /// It has, for as many as this allows.
+    Given(Option<Pace>),
 }
 
 /// Leave for one attempt. What came of it is told by [`Pass::ended`]; dropped, it tells nothing.
@@ -72,6 +84,8 @@ pub enum Standing {
     Failing,
     /// It answered 410: it wants nothing any more.
     Gone,
+    /// It was asked for its permission and has not given it.
+    NotPermitted,
 }
 
 impl Gate {
@@ -81,6 +95,7 @@ impl Gate {
             state: Mutex::new(State {
                 held_until: None,
                 is_gone: false,
+                permission: Permission::Needless,
                 asked: 0,
                 breaker: Breaker::new(config.clone()),
             }),
@@ -92,7 +107,15 @@ impl Gate {
     pub(crate) fn pass(&self) -> Result<Pass, Wait> {
         let mut state = self.lock();
         state.wait().map_or(Ok(()), Err)?;
-        let phase = state.breaker.begin(Instant::now())?;
+        let now = Instant::now();
+        let granted = state.granted();
+        if let Some(next) = granted.as_ref().map(Pace::next).filter(|next| *next > now) {
+            return Err(Wait::Until(next));
+        }
+        let phase = state.breaker.begin(now)?;
+        if let Some(granted) = granted {
+            granted.made();
+        }
         Ok(Pass {
             gate: self.clone(),
             phase,
@@ -123,7 +146,8 @@ impl Gate {
     pub fn standing(&self) -> Standing {
         let mut state = self.lock();
         match state.wait() {
-            Some(Wait::Change) => Standing::Gone,
+            Some(Wait::Change) if state.is_gone => Standing::Gone,
+            Some(Wait::Change) => Standing::NotPermitted,
             Some(Wait::Until(_)) => Standing::Held,
             None if state.breaker.is_closed() => Standing::Open,
             None => Standing::Failing,
@@ -140,6 +164,25 @@ impl Gate {
         let until = Instant::now() + for_so_long;
         let mut state = self.lock();
         state.held_until = Some(state.held_until.map_or(until, |before| before.max(until)));
+    }
+
+    /// Nobody passes until the sink has given its permission, unless it has already.
+    pub fn needs_permission(&self) {
+        let mut state = self.lock();
+        if matches!(state.permission, Permission::Needless) {
+            state.permission = Permission::Missing;
+        }
+    }
+
+    /// The sink gives its permission: one request in this time, or any number.
+    pub fn permitted(&self, every: Option<Duration>) {
+        self.lock().permission = Permission::Given(every.map(Pace::every));
+        self.0.changed.notify_waiters();
+    }
+
+    /// The sink does not give its permission, or no longer.
+    pub fn forbidden(&self) {
+        self.lock().permission = Permission::Missing;
     }
 
     /// The sink is asked again, whatever it said.
@@ -159,8 +202,15 @@ impl Gate {
 }
 
 impl State {
+    fn granted(&self) -> Option<Pace> {
+        match &self.permission {
+            Permission::Given(pace) => pace.clone(),
+            Permission::Needless | Permission::Missing => None,
+        }
+    }
+
     fn wait(&mut self) -> Option<Wait> {
-        if self.is_gone {
+        if self.is_gone || matches!(self.permission, Permission::Missing) {
             return Some(Wait::Change);
         }
         if self.held_until.is_some_and(|until| until <= Instant::now()) {

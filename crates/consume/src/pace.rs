@@ -24,8 +24,13 @@ struct Times {
 impl Pace {
     /// So many a second, from now on.
     pub fn new(rate: NonZeroU32) -> Self {
+        Self::every(Duration::from_secs(1) / rate.get())
+    }
+
+    /// One in this time, from now on.
+    pub(crate) fn every(every: Duration) -> Self {
         Self(Arc::new(Mutex::new(Times {
-            every: Duration::from_secs(1) / rate.get(),
+            every,
             next: Instant::now(),
         })))
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tidegate_event::{Event, Name, http::encode_binary, json};
-use tidegate_subscription::Tls;
+use tidegate_subscription::{Tls, WebHook};
 use tidegate_telemetry::trace;
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ use crate::{
     connections::Connections,
     egress,
     outcome::without_answer,
+    permission::{self, Granted},
     reply, retry_after,
 };
 
@@ -70,6 +71,25 @@ impl Client {
         }
     }
 
+    /// Asks a sink whether it may be sent to (CloudEvents HTTP 1.1 Web Hooks §4).
+    pub async fn ask(&self, sink: &Sink, webhook: &WebHook) -> Result<Granted, String> {
+        let asked = tokio::time::timeout(permission::TIMEOUT, async {
+            let mut headers = permission::question(webhook);
+            headers.insert(header::USER_AGENT, USER_AGENT);
+            if let Some(credentials) = &sink.credentials {
+                let shown = credentials.authorization(&self.connections).await?;
+                headers.insert(header::AUTHORIZATION, shown);
+            }
+            let answer = self.request(sink, Method::OPTIONS, headers, Bytes::new());
+            let answer = answer.await.map_err(|(_, detail)| detail)?;
+            let granted = permission::granted(answer.status(), answer.headers(), webhook);
+            answer::refusal(answer.into_body(), self.response_bytes_max).await;
+            granted
+        });
+        let nothing = |_| Err(format!("no answer within {:?}", permission::TIMEOUT));
+        asked.await.unwrap_or_else(nothing)
+    }
+
     /// One attempt: the event to the sink, within `timeout`.
     pub async fn attempt(
         &self,
@@ -104,20 +124,20 @@ impl Client {
             event.data.clone().unwrap_or_default()
         };
         add_headers(event, body.len(), sink, &mut headers);
-        let refused = self.connections.egress.check_host(&sink.uri);
-        refused.map_err(|refused| (EGRESS, refused.to_string()))?;
         if let Some(signer) = &sink.signer {
             let signed = signer.sign(event, &body, SystemTime::now(), &mut headers);
             signed.map_err(unarmed)?;
         }
         let Some(credentials) = &sink.credentials else {
-            let response = self.request(sink, headers, body).await?;
+            let response = self.request(sink, Method::POST, headers, body).await?;
             return Ok(self.outcome(sink, response).await);
         };
         let shown = credentials.authorization(&self.connections).await;
         let shown = shown.map_err(unarmed)?;
         headers.insert(header::AUTHORIZATION, shown.clone());
-        let response = self.request(sink, headers.clone(), body.clone()).await?;
+        let response = self
+            .request(sink, Method::POST, headers.clone(), body.clone())
+            .await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(self.outcome(sink, response).await);
         }
@@ -127,20 +147,23 @@ impl Client {
         };
         answer::refusal(response.into_body(), self.response_bytes_max).await;
         headers.insert(header::AUTHORIZATION, another);
-        let response = self.request(sink, headers, body).await?;
+        let response = self.request(sink, Method::POST, headers, body).await?;
         Ok(self.outcome(sink, response).await)
     }
 
     async fn request(
         &self,
         sink: &Sink,
+        method: Method,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, NoAnswer> {
+        let refused = self.connections.egress.check_host(&sink.uri);
+        refused.map_err(|refused| (EGRESS, refused.to_string()))?;
         let body = Pieces::of(body);
         let left = body.left();
         let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         request.uri_mut().clone_from(&sink.uri);
         *request.headers_mut() = headers;
         let pool = self.connections.pool().map_err(unarmed)?;
@@ -232,6 +255,9 @@ fn add_headers(event: &Event, body_bytes: usize, sink: &Sink, headers: &mut Head
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
+    }
+    if let Some(origin) = &sink.origin {
+        headers.insert(permission::REQUEST_ORIGIN, origin.clone());
     }
     if sink.replies {
         headers.insert(HeaderName::from_static("prefer"), PREFER_REPLY);

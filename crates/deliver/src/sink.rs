@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tidegate_subscription::{Auth, Secret};
+use tidegate_subscription::{Auth, Secret, WebHook};
 
 use crate::{credentials::Credentials, signing::Signer};
 
@@ -19,6 +19,8 @@ pub struct Sink {
     pub(crate) signer: Option<Arc<Signer>>,
     /// Whether an event that it answers with is wanted.
     pub(crate) replies: bool,
+    /// As whom its permission was asked for.
+    pub(crate) origin: Option<HeaderValue>,
 }
 
 /// An address that no request can be made to.
@@ -54,6 +56,7 @@ impl Sink {
                 credentials: None,
                 signer: None,
                 replies: false,
+                origin: None,
             }),
             _ => Err(error("must be http:// or https:// with a host")),
         }
@@ -63,6 +66,13 @@ impl Sink {
     #[must_use]
     pub fn structured(mut self) -> Self {
         self.structured = true;
+        self
+    }
+
+    /// Its permission is asked for, and each request says as whom.
+    #[must_use]
+    pub fn permitting(mut self, webhook: &WebHook) -> Self {
+        self.origin = webhook.origin.parse().ok();
         self
     }
 

@@ -36,6 +36,8 @@ pub struct Delivery {
     pub signing: Vec<Secret>,
     /// Whom the sink's TLS certificate has to be from, and which one it is shown.
     pub tls: Tls,
+    /// Which permission the sink is asked for; none, where it is not said.
+    pub webhook: Option<WebHook>,
     /// What becomes of events that the sink answers with; they are not read, where it is not said.
     pub reply: Option<Reply>,
     /// What has to stay in order; nothing, where it is not said.
@@ -108,6 +110,16 @@ impl Order {
     pub fn key_of(&self, event: &Event) -> Option<String> {
         filter::text_of(event, &self.key)
     }
+}
+
+/// The permission that the sink is asked for before anything is sent to it (CloudEvents HTTP 1.1
+/// Web Hooks §4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WebHook {
+    /// As whom Tidegate asks: a host's name.
+    pub origin: String,
+    /// How many requests a minute are asked for.
+    pub rate: Option<NonZeroU32>,
 }
 
 /// Events that a sink answers with are published.
@@ -190,6 +202,7 @@ impl Default for Delivery {
             auth: None,
             signing: Vec::new(),
             tls: Tls::default(),
+            webhook: None,
             reply: None,
             order: None,
             dead_letter: DeadLetter::default(),

@@ -22,7 +22,9 @@ use sha2::{Digest, Sha256};
 use tidegate_document::Parsed;
 use url::Url;
 
-pub use delivery::{Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Reply, Retry, Tls};
+pub use delivery::{
+    Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Reply, Retry, Tls, WebHook,
+};
 pub use filter::{Decision, Filter, Pair};
 pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};
@@ -93,12 +95,17 @@ impl Subscription {
     /// that comes with other credentials may fare differently.
     pub fn sink_key(&self) -> String {
         let Delivery {
-            auth, signing, tls, ..
+            auth,
+            signing,
+            tls,
+            webhook,
+            ..
         } = &self.delivery;
-        if auth.is_none() && signing.is_empty() && tls.is_usual() {
+        if auth.is_none() && signing.is_empty() && tls.is_usual() && webhook.is_none() {
             return self.sink.to_string();
         }
-        format!("{} as {auth:?} {signing:?} {tls:?}", self.sink)
+        let sink = &self.sink;
+        format!("{sink} as {auth:?} {signing:?} {tls:?} {webhook:?}")
     }
 
     /// The name of its durable consumer: legal in JetStream, and its own.

@@ -165,3 +165,40 @@ async fn a_sink_that_is_gone_is_asked_no_more() {
     late.gone();
     assert!(gate.pass().is_ok());
 }
+
+/// Nothing is sent before a sink permits it, and no more than it permits, however many Subscriptions
+/// share the permission; a later word takes the place of an earlier one.
+#[tokio::test(start_paused = true)]
+async fn a_sink_gives_its_permission_and_a_rate() {
+    let gates = Gates::new(&config::Breaker::default());
+    let (one, other) = (gates.of("http://a/"), gates.of("http://a/"));
+    one.needs_permission();
+    assert_eq!(other.pass().err(), Some(Wait::Change));
+    assert_eq!((other.room(), one.standing()), (0, Standing::NotPermitted));
+    let changed = other.changed();
+    one.permitted(Some(Duration::from_secs(1)));
+    changed.await;
+    assert_eq!(one.standing(), Standing::Open);
+    // Whoever comes later asks too, and stops nobody meanwhile.
+    other.needs_permission();
+    let (began, mut passed) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(60) {
+        for gate in [&one, &other] {
+            match gate.pass() {
+                Ok(pass) => {
+                    pass.ended(Health::Well, 1);
+                    passed += 1;
+                }
+                Err(Wait::Until(next)) => tokio::time::sleep_until(next).await,
+                Err(Wait::Change) => panic!("it is permitted"),
+            }
+        }
+    }
+    assert!((60..=61).contains(&passed), "{passed} a minute");
+    other.permitted(None);
+    for _ in 0..10 {
+        assert!(one.pass().is_ok());
+    }
+    other.forbidden();
+    assert_eq!(one.pass().err(), Some(Wait::Change));
+}

@@ -5,6 +5,8 @@ mod answers;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod permission;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod requests;

@@ -5,13 +5,17 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, Secret, line_of};
 
+use super::delivery::number;
 use crate::{
-    delivery::{Auth, OAuth2, Tls},
+    delivery::{Auth, OAuth2, Tls, WebHook},
     sink::address,
 };
 
 /// Keys that sign: a rotation needs two.
 const KEYS_MAX: usize = 2;
+
+/// Most requests a minute that can be asked for; above, it is any number.
+const RATE_MAX: u32 = 60_000_000;
 
 /// Scopes of a token.
 const SCOPES_MAX: usize = 32;
@@ -93,6 +97,20 @@ pub(super) struct TlsSpec {
     key: Option<Secret>,
 }
 
+/// The permission that the sink is asked for before anything is sent to it (CloudEvents HTTP 1.1
+/// Web Hooks §4).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WebHook")]
+pub(super) struct WebHookSpec {
+    /// As whom Tidegate asks: a host's name.
+    #[schemars(with = "String", extend("pattern" = "^[A-Za-z0-9.-]{1,255}$"))]
+    origin: Spanned<String>,
+    /// How many requests a minute are asked for.
+    #[schemars(with = "Option<i64>", range(min = 1, max = RATE_MAX))]
+    rate: Option<Spanned<i64>>,
+}
+
 pub(super) fn auth(spec: Spanned<AuthSpec>, mistakes: &mut Mistakes) -> Option<Auth> {
     let line = line_of(&spec);
     let AuthSpec {
@@ -164,6 +182,23 @@ fn oauth2_of(spec: OAuth2Spec, mistakes: &mut Mistakes) -> Option<Auth> {
         scopes: spec.scopes.into_iter().map(|scope| scope.value).collect(),
         audience: spec.audience,
     }))
+}
+
+pub(super) fn webhook(spec: WebHookSpec, mistakes: &mut Mistakes) -> Option<WebHook> {
+    let WebHookSpec { origin, rate } = spec;
+    let rate = match rate {
+        None => None,
+        Some(rate) => Some(number(&rate, "webhook.rate", RATE_MAX, mistakes)?),
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if !(1..=255).contains(&origin.value.len()) || !origin.value.bytes().all(is_name) {
+        let message = format!("must be the name of a host, got {:?}", origin.value);
+        mistakes.add(line_of(&origin), "spec.delivery.webhook.origin", message);
+    }
+    Some(WebHook {
+        origin: origin.value,
+        rate,
+    })
 }
 
 pub(super) fn signing(spec: Option<SigningSpec>, mistakes: &mut Mistakes) -> Vec<Secret> {

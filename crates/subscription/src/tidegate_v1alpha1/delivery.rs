@@ -58,6 +58,7 @@ pub(super) struct Spec {
     #[schemars(with = "Option<credentials::AuthSpec>")]
     auth: Option<Spanned<credentials::AuthSpec>>,
     signing: Option<credentials::SigningSpec>,
+    webhook: Option<credentials::WebHookSpec>,
     #[schemars(with = "Option<credentials::TlsSpec>")]
     tls: Option<Spanned<credentials::TlsSpec>>,
 }
@@ -146,6 +147,9 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
         auth: spec.auth.and_then(|spec| credentials::auth(spec, mistakes)),
         signing: credentials::signing(spec.signing, mistakes),
         tls: credentials::tls(spec.tls, mistakes),
+        webhook: spec
+            .webhook
+            .and_then(|spec| credentials::webhook(spec, mistakes)),
         reply: None,
         order: spec.order.and_then(|spec| order(spec, mistakes)),
         dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
@@ -260,6 +264,9 @@ fn said_already(spec: &Spec) -> Vec<(&'static str, &'static str)> {
     if spec.auth.is_some() {
         said.push(("authorization", "is said by auth already"));
     }
+    if spec.webhook.is_some() {
+        said.push(("webhook-request-origin", "is said by webhook already"));
+    }
     if spec.signing.is_some() {
         let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
         said.extend(names.map(|name| (name, "is said by signing already")));
@@ -306,7 +313,7 @@ fn headers(
     headers
 }
 
-fn number(
+pub(super) fn number(
     spec: &Spanned<i64>,
     field: &str,
     most: u32,

@@ -5,7 +5,7 @@ const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-pub(crate) const WRONG: [(&str, usize, &str, &str); 62] = [
+pub(crate) const WRONG: [(&str, usize, &str, &str); 64] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -210,6 +210,18 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 62] = [
         7,
         "spec.delivery.signing.keys",
         "must be one or two keys, got 0",
+    ),
+    (
+        "  delivery:\n    webhook: { origin: 'https://me' }",
+        7,
+        "spec.delivery.webhook.origin",
+        "must be the name of a host, got \"https://me\"",
+    ),
+    (
+        "  delivery:\n    webhook: { origin: me, rate: 0 }",
+        7,
+        "spec.delivery.webhook.rate",
+        "must be from 1 to 60000000, got 0",
     ),
     (
         "  delivery:\n    tls: { certificate: { file: c.pem } }",

@@ -224,6 +224,11 @@ fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
                            Subscription changes or tidegate starts anew";
             ("False", "Gone", message)
         }
+        Standing::NotPermitted => {
+            let message = "it is asked for its permission (delivery.webhook) and has not given it; \
+                           nothing is delivered and all is kept; the log says what it answers";
+            ("False", "NotPermitted", message)
+        }
     };
     Condition {
         r#type: "SinkAvailable",

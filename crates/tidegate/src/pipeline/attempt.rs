@@ -1,11 +1,11 @@
 //! One attempt at a Subscription's sink: what `consume` asks, answered by `deliver`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
-use tidegate_consume::{Attempt, Failure, Health, Verdict};
-use tidegate_deliver::{self as deliver, Client, Outcome, Seen, Sink};
+use tidegate_consume::{Attempt, Failure, Gate, Health, Verdict};
+use tidegate_deliver::{self as deliver, Client, Granted, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Format, Matched, Subscription};
@@ -15,6 +15,10 @@ use crate::config::Config;
 
 /// The status that Knative tells of a failure without an answer.
 const NO_ANSWER: i32 = 500;
+
+/// From a refusal to the next question, at first and at last.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// Attempts at one sink.
 #[derive(Clone, Debug)]
@@ -56,6 +60,9 @@ impl SinkAttempt {
         if !delivery.signing.is_empty() {
             sink = sink.signed(&delivery.signing, &folder, &subscription.id());
         }
+        if let Some(webhook) = &delivery.webhook {
+            sink = sink.permitting(webhook);
+        }
         let replies = Replies::of(subscription, publisher);
         if replies.is_some() {
             sink = sink.replying();
@@ -76,6 +83,36 @@ impl SinkAttempt {
             timeout: delivery.timeout.unwrap_or(config.deliver.timeout),
             dead_letter: None,
         })
+    }
+
+    /// Asks the sink for its permission until it has given it.
+    pub(super) async fn ask(self, subscription: Arc<Subscription>, gate: Gate) {
+        let Some(webhook) = &subscription.delivery.webhook else {
+            return;
+        };
+        let mut pause = ASK_AGAIN;
+        loop {
+            let (subscription, sink) = (subscription.id(), &subscription.sink);
+            match self.client.ask(&self.sink, webhook).await {
+                Ok(Granted { every }) => {
+                    let most = every.map(|every| format!("one in {every:?}"));
+                    let most = most.as_deref().unwrap_or("any number");
+                    tracing::info!(subscription, %sink, most, "the sink permits requests");
+                    return gate.permitted(every);
+                }
+                Err(reason) => {
+                    gate.forbidden();
+                    tracing::warn!(
+                        subscription,
+                        %sink,
+                        reason,
+                        "the sink does not permit requests; events wait, and it is asked again"
+                    );
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(ASK_AGAIN_MAX);
+        }
     }
 
     /// Dead letters go to the Subscription's sink for them, if it has one; those that are taken

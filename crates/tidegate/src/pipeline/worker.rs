@@ -199,6 +199,7 @@ async fn work(
                 }
                 Some(Command::Stop(id)) => {
                     deliveries.paces.remove(&id);
+                    deliveries.asking.remove(&id);
                     deliveries.stop(&id);
                 }
                 Some(Command::Serve) => if let Some((listeners, log)) = doors.take() {
@@ -232,6 +233,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
             client,
             running: HashMap::new(),
             ending: JoinSet::new(),
+            asking: HashMap::new(),
             paces: HashMap::new(),
         },
     ))
@@ -276,8 +278,19 @@ struct Deliveries {
     running: HashMap<String, Running>,
     /// Those that were stopped and have attempts under way.
     ending: JoinSet<()>,
+    /// By Subscription whose sink is asked for its permission.
+    asking: HashMap<String, AbortOnDrop>,
     /// By Subscription with a rate limit, which its replay shares.
     paces: HashMap<String, (NonZeroU32, Pace)>,
+}
+
+/// A task that nobody waits for.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Running {
@@ -306,7 +319,16 @@ impl Deliveries {
             }
         };
         // A new or changed document is a reason to ask a sink again that wanted nothing any more.
-        shared.gates.of(&subscription.sink_key()).ask_again();
+        let gate = shared.gates.of(&subscription.sink_key());
+        gate.ask_again();
+        if subscription.delivery.webhook.is_some() {
+            gate.needs_permission();
+            let asking = attempt.clone().ask(Arc::clone(&subscription), gate);
+            self.asking
+                .insert(id.clone(), AbortOnDrop(tokio::spawn(asking)));
+        } else {
+            self.asking.remove(&id);
+        }
         let service = self.service(subscription, attempt, shared);
         self.spawn(id, service, opened, shared.config.shutdown.grace);
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tidegate_testkit::{Client, Sink};
+use tidegate_testkit::{Client, Received, Reply, Sink};
 
 use crate::harness::{
     ListenProcess, PATIENCE, Progress, Tidegate, free_address, publish_all, subscription,
@@ -20,6 +20,47 @@ use crate::harness::{
 const CONFIGURATION: &str = "consume: { retry: { attempts_max: 3, backoff_delay: 10ms, backoff_max: 20ms }, \
                              breaker: { probe_delay: 100ms, probe_delay_max: 200ms } }\n\
                              deliver: { timeout: 5s, connect_timeout: 1s }\n";
+
+/// Before a sink permits it nothing is sent, and everything waits.
+#[tokio::test]
+async fn a_sink_is_asked_for_its_permission() {
+    let status = Arc::new(AtomicU16::new(405));
+    let answers = Arc::clone(&status);
+    let function = Sink::start(move |_| {
+        let fields = [
+            ("webhook-allowed-origin", "tidegate.example.com"),
+            ("webhook-allowed-rate", "6000"),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Reply {
+            headers: fields.to_vec(),
+            ..Reply::from(answers.load(Ordering::Relaxed))
+        }
+    })
+    .await;
+    let document = format!(
+        "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\nmetadata: {{ name: all }}\n\
+         spec:\n  sink: {{ uri: '{}' }}\n  \
+         delivery: {{ webhook: {{ origin: tidegate.example.com }} }}\n",
+        function.url()
+    );
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    publish(&tidegate, 20).await;
+    stands(&tidegate, "all", "NotPermitted").await;
+    let is_question = |one: &Received| one.line.starts_with("OPTIONS ");
+    let questions = function.received(1).await;
+    assert!(questions.iter().all(is_question), "{questions:?}");
+    status.store(200, Ordering::Relaxed);
+    let mut received = Vec::new();
+    while received.iter().filter(|one| !is_question(one)).count() < 20 {
+        received = function.received(received.len() + 1).await;
+    }
+    for one in &received {
+        let origin = one.header("webhook-request-origin");
+        assert_eq!(origin, Some("tidegate.example.com"));
+    }
+    stands(&tidegate, "all", "Open").await;
+}
 
 /// Secrets lie beside the documents; a rotated key counts without a restart, and what waits for a
 /// missing one is not lost.

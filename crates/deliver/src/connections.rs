@@ -49,6 +49,8 @@ pub(crate) struct Connections {
     roots: Arc<RootCertStore>,
     places: Places,
     own: Arc<Own>,
+    /// Those that these differ from.
+    usual: Option<Arc<Self>>,
 }
 
 /// What sinks of other TLS do not share.
@@ -94,6 +96,7 @@ impl Connections {
                 client: None,
                 current: Mutex::new(None),
             }),
+            usual: None,
             config: Arc::new(config.clone()),
         })
     }
@@ -109,8 +112,14 @@ impl Connections {
                 }),
                 current: Mutex::new(None),
             }),
+            usual: Some(Arc::new(self.usual().clone())),
             ..self.clone()
         }
+    }
+
+    /// To whom a Subscription's own TLS does not apply: a sink's authority is the sink's.
+    pub(crate) fn usual(&self) -> &Self {
+        self.usual.as_deref().unwrap_or(self)
     }
 
     /// A place at this sink; waits for one, in turn, while all are taken.

@@ -160,7 +160,7 @@ impl Tokens {
             .egress
             .check_host(request.uri())
             .map_err(|refused| refused.to_string())?;
-        let answer = connections.pool()?.request(request).await;
+        let answer = connections.usual().pool()?.request(request).await;
         let (head, body) = answer.map_err(|error| told(&error))?.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|_| "its answer broke off or is longer than 64 KiB".to_owned())?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Request, Response, Version};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -18,12 +18,15 @@ use hyper_util::{
 use rustls::{RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegate_deliver::{Config, Outcome, Seen};
-use tidegate_subscription::{Secret, Tls};
+use tidegate_subscription::{Auth, OAuth2, Secret, Tls};
 use tidegate_testkit::{Authority, Identity};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{client, code, event, to};
+
+/// What each answers: for a sink it is nothing, for a token endpoint a token.
+const TOKEN: &str = r#"{"access_token":"t","token_type":"bearer"}"#;
 
 /// A sink that takes everything, and remembers by which HTTP it came.
 struct TlsSink {
@@ -57,7 +60,7 @@ impl TlsSink {
                         seen.lock().unwrap().push(request.version());
                         async move {
                             request.into_body().collect().await.unwrap();
-                            Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+                            Ok::<_, Infallible>(Response::new(TOKEN.to_owned()))
                         }
                     });
                     auto::Builder::new(TokioExecutor::new())
@@ -140,6 +143,41 @@ async fn a_sink_is_trusted_by_its_authority() {
         let outcome = attempt(config, &tls, path, &sink.url).await;
         assert_eq!(code(&outcome), expected, "{tls:?}: {outcome:?}");
     }
+}
+
+/// The authority of a sink is the sink's: who gives out tokens for it has another.
+#[tokio::test]
+async fn a_token_endpoint_has_the_usual_authorities() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let sink = TlsSink::start(&others.identity("localhost", 2), None, &[]).await;
+    let endpoint = TlsSink::start(&ours.identity("localhost", 2), None, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("ours"), ours.pem()).unwrap();
+    fs::write(path.join("others"), others.pem()).unwrap();
+    fs::write(path.join("secret"), "s").unwrap();
+    let config = Config {
+        ca: Some(path.join("ours")),
+        ..Config::default()
+    };
+    let tls = Tls {
+        ca: Some(file("others")),
+        client: None,
+    };
+    let auth = Auth::OAuth2(OAuth2 {
+        token_url: endpoint.url.parse().unwrap(),
+        client_id: "c".to_owned(),
+        client_secret: file("secret"),
+        scopes: Vec::new(),
+        audience: None,
+    });
+    let to = to(&sink.url).with_auth(&auth, path);
+    let timeout = Duration::from_secs(30);
+    let client = client(&config).with_tls(&tls, path);
+    let outcome = client
+        .attempt(&to, &event(), Seen::default(), timeout)
+        .await;
+    assert_eq!(code(&outcome), "delivered", "{outcome:?}");
 }
 
 /// A certificate is shown where the Subscription has one; a rotated one takes its place without a

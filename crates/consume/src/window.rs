@@ -50,12 +50,13 @@ pub(crate) struct Begun {
 }
 
 impl Window {
-    pub(crate) fn new(bound: u32) -> Self {
+    /// `first` is where it begins, if the bound is no less.
+    pub(crate) fn new(bound: u32, first: u32) -> Self {
         let bound = f64::from(bound);
         Self {
             bound,
-            // Kyma's whole window; a larger one is earned.
-            limit: bound.min(10.0),
+            // A larger one is earned.
+            limit: bound.min(f64::from(first)),
             usual: 0.0,
             lately: 0.0,
             samples: 0.0,
@@ -141,7 +142,7 @@ mod tests {
     fn a_steady_sink_gets_the_whole_window() {
         for took in [QUICK, SLOW] {
             for bound in [1, 10, 1_000] {
-                let mut window = Window::new(bound);
+                let mut window = Window::new(bound, 10);
                 answers(&mut window, 700, took);
                 assert_eq!(window.limit(), bound as usize, "{took:?}");
             }
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn spread_is_no_slowness() {
         let mut rng = fastrand::Rng::with_seed(3);
-        let mut window = Window::new(100);
+        let mut window = Window::new(100, 10);
         let mut least = 100;
         for at in 0..20_000 {
             // Exponential, with a mean of 20 ms.
@@ -169,7 +170,7 @@ mod tests {
     /// that stays slow is a slow sink after a while.
     #[test]
     fn the_window_follows_latency() {
-        let mut window = Window::new(100);
+        let mut window = Window::new(100, 10);
         answers(&mut window, 1_000, QUICK);
         assert_eq!(window.limit(), 100);
         answers(&mut window, 60, SLOW);
@@ -185,7 +186,7 @@ mod tests {
     /// Overload halves it, once for all that were under way; and it never closes.
     #[tokio::test(start_paused = true)]
     async fn overload_halves_it() {
-        let mut window = Window::new(10);
+        let mut window = Window::new(10, 10);
         let second = Duration::from_secs(1);
         let begun: Vec<Begun> = (0..10).map(Window::begin).collect();
         tokio::time::advance(second).await;
@@ -209,7 +210,7 @@ mod tests {
     /// Attempts that do not fill the window do not make it larger.
     #[test]
     fn what_is_not_used_does_not_grow() {
-        let mut window = Window::new(1_000);
+        let mut window = Window::new(1_000, 10);
         for _ in 0..1_000 {
             window.answered(QUICK, 1);
         }

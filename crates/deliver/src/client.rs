@@ -34,6 +34,10 @@ const USER_AGENT: HeaderValue =
 const STRUCTURED: HeaderValue =
     HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
 
+/// The media type of several.
+const BATCH: HeaderValue =
+    HeaderValue::from_static("application/cloudevents-batch+json; charset=utf-8");
+
 /// What Knative's data plane says to a sink whose reply is wanted (RFC 7240).
 const PREFER_REPLY: HeaderValue = HeaderValue::from_static("reply");
 
@@ -98,13 +102,36 @@ impl Client {
         seen: Seen<'_>,
         timeout: Duration,
     ) -> Outcome {
+        self.timed(sink, timeout, self.one(sink, event, seen)).await
+    }
+
+    /// One attempt with several events: one outcome for all.
+    pub(crate) async fn batch(
+        &self,
+        sink: &Sink,
+        events: impl Iterator<Item = &Event> + Clone + Send,
+        timeout: Duration,
+    ) -> Outcome {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, BATCH);
+        let body = Bytes::from(json::encode_batch(events.clone()));
+        let sent = self.send(sink, events, headers, body);
+        self.timed(sink, timeout, sent).await
+    }
+
+    async fn timed(
+        &self,
+        sink: &Sink,
+        timeout: Duration,
+        sent: impl Future<Output = Result<Outcome, NoAnswer>>,
+    ) -> Outcome {
         // Whoever waits for its turn has not begun: the sink is not the one that is slow.
         let _place = match sink.uri.authority() {
             Some(authority) => self.connections.place(authority).await,
             None => None,
         };
         let began = Instant::now();
-        let outcome = match tokio::time::timeout(timeout, self.send(sink, event, seen)).await {
+        let outcome = match tokio::time::timeout(timeout, sent).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err((code, detail))) => without_answer(code, detail),
             Err(_) => without_answer("deliver/timeout", format!("no answer within {timeout:?}")),
@@ -113,7 +140,7 @@ impl Client {
         outcome
     }
 
-    async fn send(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Result<Outcome, NoAnswer> {
+    async fn one(&self, sink: &Sink, event: &Event, seen: Seen<'_>) -> Result<Outcome, NoAnswer> {
         let event = &*as_seen(event, seen);
         let mut headers = HeaderMap::with_capacity(16);
         let body = if sink.structured {
@@ -123,9 +150,24 @@ impl Client {
             encode_binary(event, &mut headers);
             event.data.clone().unwrap_or_default()
         };
-        add_headers(event, body.len(), sink, &mut headers);
+        for (name, value) in trace::headers_of(event) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        self.send(sink, std::iter::once(event), headers, body).await
+    }
+
+    async fn send(
+        &self,
+        sink: &Sink,
+        events: impl Iterator<Item = &Event>,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Outcome, NoAnswer> {
+        add_headers(body.len(), sink, &mut headers);
         if let Some(signer) = &sink.signer {
-            let signed = signer.sign(event, &body, SystemTime::now(), &mut headers);
+            let signed = signer.sign(events, &body, SystemTime::now(), &mut headers);
             signed.map_err(unarmed)?;
         }
         let Some(credentials) = &sink.credentials else {
@@ -230,7 +272,7 @@ fn unarmed(detail: String) -> NoAnswer {
 }
 
 /// The event as the sink sees it.
-fn as_seen<'a>(event: &'a Event, seen: Seen<'_>) -> Cow<'a, Event> {
+pub(crate) fn as_seen<'a>(event: &'a Event, seen: Seen<'_>) -> Cow<'a, Event> {
     match seen.r#type {
         Some(r#type) => {
             let mut renamed = event.clone();
@@ -250,12 +292,7 @@ fn as_seen<'a>(event: &'a Event, seen: Seen<'_>) -> Cow<'a, Event> {
 }
 
 /// What is the request's and not the event's.
-fn add_headers(event: &Event, body_bytes: usize, sink: &Sink, headers: &mut HeaderMap) {
-    for (name, value) in trace::headers_of(event) {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
+fn add_headers(body_bytes: usize, sink: &Sink, headers: &mut HeaderMap) {
     if let Some(origin) = &sink.origin {
         headers.insert(permission::REQUEST_ORIGIN, origin.clone());
     }

@@ -3,6 +3,7 @@
 //! Whether there is another attempt, and when, is not decided here.
 
 mod answer;
+mod batch;
 mod body;
 mod client;
 mod config;
@@ -18,6 +19,7 @@ mod retry_after;
 mod signing;
 mod sink;
 
+pub use batch::Batches;
 pub use client::Client;
 pub use config::Config;
 pub use egress::Config as Egress;

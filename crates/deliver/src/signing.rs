@@ -50,16 +50,16 @@ impl Signer {
         }
     }
 
-    /// Adds the signatures of this body. The id is that of the event for this Subscription, the
+    /// Adds the signatures of this body. The id is that of its events for this Subscription, the
     /// same for each attempt; the time is that of the attempt.
-    pub(crate) fn sign(
+    pub(crate) fn sign<'a>(
         &self,
-        event: &Event,
+        events: impl Iterator<Item = &'a Event>,
         body: &[u8],
         now: SystemTime,
         headers: &mut HeaderMap,
     ) -> Result<(), String> {
-        let id = self.id(event);
+        let id = self.id(events);
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let beginning = format!("{id}.{seconds}.");
         let mut signatures = String::new();
@@ -77,13 +77,15 @@ impl Signer {
     }
 
     /// A hash: an event's id may hold a full stop, which would end the field that is signed.
-    fn id(&self, event: &Event) -> String {
-        let application = event.extensions.get("ingressapp").map(Value::to_text);
-        let application = application.unwrap_or_default();
+    fn id<'a>(&self, events: impl Iterator<Item = &'a Event>) -> String {
         let mut hash = digest::Context::new(&digest::SHA256);
-        for part in [&*application, &event.source, &event.id, &self.subscription] {
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+        for event in events {
+            let application = event.extensions.get("ingressapp").map(Value::to_text);
+            let application = application.unwrap_or_default();
+            for part in [&*application, &event.source, &event.id, &self.subscription] {
+                hash.update(&(part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
         }
         let hash = hash.finish();
         let hex: String = hash
@@ -189,7 +191,7 @@ mod tests {
             let mut event = Event::new(id, source, "t");
             let name = tidegate_event::Name::from_static("ingressapp");
             event.extensions.insert(name, application.into());
-            Signer::new(&[], Path::new(""), subscription).id(&event)
+            Signer::new(&[], Path::new(""), subscription).id(std::iter::once(&event))
         };
         let first = id("shop", "/a", "b.c", "n/s");
         // printf '\0\0\0\0\0\0\0\4shop\0\0\0\0\0\0\0\2/a\0\0\0\0\0\0\0\3b.c\0\0\0\0\0\0\0\3n/s' | sha256sum

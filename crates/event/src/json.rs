@@ -168,9 +168,9 @@ pub fn encode(event: &Event) -> Vec<u8> {
 }
 
 /// Writes a batch.
-pub fn encode_batch(events: &[Event]) -> Vec<u8> {
+pub fn encode_batch<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<u8> {
     let mut json = vec![b'['];
-    for (at, event) in events.iter().enumerate() {
+    for (at, event) in events.into_iter().enumerate() {
         if at > 0 {
             json.push(b',');
         }

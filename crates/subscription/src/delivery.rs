@@ -188,6 +188,13 @@ pub enum Format {
     Binary,
     /// The body is the event as JSON.
     Structured,
+    /// The body is a JSON array of events.
+    Batch {
+        /// Most events in one.
+        size: NonZeroU32,
+        /// How long an event waits for others.
+        wait: Duration,
+    },
 }
 
 impl Default for Delivery {

@@ -1,7 +1,5 @@
 //! `eventing.tidegate.dev/v1alpha1` Subscription: what Kyma's cannot say. Names follow Knative and
 //! the CloudEvents Subscriptions API.
-//!
-//! The whole document is known here. What nobody acts on yet is refused by name, never ignored.
 
 mod credentials;
 mod delivery;
@@ -16,7 +14,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Envelope, Kind, Mistake, Mistakes, line_of};
 
-use crate::{Matching, Reply, Start, Subscription, id};
+use crate::{Format, Matching, Reply, Start, Subscription, id};
 
 /// Sources of replies.
 const SOURCES_MAX: usize = 32;
@@ -131,7 +129,12 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
     let sink = sink::parse(spec.sink, "spec.sink", &namespace, &mut mistakes);
     let filters = filters::parse(spec.filters, &mut mistakes);
     let mut delivery = delivery::parse(spec.delivery, &namespace, &mut mistakes);
+    let line = spec.reply.as_ref().and_then(|spec| line_of(&spec.sources));
     delivery.reply = spec.reply.map(|spec| reply(spec, &mut mistakes));
+    if delivery.reply.is_some() && matches!(delivery.format, Format::Batch { .. }) {
+        let message = "must be left out: a batch has no reply";
+        mistakes.add(line, "spec.reply", message);
+    }
     let start = start(spec.start, &mut mistakes);
     match sink {
         Some(sink) if mistakes.found.is_empty() => Ok(Subscription {
@@ -170,9 +173,6 @@ fn reply(spec: ReplySpec, mistakes: &mut Mistakes) -> Reply {
         sources: sources.value,
     }
 }
-
-/// What is said of a part of the document that is known and not built.
-pub(crate) const NOT_YET: &str = "is not built yet, so this Subscription is not run; leave it out";
 
 fn start(spec: Option<Spanned<StartSpec>>, mistakes: &mut Mistakes) -> Start {
     const FIELD: &str = "spec.start";

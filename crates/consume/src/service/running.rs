@@ -12,7 +12,7 @@ use std::{
 
 use tidegate_backbone::{Log, Settle, Source, SourceError};
 use tidegate_event::Event;
-use tidegate_subscription::{Matched, Matching};
+use tidegate_subscription::{Delivery, Format, Matched, Matching};
 use tokio::{
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at},
@@ -33,6 +33,9 @@ use crate::{
     waiting::{Key, Waiting},
     window::{Begun, Window},
 };
+
+/// Kyma's whole window.
+const FIRST_WINDOW: u32 = 10;
 
 /// Hands back for at once.
 const AT_ONCE: Settle = Settle::Retry {
@@ -91,7 +94,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     pub(super) fn new(service: Service<L, A>) -> Self {
         let is_ordered = service.subscription.delivery.order.is_some();
         Self {
-            window: Window::new(service.subscription.delivery.max_in_flight.get()),
+            window: window(&service.subscription.delivery),
             room: Room::new(&service.config),
             is_over: false,
             service,
@@ -457,6 +460,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
             settle(&*receipt, AT_ONCE).await;
         }
     }
+}
+
+fn window(delivery: &Delivery) -> Window {
+    let first = match delivery.format {
+        Format::Binary | Format::Structured => FIRST_WINDOW,
+        // Less would never fill a batch.
+        Format::Batch { size, .. } => size.get().max(FIRST_WINDOW),
+    };
+    Window::new(delivery.max_in_flight.get(), first)
 }
 
 async fn sleep_until_some(until: Option<Instant>) {

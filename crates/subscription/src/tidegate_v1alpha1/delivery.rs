@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use bytesize::ByteSize;
 use schemars::JsonSchema;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
 
-use super::{NOT_YET, credentials, sink};
+use super::{credentials, sink};
 use crate::delivery::{
     Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Order, Retry,
 };
@@ -29,6 +29,14 @@ const BACKOFF_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most attempts: at the longest delay of the default these are weeks.
 const ATTEMPTS_MAX: u32 = 10_000;
 
+const TWO: NonZeroU32 = NonZeroU32::new(2).expect("2 is not 0");
+
+/// Most events in one request.
+const BATCH_SIZE_MAX: u32 = 1_000;
+
+/// How long an event may wait for others.
+const BATCH_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Most attempts a second that a limit can say; above, it is none.
 const RATE_MAX: u32 = 1_000_000;
 
@@ -45,7 +53,7 @@ pub(super) struct Spec {
     #[schemars(with = "Option<i64>", range(min = 1, max = MAX_IN_FLIGHT_MAX))]
     max_in_flight: Option<Spanned<i64>>,
     /// How an event is put into a request.
-    #[schemars(with = "Option<String>", extend("enum" = ["binary", "structured", null]))]
+    #[schemars(with = "Option<FormatSpec>")]
     format: Option<Spanned<FormatSpec>>,
     /// Header fields of every request, beside the event's.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -124,11 +132,43 @@ struct RetentionSpec {
 }
 
 /// A word, or `batch` with its settings.
-#[derive(Deserialize)]
-#[serde(untagged)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "format must be binary, structured, batch or { batch: { size: 100, wait: 100ms } }"
+)]
+#[schemars(rename = "Format")]
 enum FormatSpec {
-    Word(String),
-    Other(IgnoredAny),
+    Word(#[schemars(extend("enum" = ["binary", "structured", "batch"]))] String),
+    Batch(BatchedSpec),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Batched")]
+struct BatchedSpec {
+    batch: BatchSpec,
+}
+
+/// Several events in one request.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Batch")]
+struct BatchSpec {
+    /// Most events in one.
+    #[schemars(range(min = 1, max = BATCH_SIZE_MAX))]
+    size: i64,
+    /// How long an event waits for others, such as `100ms`; at most a minute.
+    wait: String,
+}
+
+impl Default for BatchSpec {
+    fn default() -> Self {
+        Self {
+            size: 100,
+            wait: "100ms".to_owned(),
+        }
+    }
 }
 
 pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
@@ -137,12 +177,24 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
     let rate = spec.rate_limit.as_ref();
     let timeout = spec.timeout.as_ref();
     let said = said_already(&spec);
+    let line = spec.format.as_ref().and_then(line_of);
+    let format = format(spec.format, mistakes);
+    let max_in_flight = match (format, window) {
+        // One batch on its way, and the next being filled.
+        (Format::Batch { size, .. }, None) => size.saturating_mul(TWO),
+        (Format::Batch { size, .. }, Some(window)) if window < size => {
+            let message = format!("must be at most maxInFlight ({window}), got {size}");
+            mistakes.add(line, "spec.delivery.format.batch.size", message);
+            window
+        }
+        (_, window) => window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
+    };
     Delivery {
-        max_in_flight: window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
+        max_in_flight,
         timeout: timeout.and_then(|spec| duration(spec, "timeout", TIMEOUT_MAX, mistakes)),
         rate: rate.and_then(|spec| number(spec, "rateLimit", RATE_MAX, mistakes)),
         retry: retry(&spec.retry, mistakes),
-        format: format(spec.format, mistakes),
+        format,
         headers: headers(spec.headers, &said, mistakes),
         auth: spec.auth.and_then(|spec| credentials::auth(spec, mistakes)),
         signing: credentials::signing(spec.signing, mistakes),
@@ -217,18 +269,35 @@ fn format(spec: Option<Spanned<FormatSpec>>, mistakes: &mut Mistakes) -> Format 
         return Format::Binary;
     };
     let line = line_of(&spec);
-    match spec.value {
-        FormatSpec::Word(word) if word == "binary" => return Format::Binary,
-        FormatSpec::Word(word) if word == "structured" => return Format::Structured,
-        FormatSpec::Word(word) if word != "batch" => {
-            let message = format!("must be binary, structured or batch, got {word:?}");
-            mistakes.add(line, FIELD, message);
-        }
-        FormatSpec::Word(_) | FormatSpec::Other(_) => {
-            mistakes.add(line, "spec.delivery.format.batch", NOT_YET);
+    let BatchSpec { size, wait } = match spec.value {
+        FormatSpec::Word(word) => match word.as_str() {
+            "binary" => return Format::Binary,
+            "structured" => return Format::Structured,
+            "batch" => BatchSpec::default(),
+            _ => {
+                let message = format!("must be binary, structured or batch, got {word:?}");
+                mistakes.add(line, FIELD, message);
+                return Format::Binary;
+            }
+        },
+        FormatSpec::Batch(BatchedSpec { batch }) => batch,
+    };
+    let most = u32::try_from(size)
+        .ok()
+        .filter(|size| *size <= BATCH_SIZE_MAX);
+    let Some(size) = most.and_then(NonZeroU32::new) else {
+        let message = format!("must be from 1 to {BATCH_SIZE_MAX}, got {size}");
+        mistakes.add(line, &format!("{FIELD}.batch.size"), message);
+        return Format::Binary;
+    };
+    match humantime::parse_duration(&wait) {
+        Ok(wait) if wait <= BATCH_WAIT_MAX => Format::Batch { size, wait },
+        Ok(_) | Err(_) => {
+            let message = format!("must be a duration of at most 1m, such as 100ms, got {wait:?}");
+            mistakes.add(line, &format!("{FIELD}.batch.wait"), message);
+            Format::Binary
         }
     }
-    Format::Binary
 }
 
 fn order(spec: OrderSpec, mistakes: &mut Mistakes) -> Option<Order> {

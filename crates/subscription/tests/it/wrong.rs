@@ -1,11 +1,10 @@
 //! Wrong documents, one mistake each.
 
-const NOT_YET: &str = "is not built yet, so this Subscription is not run; leave it out";
 const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not and sql";
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-pub(crate) const WRONG: [(&str, usize, &str, &str); 64] = [
+pub(crate) const WRONG: [(&str, usize, &str, &str); 66] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -134,6 +133,18 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 64] = [
         "must be a time such as 2026-11-20T00:00:00Z, got \"2026-11-20T00:00:00\"",
     ),
     (
+        "  delivery: { format: batch, maxInFlight: 99 }",
+        6,
+        "spec.delivery.format.batch.size",
+        "must be at most maxInFlight (99), got 100",
+    ),
+    (
+        "  delivery: { format: batch }\n  reply: { sources: [a] }",
+        7,
+        "spec.reply",
+        "must be left out: a batch has no reply",
+    ),
+    (
         "  reply: { sources: [] }",
         6,
         "spec.reply.sources",
@@ -254,16 +265,16 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 64] = [
         "must be a Service of v1, got Queue of v1",
     ),
     (
-        "  delivery: { format: batch }",
+        "  delivery: { format: { batch: { size: 0 } } }",
         6,
-        "spec.delivery.format.batch",
-        NOT_YET,
+        "spec.delivery.format.batch.size",
+        "must be from 1 to 1000, got 0",
     ),
     (
-        "  delivery: { format: { batch: { size: 5 } } }",
+        "  delivery: { format: { batch: { wait: 2m } } }",
         6,
-        "spec.delivery.format.batch",
-        NOT_YET,
+        "spec.delivery.format.batch.wait",
+        "must be a duration of at most 1m, such as 100ms, got \"2m\"",
     ),
     (
         "  delivery: { format: xml }",

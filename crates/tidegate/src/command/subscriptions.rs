@@ -268,8 +268,14 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
     let (own, retry) = (&delivery.retry, &config.consume.retry);
     let shown = |duration| humantime::format_duration(duration).to_string();
     let format = match delivery.format {
-        Format::Binary => "binary",
-        Format::Structured => "structured",
+        Format::Binary => "binary".to_owned(),
+        Format::Structured => "structured".to_owned(),
+        Format::Batch { size, wait } => {
+            format!(
+                "batches of at most {size} that wait {} for more",
+                shown(wait)
+            )
+        }
     };
     let timeout = delivery.timeout.unwrap_or(config.deliver.timeout);
     let attempts = own.attempts_max.map_or(retry.attempts_max, Into::into);

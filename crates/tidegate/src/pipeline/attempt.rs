@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
 use tidegate_consume::{Attempt, Failure, Gate, Health, Verdict};
-use tidegate_deliver::{self as deliver, Client, Granted, Outcome, Seen, Sink};
+use tidegate_deliver::{self as deliver, Batches, Client, Granted, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Format, Matched, Subscription};
@@ -29,6 +29,8 @@ pub(super) struct SinkAttempt {
     sink: Sink,
     original_type: bool,
     timeout: Duration,
+    /// Where several events share a request.
+    batches: Option<Batches>,
     replies: Option<Replies<Jetstream>>,
     dead_letter: Option<DeadLetterSink>,
 }
@@ -67,20 +69,32 @@ impl SinkAttempt {
         if replies.is_some() {
             sink = sink.replying();
         }
+        let client = if delivery.tls.is_usual() {
+            usual.clone()
+        } else {
+            usual.with_tls(&delivery.tls, &folder)
+        };
+        let timeout = delivery.timeout.unwrap_or(config.deliver.timeout);
+        let batches = match delivery.format {
+            Format::Binary | Format::Structured => None,
+            Format::Batch { size, wait } => {
+                let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
+                let (client, sink) = (client.clone(), sink.clone());
+                Some(Batches::new(client, sink, size, wait, timeout))
+            }
+        };
         Ok(Self {
+            batches,
             replies,
-            client: if delivery.tls.is_usual() {
-                usual.clone()
-            } else {
-                usual.with_tls(&delivery.tls, &folder)
-            },
+            client,
             usual: usual.clone(),
             sink: match delivery.format {
-                Format::Binary => sink,
+                // In the handshake nothing is in any format.
+                Format::Binary | Format::Batch { .. } => sink,
                 Format::Structured => sink.structured(),
             },
             original_type: delivery.original_type,
-            timeout: delivery.timeout.unwrap_or(config.deliver.timeout),
+            timeout,
             dead_letter: None,
         })
     }
@@ -141,11 +155,14 @@ impl Attempt for SinkAttempt {
             r#type: matched.r#type.as_deref(),
             original_type: self.original_type,
         };
-        match self
-            .client
-            .attempt(&self.sink, event, seen, self.timeout)
-            .await
-        {
+        let outcome = match &self.batches {
+            Some(batches) => batches.attempt(event, seen).await,
+            None => {
+                let (client, sink) = (&self.client, &self.sink);
+                client.attempt(sink, event, seen, self.timeout).await
+            }
+        };
+        match outcome {
             Outcome::Delivered { reply, .. } => match (reply, &self.replies) {
                 (Some(reply), Some(replies)) => replies.publish(event, *reply).await,
                 (None, _) | (_, None) => Verdict::Delivered,

@@ -21,6 +21,34 @@ const CONFIGURATION: &str = "consume: { retry: { attempts_max: 3, backoff_delay:
                              breaker: { probe_delay: 100ms, probe_delay_max: 200ms } }\n\
                              deliver: { timeout: 5s, connect_timeout: 1s }\n";
 
+/// What is in one request is settled one by one: a bad event is a dead letter, the rest arrives.
+#[tokio::test]
+async fn events_come_in_batches() {
+    const EVENTS: u32 = 500;
+    let function = Sink::start(|request| {
+        let events: Vec<Value> = serde_json::from_slice(&request.body).unwrap();
+        let is_bad = events.iter().any(|event| event["id"] == "17");
+        if is_bad { 422_u16 } else { 200 }
+    })
+    .await;
+    let document = format!(
+        "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\nmetadata: {{ name: all }}\n\
+         spec:\n  sink: {{ uri: '{}' }}\n  \
+         delivery: {{ format: {{ batch: {{ size: 50, wait: 20ms }} }} }}\n",
+        function.url()
+    );
+    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    publish(&tidegate, EVENTS as usize).await;
+    let delivered = "tidegate_consume_events_delivered_total";
+    tidegate
+        .metric_reaches(delivered, f64::from(EVENTS - 1))
+        .await;
+    let letters = "tidegate_consume_dead_letters_total";
+    tidegate.metric_reaches(letters, 1.0).await;
+    let requests = function.count();
+    assert!(requests < EVENTS as usize, "{requests} requests");
+}
+
 /// Before a sink permits it nothing is sent, and everything waits.
 #[tokio::test]
 async fn a_sink_is_asked_for_its_permission() {

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use self::breaker::Breaker;
-use crate::{Health, Pace, config};
+use crate::{Failure, Health, Pace, config};
 
 /// A sink's gate. Clones are the same gate.
 #[derive(Clone, Debug)]
@@ -42,6 +42,10 @@ struct State {
     /// How often it was to be asked again: an answer to an earlier attempt does not count.
     asked: u64,
     breaker: Breaker,
+    /// How it failed last.
+    failure: Option<String>,
+    /// Whether it was told that it fails.
+    is_told: bool,
 }
 
 /// What the sink said when it was asked for its permission.
@@ -98,6 +102,8 @@ impl Gate {
                 permission: Permission::Needless,
                 asked: 0,
                 breaker: Breaker::new(config.clone()),
+                failure: None,
+                is_told: false,
             }),
             changed: Arc::default(),
         }))
@@ -164,6 +170,15 @@ impl Gate {
         let until = Instant::now() + for_so_long;
         let mut state = self.lock();
         state.held_until = Some(state.held_until.map_or(until, |before| before.max(until)));
+    }
+
+    /// It failed so. `true` the first time since it is left alone.
+    pub(crate) fn failed(&self, failure: &Failure) -> bool {
+        let mut state = self.lock();
+        state.failure = Some(format!("{}: {}", failure.code, failure.detail));
+        let is_new = !state.breaker.is_closed() && !state.is_told;
+        state.is_told |= is_new;
+        is_new
     }
 
     /// Nobody passes until the sink has given its permission, unless it has already.
@@ -238,6 +253,9 @@ impl Pass {
         let now = Instant::now();
         let excused = state.breaker.ended(self.phase, health, event, now);
         let is_closed = state.breaker.is_closed();
+        if is_closed {
+            state.is_told = false;
+        }
         drop(state);
         if !(was_closed && is_closed) {
             self.gate.0.changed.notify_waiters();
@@ -282,6 +300,12 @@ impl Gates {
         let gate = Gate::new(&self.config);
         gates.insert(sink.to_owned(), Arc::downgrade(&gate.0));
         gate
+    }
+
+    /// How the sink at this address failed last.
+    pub fn failure(&self, sink: &str) -> Option<String> {
+        let known = lock(&self.all).get(sink).and_then(Weak::upgrade)?;
+        Gate(known).lock().failure.clone()
     }
 
     /// How the gate of the sink at this address stands.

@@ -69,7 +69,9 @@ impl<L: Log> Outcomes<L> {
                     let told = verdict.health();
                     *health = Some(told);
                     self.heed(&verdict, &pass);
-                    (verdict, pass.ended(told, held.sequence))
+                    let excused = pass.ended(told, held.sequence);
+                    self.tell(&verdict);
+                    (verdict, excused)
                 }
             },
             Err(unreadable) => {
@@ -131,6 +133,24 @@ impl<L: Log> Outcomes<L> {
                 pass.gone();
             }
             Verdict::Retry { after: None, .. } | Verdict::Delivered | Verdict::Rejected { .. } => {}
+        }
+    }
+
+    /// Says why a sink is left alone, once.
+    fn tell(&self, verdict: &Verdict) {
+        if let Verdict::Retry {
+            failure, health, ..
+        } = verdict
+            && health.is_ill()
+            && self.gate.failed(failure)
+        {
+            tracing::warn!(
+                subscription = self.subscription.id(),
+                sink = %self.subscription.sink,
+                code = failure.code,
+                detail = failure.detail,
+                "the sink failed too often in a row; it is left alone and probed"
+            );
         }
     }
 

@@ -207,7 +207,9 @@ fn ready(subscription: &Subscription, state: Option<(states::State, SystemTime)>
 
 fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
     use consume::Standing;
-    let (status, reason, message) = match operations.gates.standing(&subscription.sink_key()) {
+    let key = subscription.sink_key();
+    let standing = operations.gates.standing(&key);
+    let (status, reason, message) = match standing {
         Standing::Open => ("True", "Open", "it takes attempts"),
         Standing::Held => {
             let message =
@@ -230,11 +232,18 @@ fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
             ("False", "NotPermitted", message)
         }
     };
+    let failure = match standing {
+        Standing::Failing => operations.gates.failure(&key),
+        Standing::Open | Standing::Held | Standing::Gone | Standing::NotPermitted => None,
+    };
     Condition {
         r#type: "SinkAvailable",
         status,
         reason,
-        message: message.to_owned(),
+        message: match failure {
+            Some(failure) => format!("{message}; last: {failure}"),
+            None => message.to_owned(),
+        },
         last_transition_time: None,
     }
 }

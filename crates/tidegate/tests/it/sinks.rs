@@ -108,7 +108,10 @@ async fn events_are_signed_and_authenticated_by_secrets_that_may_be_rotated() {
     );
     let tidegate = Tidegate::up(&document, CONFIGURATION).await;
     publish(&tidegate, 20).await;
-    stands(&tidegate, "all", "Failing").await;
+    let message = stands(&tidegate, "all", "Failing").await;
+    let cause = "deliver/credentials: secret file secrets/";
+    assert!(message.contains(cause), "{message}");
+    tidegate.log_says("it is left alone and probed").await;
     assert_eq!(
         function.count(),
         0,
@@ -132,7 +135,7 @@ async fn events_are_signed_and_authenticated_by_secrets_that_may_be_rotated() {
 }
 
 /// Waits until a Subscription's sink is said to stand so.
-async fn stands(tidegate: &Tidegate, name: &str, reason: &str) {
+async fn stands(tidegate: &Tidegate, name: &str, reason: &str) -> String {
     let path = format!("/api/v1/subscriptions/default/{name}");
     let began = Instant::now();
     loop {
@@ -141,8 +144,9 @@ async fn stands(tidegate: &Tidegate, name: &str, reason: &str) {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let conditions = answer["conditions"].as_array().unwrap();
         let sink = conditions.iter().find(|one| one["type"] == "SinkAvailable");
-        if sink.unwrap()["reason"] == reason {
-            return;
+        let sink = sink.unwrap();
+        if sink["reason"] == reason {
+            return sink["message"].to_string();
         }
         assert!(began.elapsed() < PATIENCE, "{answer}: {}", tidegate.log());
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -39,4 +39,6 @@ mod subscriptions;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod traps;
+#[cfg(test)]
 mod wire;

@@ -230,7 +230,8 @@ fn usual_roots(file: Option<&Path>) -> io::Result<RootCertStore> {
     }
     all.add_parsable_certificates(found.certs);
     if let Some(file) = file {
-        let named = |reason: String| io::Error::other(format!("{}: {reason}", file.display()));
+        let named =
+            |reason: String| io::Error::other(format!("deliver.ca: {}: {reason}", file.display()));
         let content = fs::read(file).map_err(|error| named(error.to_string()))?;
         all.extend(roots(&content).map_err(named)?.roots);
     }

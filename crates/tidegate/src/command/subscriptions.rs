@@ -328,7 +328,7 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
     lines
 }
 
-/// What the sink knows Tidegate by. Secrets are named by the document, and not read here.
+/// What the sink knows Tidegate by, and what is asked of it. Secrets are named by the document, and not read here.
 fn credentials(delivery: &Delivery) -> Vec<String> {
     let auth = delivery.auth.as_ref().map(|auth| match auth {
         Auth::Basic { username, .. } => format!("as the user {username}"),
@@ -336,17 +336,24 @@ fn credentials(delivery: &Delivery) -> Vec<String> {
         Auth::OAuth2(oauth2) => format!("with tokens from {}", oauth2.token_url),
     });
     let signed = (!delivery.signing.is_empty()).then(|| {
-        let keys = delivery.signing.len();
-        format!("signed by Standard Webhooks, with {keys} key(s)")
+        let keys = if delivery.signing.len() == 1 {
+            "one key"
+        } else {
+            "two keys"
+        };
+        format!("signed by Standard Webhooks with {keys}")
     });
     let shown = delivery.tls.client.as_ref();
     let shown = shown.map(|_| "with a client certificate".to_owned());
     let trusted = delivery.tls.ca.as_ref();
-    let trusted = trusted.map(|_| "to whom the authorities of tls.ca trust alone".to_owned());
-    [auth, signed, shown, trusted]
-        .into_iter()
-        .flatten()
-        .collect()
+    let trusted = trusted.map(|_| "to a sink that the authorities of tls.ca vouch for".to_owned());
+    let asked = delivery.webhook.as_ref();
+    let asked = asked.map(|asked| format!("with the sink's permission for {}", asked.origin));
+    let reply = delivery.reply.as_ref();
+    let reply =
+        reply.map(|reply| format!("replies from {} are published", reply.sources.join(", ")));
+    let lines = [auth, signed, shown, trusted, asked, reply];
+    lines.into_iter().flatten().collect()
 }
 
 fn start(start: Start) -> String {

@@ -17,6 +17,7 @@ mod source;
 mod streams;
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     path::PathBuf,
     sync::Arc,
@@ -46,8 +47,8 @@ pub use self::{
     streams::{Drift, EnsureError},
 };
 use crate::{
-    Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, Log, Pending, Stored,
-    subject,
+    Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending,
+    Stored, subject,
 };
 
 /// How often is looked whose time is over: an append waits by so much longer at most.
@@ -326,81 +327,6 @@ impl Jetstream {
         let found = found.map_err(|error| error.during(format!("asking for consumer {name}")))?;
         Ok(found.map(Pending::from))
     }
-
-    /// The first dead letter at this place or after it, of one Subscription (`namespace`, `name`)
-    /// or of any.
-    pub async fn letter_from(
-        &self,
-        sequence: u64,
-        subscription: Option<(&str, &str)>,
-    ) -> Result<Option<Letter>, ControlError> {
-        let Shared {
-            link,
-            config,
-            dead_letters_root,
-            ..
-        } = &*self.shared;
-        let subject = match subscription {
-            None => Some(subject::all(dead_letters_root)),
-            Some((namespace, name)) => self.letters_subject(namespace, name),
-        };
-        let Some(subject) = subject else {
-            return Ok(None);
-        };
-        letters::next(link, &config.dead_letters.stream, sequence, &subject).await
-    }
-
-    /// The dead letter of this place.
-    pub async fn letter(&self, sequence: u64) -> Result<Option<Letter>, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        letters::at(link, &config.dead_letters.stream, sequence).await
-    }
-
-    /// What there is of dead letters in all.
-    pub async fn letters(&self) -> Result<Kept, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        letters::kept::all(link, &config.dead_letters.stream).await
-    }
-
-    /// The dead letters of one Subscription, oldest first.
-    pub async fn letter_sizes(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Vec<LetterSize>, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        let stream = &config.dead_letters.stream;
-        match self.letters_subject(namespace, name) {
-            Some(subject) => letters::kept::of(link, stream, &subject).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Deletes the dead letters of one Subscription up to this place; how many.
-    pub async fn delete_letters(
-        &self,
-        namespace: &str,
-        name: &str,
-        up_to: u64,
-    ) -> Result<u64, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        let stream = &config.dead_letters.stream;
-        match self.letters_subject(namespace, name) {
-            Some(subject) => letters::kept::delete(link, stream, &subject, up_to).await,
-            None => Ok(0),
-        }
-    }
-
-    /// Where one Subscription's letters are; `None` when none can be.
-    fn letters_subject(&self, namespace: &str, name: &str) -> Option<String> {
-        subject::of(&self.shared.dead_letters_root, namespace, name).ok()
-    }
-
-    /// Takes a dead letter away; `false` when it was not there.
-    pub async fn discard(&self, sequence: u64) -> Result<bool, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        letters::discard(link, &config.dead_letters.stream, sequence).await
-    }
 }
 
 // === impl Log ===
@@ -427,6 +353,10 @@ impl Log for Jetstream {
                 }
             })?;
         self.store(subject, Outgoing::letter(letter), 0).await
+    }
+
+    async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
+        self.letters_among(of).await
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<JetstreamSource, ControlError> {

@@ -13,7 +13,7 @@ mod port;
 
 pub use config::{Config, DeadLetters, Events, Storage};
 pub use port::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, Log, MessageId,
-    Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start, Stored,
-    Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
+    MessageId, Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start,
+    Stored, Unreadable,
 };

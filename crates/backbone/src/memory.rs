@@ -8,6 +8,7 @@ mod source;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -18,7 +19,8 @@ use tokio::sync::Notify;
 pub use self::source::{MemoryReceipt, MemorySource};
 use self::state::State;
 use crate::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Log, Pending, Stored, Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Stored,
+    Unreadable,
 };
 
 /// What a log in memory takes.
@@ -111,6 +113,11 @@ impl Memory {
         self.shared.lock().dead_letters()
     }
 
+    /// Takes a dead letter away.
+    pub fn discard(&self, letter: u64) {
+        self.shared.lock().discard(letter);
+    }
+
     /// An exclusive consumer's events go to the next opening that asks for them.
     pub fn unpin(&self, consumer: &str) {
         self.shared.lock().unpin(consumer);
@@ -167,6 +174,10 @@ impl Log for Memory {
             return Err(error.clone());
         }
         self.shared.lock().bury(letter)
+    }
+
+    async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
+        Ok(self.shared.lock().letters(of))
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<MemorySource, ControlError> {

@@ -1,6 +1,7 @@
 //! The port: what a stage may ask of the durable log.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     future::Future,
     time::{Duration, SystemTime},
@@ -23,6 +24,13 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// Stores one dead letter. `Ok` means that it is durable.
     fn bury(&self, letter: &DeadLetter)
     -> impl Future<Output = Result<Stored, AppendError>> + Send;
+
+    /// Which of these events are kept as dead letters of their consumer: by the place of the event,
+    /// that of the letter.
+    fn letters_of(
+        &self,
+        of: &LettersOf,
+    ) -> impl Future<Output = Result<BTreeMap<u64, u64>, ControlError>> + Send;
 
     /// Creates the durable consumer, or brings it to `spec` without moving its position, and
     /// opens it.
@@ -262,6 +270,21 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When the log stored it.
     pub stored_at: SystemTime,
+}
+
+/// Dead letters that are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LettersOf {
+    /// The consumer that gave the events up.
+    pub consumer: String,
+    /// Namespace of its subscription.
+    pub namespace: String,
+    /// Name of its subscription.
+    pub subscription: String,
+    /// The events' places in the log.
+    pub events: BTreeSet<u64>,
+    /// None of the letters is before this place among them.
+    pub from: u64,
 }
 
 /// What a sink answered.

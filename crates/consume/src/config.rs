@@ -20,6 +20,9 @@ pub struct Config {
     pub held_max: usize,
     /// Most bytes of data of a Subscription that are held in memory at once.
     pub held_bytes_max: ByteSize,
+    /// Most bytes of data of all Subscriptions together that are held in memory at once. The more
+    /// of them hold some, the less each may; one event each, always.
+    pub held_bytes_total_max: ByteSize,
     /// What follows a failed attempt.
     pub retry: Retry,
     /// When a failing sink is left alone.
@@ -65,6 +68,7 @@ impl Default for Config {
             unsettled_max: 100_000,
             held_max: 2_048,
             held_bytes_max: ByteSize::mib(64),
+            held_bytes_total_max: ByteSize::mib(512),
             retry: Retry::default(),
             breaker: Breaker::default(),
         }
@@ -112,6 +116,10 @@ impl Config {
             "held_bytes_max: must be at least 1 B",
         );
         check(
+            self.held_bytes_total_max.as_u64() > 0,
+            "held_bytes_total_max: must be at least 1 B",
+        );
+        check(
             retry.attempts_max > 0,
             "retry.attempts_max: must be at least 1",
         );
@@ -154,6 +162,7 @@ mod tests {
             unsettled_max: 1,
             held_max: 1,
             held_bytes_max: ByteSize::b(1),
+            held_bytes_total_max: ByteSize::b(1),
             retry: Retry {
                 attempts_max: 1,
                 backoff_delay: Duration::from_nanos(1),
@@ -171,6 +180,7 @@ mod tests {
             unsettled_max: 0,
             held_max: 0,
             held_bytes_max: ByteSize::b(0),
+            held_bytes_total_max: ByteSize::b(0),
             retry: Retry {
                 attempts_max: 0,
                 backoff_delay: Duration::ZERO,
@@ -183,7 +193,7 @@ mod tests {
             },
         };
         let mistakes = wrong.validate();
-        assert_eq!(mistakes.len(), 8, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 9, "{mistakes:?}");
         let shrinking = Config {
             retry: Retry {
                 backoff_max: Duration::from_millis(999),

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::SystemTime};
 use tidegate_backbone::{Delivery, Unreadable};
 use tidegate_event::Event;
 
-use crate::Config;
+use crate::{Budget, Config, budget::Share};
 
 /// The least prefetch: below it, a small window would pull for almost every event.
 const PREFETCH_MIN: usize = 16;
 
 /// What an event is taken for until some were seen.
-const BYTES_FIRST_GUESS: usize = 16 << 10;
+const BYTES_FIRST_GUESS: usize = 4 << 10;
 
 /// A delivery that is not settled yet. Clones share it.
 #[derive(Debug)]
@@ -63,19 +63,28 @@ pub(crate) struct Room {
     bytes_max: usize,
     events: usize,
     bytes: usize,
+    /// Of what all hold: what is held here, and what was asked for.
+    share: Share,
     /// Of an event, smoothed: how many will come is known, how large they are is not.
     bytes_average: usize,
 }
 
 impl Room {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, budget: Budget) -> Self {
         Self {
             events_max: config.held_max,
             bytes_max: usize::try_from(config.held_bytes_max.as_u64()).unwrap_or(usize::MAX),
             events: 0,
             bytes: 0,
+            share: Share::of(budget),
             bytes_average: BYTES_FIRST_GUESS,
         }
+    }
+
+    /// So many more will be asked for.
+    pub(crate) fn ask(&mut self, events: usize) {
+        let asked = events.saturating_mul(self.bytes_average);
+        self.share.set(self.bytes.saturating_add(asked));
     }
 
     /// How many more events may be taken beside what fills the window, with so many put aside; at
@@ -84,7 +93,8 @@ impl Room {
         let prefetch = window.saturating_mul(2).max(PREFETCH_MIN) + aside;
         // The window itself must fit, or it would never fill.
         let events_max = prefetch.min(self.events_max).max(window);
-        let by_bytes = self.bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
+        let bytes_max = self.bytes_max.min(self.share.max());
+        let by_bytes = bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
         let least = usize::from(self.events == 0);
         events_max
             .saturating_sub(self.events)
@@ -117,6 +127,7 @@ mod tests {
             bytes_max,
             events: 0,
             bytes: 0,
+            share: Share::of(Budget::new(bytesize::ByteSize::tib(1))),
             bytes_average: BYTES_FIRST_GUESS,
         }
     }

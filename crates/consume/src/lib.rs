@@ -4,6 +4,7 @@
 //! does not know how they are made.
 
 mod attempt;
+mod budget;
 mod config;
 mod gate;
 mod held;
@@ -16,6 +17,7 @@ mod waiting;
 mod window;
 
 pub use attempt::{Attempt, Failure, Health, Verdict};
+pub use budget::Budget;
 pub use config::{Breaker, Config, Retry};
 pub use gate::{Gate, Gates, Standing};
 pub use metrics::Metrics;

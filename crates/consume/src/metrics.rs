@@ -16,6 +16,7 @@ pub struct Metrics {
     held: Family<Of, Gauge>,
     window: Family<Of, Gauge>,
     refused: Family<Of, Gauge>,
+    stopped: Family<Of, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,6 +39,7 @@ pub(crate) struct Handles {
     pub(crate) held: Gauge,
     pub(crate) window: Gauge,
     pub(crate) refused: Gauge,
+    pub(crate) stopped: Gauge,
     pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
     subscription: String,
@@ -82,6 +84,11 @@ impl Metrics {
             "1 while the last dead letter could not be stored, so that its event stays",
             metrics.refused.clone(),
         );
+        registry.register(
+            "tidegate_consume_keys_stopped",
+            "Keys of an ordered Subscription that wait for a dead letter to be sent again or deleted",
+            metrics.stopped.clone(),
+        );
         metrics
     }
 
@@ -106,6 +113,7 @@ impl Metrics {
             held: self.held.get_or_create_owned(&of),
             window: self.window.get_or_create_owned(&of),
             refused: self.refused.get_or_create_owned(&of),
+            stopped: self.stopped.get_or_create_owned(&of),
             dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),
             subscription: subscription.to_owned(),

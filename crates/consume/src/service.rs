@@ -8,15 +8,15 @@
 mod outcome;
 mod running;
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tidegate_backbone::{ConsumerSpec, Log, Receipt, Settle, Source, Start, subject};
+use tidegate_backbone::{ConsumerSpec, LettersOf, Log, Receipt, Settle, Source, Start, subject};
 use tidegate_subscription::{self as subscription, Subscription, TypeInterest};
 
 use self::running::Running;
 use crate::{
-    Attempt, Config, Metrics,
+    Attempt, Budget, Config, Metrics,
     gate::Gate,
     metrics::Handles,
     pace::Pace,
@@ -42,6 +42,7 @@ pub struct Service<L, A> {
     /// Each has a say in when an attempt may begin.
     paces: Vec<Pace>,
     gate: Gate,
+    budget: Budget,
     replay: Option<(Replay, ReplayCounts)>,
     rng: Rng,
 }
@@ -67,6 +68,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             policy: policy(&config, &subscription),
             paces: Vec::new(),
             gate: Gate::new(&config.breaker),
+            budget: Budget::new(config.held_bytes_total_max),
             replay: None,
             config,
             subscription,
@@ -87,6 +89,13 @@ impl<L: Log, A: Attempt> Service<L, A> {
     #[must_use]
     pub fn through(mut self, gate: Gate) -> Self {
         self.gate = gate;
+        self
+    }
+
+    /// What it holds counts in this budget, which others share.
+    #[must_use]
+    pub fn within(mut self, budget: Budget) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -123,6 +132,17 @@ impl<L: Log, A: Attempt> Service<L, A> {
         let mut running = Running::new(self);
         let source = running.until(stop, source).await;
         running.finish(source, grace).await;
+    }
+
+    /// The dead letters of these events, from this place among them on.
+    fn letters_of(&self, events: BTreeSet<u64>, from: u64) -> LettersOf {
+        LettersOf {
+            consumer: (*self.consumer).to_owned(),
+            namespace: self.subscription.namespace.clone(),
+            subscription: self.subscription.name.clone(),
+            events,
+            from,
+        }
     }
 
     /// Opens the consumer, however long the log is away; `None` when stopped meanwhile.

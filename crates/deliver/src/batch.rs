@@ -117,8 +117,13 @@ impl Gathered {
 
 impl Shared {
     /// One request, and more where it fails by what may be the fault of one event.
-    fn deliver(&self, members: Vec<Member>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn deliver(&self, mut members: Vec<Member>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            // Another one may be delivered meanwhile, perhaps with what comes after it in order.
+            members.retain(|member| !member.answer.is_closed());
+            if members.is_empty() {
+                return;
+            }
             let (client, sink) = (&self.client, &self.sink);
             let events = members.iter().map(|member| &member.event);
             let outcome = client.batch(sink, events, self.timeout).await;

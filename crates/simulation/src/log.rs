@@ -1,6 +1,7 @@
 //! The log in memory, seen by one process over a bad connection.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,8 +12,8 @@ use std::{
 
 use fastrand::Rng;
 use tidegate_backbone::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, Log, Pending,
-    Receipt, Settle, SettleError, Source, SourceError, Stored,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
+    Pending, Receipt, Settle, SettleError, Source, SourceError, Stored,
     memory::{Memory, MemoryReceipt, MemorySource},
 };
 
@@ -85,14 +86,24 @@ impl Log for FaultyLog {
             });
         }
         let stored = self.memory.bury(letter).await?;
-        self.record.note(What::Buried(self.of, letter.sequence));
-        if self.wire.is_away() {
+        let is_lost = self.wire.is_away();
+        let fate = if is_lost { Fate::Lost } else { Fate::Done };
+        self.record
+            .note(What::Buried(self.of, letter.sequence, fate));
+        if is_lost {
             // It is stored, and nobody hears of it.
             return Err(AppendError::TimedOut {
                 waited: std::time::Duration::ZERO,
             });
         }
         Ok(stored)
+    }
+
+    async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
+        if self.wire.is_away() {
+            return Err(away("looking for letters"));
+        }
+        self.memory.letters_of(of).await
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<FaultySource, ControlError> {

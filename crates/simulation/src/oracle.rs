@@ -5,14 +5,16 @@
 )]
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use tidegate_backbone::{DeadLetter, Settle};
 
 use crate::{
     Count,
+    plan::Plan,
     record::{End, Entry, Fate, Loop, What},
     sink::{Nature, nature},
     world::Ended,
@@ -29,7 +31,7 @@ pub(crate) fn count(ended: &Ended, entries: &[Entry]) -> Count {
     Count {
         events: ended.keys.len(),
         attempts: all(|what| matches!(what, What::Began(..))),
-        letters: ended.memory.dead_letters().len(),
+        letters: ended.memory.dead_letters().len() + ended.discarded.len(),
         crashes: all(|what| matches!(what, What::Died(_))),
     }
 }
@@ -43,8 +45,10 @@ pub(crate) fn judge(ended: &Ended, entries: &[Entry]) -> Vec<String> {
     }
     broken.extend(losses(ended, entries, &letters));
     broken.extend(settlements(ended, entries));
-    broken.extend(order(ended, entries, &letters));
+    broken.extend(order(ended, entries));
     broken.extend(windows(entries));
+    broken.extend(rates(entries));
+    broken.extend(memory(ended, entries));
     broken.extend(wishes(ended, entries));
     broken.extend(attempts(ended, entries, &letters));
     broken.extend(delays(ended, entries));
@@ -54,7 +58,8 @@ pub(crate) fn judge(ended: &Ended, entries: &[Entry]) -> Vec<String> {
 
 /// By Subscription and event.
 fn letters(ended: &Ended) -> BTreeMap<Of, DeadLetter> {
-    let letters = ended.memory.dead_letters().into_iter();
+    let kept = ended.memory.dead_letters().into_iter();
+    let letters = kept.chain(ended.discarded.iter().cloned());
     letters
         .filter_map(|letter| {
             let mut all = ended.plan.subscriptions.iter();
@@ -107,7 +112,7 @@ fn settlements(ended: &Ended, entries: &[Entry]) -> Vec<String> {
             What::Ended(of, event, End::Delivered) => {
                 outcomes.insert((of.subscription, event));
             }
-            What::Buried(of, event) => {
+            What::Buried(of, event, _) => {
                 buried.insert((of.subscription, event));
             }
             What::Settled(of, event, Settle::Ack, _)
@@ -130,7 +135,8 @@ fn settlements(ended: &Ended, entries: &[Entry]) -> Vec<String> {
 }
 
 /// Of each key of an ordered Subscription one at a time, and none before those before it are done.
-fn order(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -> Vec<String> {
+/// A dead letter is done with at once, or where keys stop, when it was taken away.
+fn order(ended: &Ended, entries: &[Entry]) -> Vec<String> {
     let mut broken = Vec::new();
     let key = |event: u64| {
         let index = usize::try_from(event).ok()?.checked_sub(1)?;
@@ -143,9 +149,14 @@ fn order(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -
     let mut under_way: HashMap<(usize, Option<u64>), u64> = HashMap::new();
     let mut last: HashMap<(usize, Option<u64>), u64> = HashMap::new();
     let mut done: BTreeSet<Of> = BTreeSet::new();
+    // Dead letters that stop their keys.
+    let mut kept: BTreeSet<Of> = BTreeSet::new();
     for entry in entries {
         match entry.what {
             What::Began(of, event) if is_ordered(of) => {
+                if kept.contains(&(of.subscription, event)) {
+                    broken.push(format!("{entry}: it is a dead letter"));
+                }
                 let lane = (of.subscription, key(event));
                 if let Some(other) = under_way.insert(lane, event) {
                     broken.push(format!("{entry}: {other} of its key is under way"));
@@ -155,13 +166,22 @@ fn order(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) -
                 }
                 let mut earlier = 1..event;
                 let open = earlier.find(|earlier| {
-                    key(*earlier) == lane.1
-                        && !done.contains(&(of.subscription, *earlier))
-                        && !letters.contains_key(&(of.subscription, *earlier))
+                    key(*earlier) == lane.1 && !done.contains(&(of.subscription, *earlier))
                 });
                 if let Some(open) = open {
                     broken.push(format!("{entry}: {open} of its key is not done"));
                 }
+            }
+            What::Buried(of, event, _) if !ended.plan.stops(of.subscription) => {
+                done.insert((of.subscription, event));
+            }
+            // Of one that was taken away before its burial was heard of, there is no second letter.
+            What::Buried(of, event, Fate::Done) if !done.contains(&(of.subscription, event)) => {
+                kept.insert((of.subscription, event));
+            }
+            What::Discarded(subscription, event) => {
+                kept.remove(&(subscription, event));
+                done.insert((subscription, event));
             }
             What::Ended(of, event, end) if is_ordered(of) => {
                 under_way.remove(&(of.subscription, key(event)));
@@ -195,6 +215,84 @@ fn windows(entries: &[Entry]) -> Vec<String> {
             What::Ended(of, _, _) => {
                 let now = under_way.entry(of.number).or_default();
                 *now = now.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// Never more attempts a second than the Subscription allows, in all of its loops.
+fn rates(entries: &[Entry]) -> Vec<String> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut broken = Vec::new();
+    let mut rates: HashMap<usize, (u32, VecDeque<Duration>)> = HashMap::new();
+    for entry in entries {
+        match entry.what {
+            What::Paced(subscription, Some(rate)) => {
+                rates.insert(subscription, (rate, VecDeque::new()));
+            }
+            What::Paced(subscription, None) => {
+                rates.remove(&subscription);
+            }
+            What::Began(of, _) => {
+                let Some((rate, made)) = rates.get_mut(&of.subscription) else {
+                    continue;
+                };
+                made.push_back(entry.at);
+                while made.front().is_some_and(|at| *at + SECOND <= entry.at) {
+                    made.pop_front();
+                }
+                // A tenth of a second may be made up for.
+                let most = usize::try_from(*rate + rate.div_ceil(10) + 1).unwrap_or(usize::MAX);
+                if made.len() > most {
+                    broken.push(format!("{entry}: {} in a second", made.len()));
+                }
+            }
+            _ => {}
+        }
+    }
+    broken
+}
+
+/// No loop holds more than it may, in events and in bytes, and no process; but one event each.
+fn memory(ended: &Ended, entries: &[Entry]) -> Vec<String> {
+    let Plan { config, bytes, .. } = &ended.plan;
+    let most = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    let mut broken = Vec::new();
+    let mut windows: HashMap<usize, u32> = HashMap::new();
+    // By process and loop.
+    let mut held: BTreeMap<(usize, usize), BTreeSet<u64>> = BTreeMap::new();
+    for entry in entries {
+        match entry.what {
+            What::Runs(of, window) => {
+                windows.insert(of.number, window);
+            }
+            What::Died(of) | What::Stopped(of) => {
+                held.remove(&(of.process, of.number));
+            }
+            What::Settled(of, event, _, _) => {
+                let held = held.entry((of.process, of.number)).or_default();
+                held.remove(&event);
+            }
+            What::Pulled(of, event, _) => {
+                let here = held.entry((of.process, of.number)).or_default();
+                here.insert(event);
+                let here = here.len();
+                let window = windows.get(&of.number).copied().unwrap_or(0);
+                let window = usize::try_from(window).unwrap_or(usize::MAX);
+                if here > config.held_max.max(window) {
+                    broken.push(format!("{entry}: {here} events are held"));
+                }
+                if here > 1 && here * bytes > most(config.held_bytes_max) {
+                    broken.push(format!("{entry}: {here} events of {bytes} bytes are held"));
+                }
+                let of_process = held.range((of.process, 0)..(of.process + 1, 0));
+                let beyond_one = of_process.map(|(_, one)| one.len().saturating_sub(1));
+                let beyond_one: usize = beyond_one.sum();
+                if beyond_one * bytes > most(config.held_bytes_total_max) {
+                    broken.push(format!("{entry}: {beyond_one} of {bytes} bytes are held"));
+                }
             }
             _ => {}
         }

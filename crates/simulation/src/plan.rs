@@ -2,13 +2,20 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use bytesize::ByteSize;
 use fastrand::Rng;
 use tidegate_consume::{Config, Retry};
-use tidegate_subscription::{self as subscription, Delivery, Matching, Order, Subscription};
+use tidegate_subscription::{
+    self as subscription, Delivery, Matching, OnDeadLetter, Order, Subscription,
+};
 
 /// The only type of event; which Subscription wants an event is not in question here.
 pub(crate) const TYPE: &str = "t.v1";
 pub(crate) const SOURCE: &str = "/s";
+
+/// Not more than events are taken for before any was seen: how many come is the bound's, how large
+/// they are is not.
+pub(crate) const BYTES_MAX: usize = 4_096;
 
 /// How long an attempt may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +30,8 @@ pub(crate) struct Plan {
     /// So many things happen, one after the other.
     pub(crate) steps: usize,
     pub(crate) keys: u64,
+    /// How much data an event has.
+    pub(crate) bytes: usize,
     pub(crate) faults: Faults,
 }
 
@@ -38,11 +47,20 @@ pub(crate) struct Faults {
 }
 
 impl Plan {
+    /// Whether a key of this Subscription stops at a dead letter.
+    pub(crate) fn stops(&self, subscription: usize) -> bool {
+        let order = self.subscriptions.get(subscription);
+        let order = order.and_then(|one| one.delivery.order.as_ref());
+        order.is_some_and(|order| order.on_dead_letter == OnDeadLetter::Stop)
+    }
+
     pub(crate) fn new(rng: &mut Rng) -> Self {
         let config = Config {
             ack_wait: Duration::from_secs(rng.u64(5..40)),
             unsettled_max: rng.u32(200..2_000),
             held_max: rng.usize(1..64),
+            held_bytes_max: ByteSize::b(rng.u64(1..200_000)),
+            held_bytes_total_max: ByteSize::b(rng.u64(1..300_000)),
             retry: Retry {
                 attempts_max: rng.u32(1..6),
                 backoff_delay: Duration::from_millis(rng.u64(10..3_000)),
@@ -62,6 +80,7 @@ impl Plan {
             processes: rng.usize(1..3),
             steps: rng.usize(3..25),
             keys: rng.u64(1..8),
+            bytes: rng.usize(0..BYTES_MAX),
             faults: Faults {
                 lost: rare(rng),
                 away: rare(rng),
@@ -82,6 +101,10 @@ fn rare(rng: &mut Rng) -> f64 {
 fn subscription(number: usize, sink: usize, rng: &mut Rng) -> Subscription {
     let order = rng.bool().then(|| Order {
         key: "subject".to_owned(),
+        on_dead_letter: match rng.bool() {
+            true => OnDeadLetter::Stop,
+            false => OnDeadLetter::Continue,
+        },
     });
     Subscription {
         namespace: "default".to_owned(),

@@ -45,13 +45,17 @@ pub(crate) enum Fate {
 pub(crate) enum What {
     Published(u64),
     Runs(Loop, u32),
+    /// Attempts of a Subscription a second, from now on.
+    Paced(usize, Option<u32>),
     Died(Loop),
     Stopped(Loop),
     Pulled(Loop, u64, u32),
     Began(Loop, u64),
     Ended(Loop, u64, End),
     Settled(Loop, u64, Settle, Fate),
-    Buried(Loop, u64),
+    Buried(Loop, u64, Fate),
+    /// The dead letter of a Subscription's event was taken away.
+    Discarded(usize, u64),
     Sink(usize, &'static str),
     /// Everything unsettled of a Subscription comes again.
     Redelivered(usize),

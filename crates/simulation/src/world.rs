@@ -2,20 +2,24 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use fastrand::Rng;
 use prometheus_client::registry::Registry;
-use tidegate_backbone::{Append, Log as _, memory::Memory, subject};
-use tidegate_consume::{Gates, Metrics, Pace, Service};
+use tidegate_backbone::{Append, DeadLetter, LettersOf, Log as _, memory::Memory, subject};
+use tidegate_consume::{Budget, Gates, Metrics, Pace, Service};
 use tidegate_event::Event;
 use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
 use crate::{
     crash::Mortal,
     log::{FaultyLog, Wire},
-    plan::{Plan, SOURCE, TYPE},
+    plan::{BYTES_MAX, Plan, SOURCE, TYPE},
     record::{Loop, Record, What},
     sink::{Mode, Sink, ToSink},
 };
+
+/// What events have of it, they share.
+static DATA: [u8; BYTES_MAX] = [b'.'; BYTES_MAX];
 
 const ROOT: &str = "tidegate.events";
 
@@ -29,6 +33,8 @@ pub(crate) struct Ended {
     /// By event, from 1: its key.
     pub(crate) keys: Vec<u64>,
     pub(crate) memory: Memory,
+    /// Dead letters that were taken away.
+    pub(crate) discarded: Vec<DeadLetter>,
     pub(crate) is_at_rest: bool,
 }
 
@@ -41,10 +47,12 @@ struct World<'a> {
     sinks: Vec<Sink>,
     /// By process.
     gates: Vec<Gates>,
+    budgets: Vec<Budget>,
     paces: Vec<Option<Pace>>,
     loops: Vec<Running>,
     started: usize,
     keys: Vec<u64>,
+    discarded: Vec<DeadLetter>,
 }
 
 struct Running {
@@ -64,12 +72,16 @@ pub(crate) async fn run(seed: u64, record: &Record) -> Ended {
         gates: (0..plan.processes)
             .map(|_| Gates::new(&plan.config.breaker))
             .collect(),
+        budgets: (0..plan.processes)
+            .map(|_| Budget::new(plan.config.held_bytes_total_max))
+            .collect(),
         paces: vec![None; plan.subscriptions.len()],
         memory: Memory::default(),
         record,
         loops: Vec::new(),
         started: 0,
         keys: Vec::new(),
+        discarded: Vec::new(),
         plan,
         rng,
     };
@@ -86,13 +98,14 @@ pub(crate) async fn run(seed: u64, record: &Record) -> Ended {
         plan: world.plan,
         keys: world.keys,
         memory: world.memory,
+        discarded: world.discarded,
         is_at_rest,
     }
 }
 
 impl World<'_> {
     async fn step(&mut self) {
-        match self.rng.u8(0..14) {
+        match self.rng.u8(0..15) {
             0..5 => self.publish().await,
             5 => self.kill().await,
             6 => self.stop_one().await,
@@ -100,6 +113,7 @@ impl World<'_> {
             9 | 10 => self.change_sink(),
             11 => self.redeliver_or_unpin(),
             12 => self.jump(),
+            13 => self.discard().await,
             _ => self.change_subscription().await,
         }
     }
@@ -111,6 +125,7 @@ impl World<'_> {
             let id = self.keys.len();
             let mut event = Event::new(id.to_string(), SOURCE.to_owned(), TYPE.to_owned());
             event.subject = Some(key.to_string().into());
+            event.data = Some(Bytes::from_static(&DATA).slice(..self.plan.bytes));
             let Ok(subject) = subject::of(ROOT, SOURCE, TYPE) else {
                 continue;
             };
@@ -187,9 +202,10 @@ impl World<'_> {
             number: self.started,
         };
         self.started += 1;
-        let (Some(wanted), Some(gates)) = (
+        let (Some(wanted), Some(gates), Some(budget)) = (
             self.plan.subscriptions.get(subscription).cloned(),
             self.gates.get(process),
+            self.budgets.get(process),
         ) else {
             return;
         };
@@ -215,7 +231,9 @@ impl World<'_> {
         let metrics = Metrics::register(&mut Registry::default());
         let config = self.plan.config.clone();
         let seed = self.rng.u64(..);
-        let mut service = Service::new(config, ROOT, wanted, log, to, &metrics, seed).through(gate);
+        let mut service = Service::new(config, ROOT, wanted, log, to, &metrics, seed)
+            .through(gate)
+            .within(budget.clone());
         if let Some(Some(pace)) = self.paces.get(subscription) {
             service = service.paced(pace.clone());
         }
@@ -275,6 +293,32 @@ impl World<'_> {
         });
     }
 
+    /// The dead letters that keys stopped at are taken away, as after they were sent again.
+    async fn discard(&mut self) {
+        for (number, wanted) in self.plan.subscriptions.iter().enumerate() {
+            if !self.plan.stops(number) {
+                continue;
+            }
+            let of = LettersOf {
+                consumer: wanted.consumer_name(),
+                namespace: wanted.namespace.clone(),
+                subscription: wanted.name.clone(),
+                events: (1..=u64::try_from(self.keys.len()).unwrap_or(u64::MAX)).collect(),
+                from: 1,
+            };
+            let letters = self.memory.letters_of(&of).await.unwrap_or_default();
+            let mut kept = self.memory.dead_letters();
+            kept.retain(|letter| {
+                letter.consumer == of.consumer && letters.contains_key(&letter.sequence)
+            });
+            self.discarded.extend(kept);
+            for (event, letter) in letters {
+                self.record.note(What::Discarded(number, event));
+                self.memory.discard(letter);
+            }
+        }
+    }
+
     /// A new form: all of its loops end, and begin anew with it.
     async fn change_subscription(&mut self) {
         let number = self.rng.usize(0..self.plan.subscriptions.len());
@@ -291,6 +335,8 @@ impl World<'_> {
         if let Some(wanted) = self.plan.subscriptions.get_mut(number) {
             Arc::make_mut(wanted).delivery.max_in_flight = window;
         }
+        self.record
+            .note(What::Paced(number, rate.map(NonZeroU32::get)));
         if let Some(pace) = self.paces.get_mut(number) {
             *pace = rate.map(Pace::new);
         }
@@ -311,6 +357,7 @@ impl World<'_> {
         while !is_at_rest && waited < REST {
             self.reap();
             self.start_missing(false);
+            self.discard().await;
             sleep(second).await;
             waited += second;
             let consumers = self.memory.consumers().await.unwrap_or_default();

@@ -103,6 +103,18 @@ impl Tls {
 pub struct Order {
     /// The attribute whose text is the key.
     pub key: String,
+    /// What follows a dead letter of a key.
+    pub on_dead_letter: OnDeadLetter,
+}
+
+/// What follows a dead letter of a key that is in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeadLetter {
+    /// The next event of the key.
+    #[default]
+    Continue,
+    /// Nothing, as long as the letter is kept.
+    Stop,
 }
 
 impl Order {

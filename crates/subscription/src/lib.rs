@@ -23,7 +23,8 @@ use tidegate_document::Parsed;
 use url::Url;
 
 pub use delivery::{
-    Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, Order, Reply, Retry, Tls, WebHook,
+    Auth, Backoff, DeadLetter, Delivery, Format, OAuth2, OnDeadLetter, Order, Reply, Retry, Tls,
+    WebHook,
 };
 pub use filter::{Decision, Filter, Pair};
 pub use interest::{Interest, TypeInterest};

@@ -27,7 +27,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
-use tidegate_consume::Gates;
+use tidegate_consume::{Budget, Gates};
 use tidegate_deliver::Client;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
@@ -149,6 +149,7 @@ impl Pipeline {
             metrics,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
+            budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
         };
         watch_tls(&server, &shared);

@@ -2,7 +2,7 @@
 
 pub(super) mod kept;
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,11 +13,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate_event::Event;
 
+use self::kept::{Kept, LetterSize};
 use super::{
+    Jetstream, Shared,
     link::{ApiError, Link},
     message,
 };
-use crate::{ControlError, Unreadable};
+use crate::{ControlError, LettersOf, Unreadable, subject};
 
 /// JetStream's error code for a message that is not there.
 const MESSAGE_NOT_FOUND: u64 = 10_037;
@@ -70,8 +72,97 @@ struct Stored {
     data: String,
 }
 
+impl Jetstream {
+    /// The first dead letter at this place or after it, of one Subscription (`namespace`, `name`)
+    /// or of any.
+    pub async fn letter_from(
+        &self,
+        sequence: u64,
+        subscription: Option<(&str, &str)>,
+    ) -> Result<Option<Letter>, ControlError> {
+        let Shared {
+            link,
+            config,
+            dead_letters_root,
+            ..
+        } = &*self.shared;
+        let subject = match subscription {
+            None => Some(subject::all(dead_letters_root)),
+            Some((namespace, name)) => self.letters_subject(namespace, name),
+        };
+        let Some(subject) = subject else {
+            return Ok(None);
+        };
+        next(link, &config.dead_letters.stream, sequence, &subject).await
+    }
+
+    /// The dead letter of this place.
+    pub async fn letter(&self, sequence: u64) -> Result<Option<Letter>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        at(link, &config.dead_letters.stream, sequence).await
+    }
+
+    /// What there is of dead letters in all.
+    pub async fn letters(&self) -> Result<Kept, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        kept::all(link, &config.dead_letters.stream).await
+    }
+
+    /// The dead letters of one Subscription, oldest first.
+    pub async fn letter_sizes(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<LetterSize>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.dead_letters.stream;
+        match self.letters_subject(namespace, name) {
+            Some(subject) => kept::of(link, stream, &subject).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Deletes the dead letters of one Subscription up to this place; how many.
+    pub async fn delete_letters(
+        &self,
+        namespace: &str,
+        name: &str,
+        up_to: u64,
+    ) -> Result<u64, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.dead_letters.stream;
+        match self.letters_subject(namespace, name) {
+            Some(subject) => kept::delete(link, stream, &subject, up_to).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Where one Subscription's letters are; `None` when none can be.
+    fn letters_subject(&self, namespace: &str, name: &str) -> Option<String> {
+        subject::of(&self.shared.dead_letters_root, namespace, name).ok()
+    }
+
+    /// Takes a dead letter away; `false` when it was not there.
+    pub async fn discard(&self, sequence: u64) -> Result<bool, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        discard(link, &config.dead_letters.stream, sequence).await
+    }
+
+    /// Which of these events are kept as dead letters.
+    pub(super) async fn letters_among(
+        &self,
+        of: &LettersOf,
+    ) -> Result<BTreeMap<u64, u64>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        match self.letters_subject(&of.namespace, &of.subscription) {
+            Some(subject) => kept::among(link, &config.dead_letters.stream, &subject, of).await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+}
+
 /// The first letter at this place or after it whose subject is below this one.
-pub(super) async fn next(
+async fn next(
     link: &Link,
     stream: &str,
     from: u64,
@@ -82,20 +173,12 @@ pub(super) async fn next(
 }
 
 /// The letter of this place.
-pub(super) async fn at(
-    link: &Link,
-    stream: &str,
-    sequence: u64,
-) -> Result<Option<Letter>, ControlError> {
+async fn at(link: &Link, stream: &str, sequence: u64) -> Result<Option<Letter>, ControlError> {
     get(link, stream, &json!({ "seq": sequence })).await
 }
 
 /// Takes a letter away; `false` when it was not there.
-pub(super) async fn discard(
-    link: &Link,
-    stream: &str,
-    sequence: u64,
-) -> Result<bool, ControlError> {
+async fn discard(link: &Link, stream: &str, sequence: u64) -> Result<bool, ControlError> {
     // What is deleted need not be overwritten: the log is on a disk that is trusted with it.
     let asked = json!({ "seq": sequence, "no_erase": true });
     let deleted: Result<Value, ApiError> = link

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{Kept, Limits, consumer::Consumer};
 use crate::{
-    AppendError, ConsumerSpec, ControlError, DeadLetter, Former, MessageId, Pending, Start, Stored,
-    Unreadable,
+    AppendError, ConsumerSpec, ControlError, DeadLetter, Former, LettersOf, MessageId, Pending,
+    Start, Stored, Unreadable,
 };
 
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(super) struct State {
     /// The event at index i has the sequence i + 1; nothing is ever taken away.
     events: Vec<Kept>,
     ids: Ids,
-    dead_letters: Vec<DeadLetter>,
+    /// By their places.
+    dead_letters: BTreeMap<u64, DeadLetter>,
     buried: HashMap<(String, u64), u64>,
     consumers: BTreeMap<String, Consumer>,
     incarnations: u64,
@@ -35,7 +36,7 @@ impl State {
             started: Instant::now(),
             events: Vec::new(),
             ids: Ids::default(),
-            dead_letters: Vec::new(),
+            dead_letters: BTreeMap::new(),
             buried: HashMap::new(),
             consumers: BTreeMap::new(),
             incarnations: 0,
@@ -48,7 +49,7 @@ impl State {
     }
 
     pub(super) fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead_letters.clone()
+        self.dead_letters.values().cloned().collect()
     }
 
     pub(super) fn append(
@@ -98,13 +99,27 @@ impl State {
         if self.dead_letters.len() >= self.limits.dead_letters_max {
             return Err(full(self.limits.dead_letters_max));
         }
-        self.dead_letters.push(letter.clone());
-        let sequence = count(self.dead_letters.len());
+        let sequence = count(self.buried.len()) + 1;
+        self.dead_letters.insert(sequence, letter.clone());
         self.buried.insert(key, sequence);
         Ok(Stored {
             sequence,
             duplicate: false,
         })
+    }
+
+    pub(super) fn letters(&self, of: &LettersOf) -> BTreeMap<u64, u64> {
+        let events = of.events.iter();
+        let letters = events.filter_map(|event| {
+            let letter = *self.buried.get(&(of.consumer.clone(), *event))?;
+            let is_kept = letter >= of.from && self.dead_letters.contains_key(&letter);
+            is_kept.then_some((*event, letter))
+        });
+        letters.collect()
+    }
+
+    pub(super) fn discard(&mut self, letter: u64) {
+        self.dead_letters.remove(&letter);
     }
 
     /// Opens a consumer and says which incarnation of its name it is.

@@ -35,6 +35,8 @@ pub(super) struct Outcomes<L> {
     /// What comes after it in order waits until the log knows that it is done: of two that were
     /// delivered, the first is never repeated after the second.
     pub(super) surely: bool,
+    /// A dead letter stops its key: the event stays, and is asked for after so long.
+    pub(super) stops: Option<Duration>,
     pub(super) rng: Rng,
 }
 
@@ -45,6 +47,11 @@ pub(super) enum Next {
     Settled,
     /// It waits in the log for another attempt.
     HandedBack,
+    /// It is a dead letter, and waits in the log until that is taken away.
+    Stopped {
+        /// The letter's place.
+        letter: u64,
+    },
     /// Nothing was settled and the attempt does not count: nobody is there.
     Stays,
     /// The same where the sink answers and fails. Another event may be one that it takes.
@@ -186,11 +193,20 @@ impl<L: Log> Outcomes<L> {
             settle(&*held.receipt, Settle::Retry { delay }).await;
             return Next::HandedBack;
         };
-        self.done(&*held.receipt, Settle::Terminate).await;
+        let next = match self.stops {
+            Some(delay) => {
+                settle(&*held.receipt, Settle::Retry { delay }).await;
+                Next::Stopped { letter }
+            }
+            None => {
+                self.done(&*held.receipt, Settle::Terminate).await;
+                Next::Settled
+            }
+        };
         if let Ok(event) = &*held.event {
             attempt.buried(event, failure, letter).await;
         }
-        Next::Settled
+        next
     }
 
     /// Makes it a dead letter, and says of which place when that is durable.
@@ -223,6 +239,7 @@ impl<L: Log> Outcomes<L> {
                     attempts = held.attempt,
                     reason,
                     detail = letter.detail,
+                    stops_its_key = self.stops.is_some(),
                     "the event is a dead letter now"
                 );
                 Some(stored.sequence)

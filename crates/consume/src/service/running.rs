@@ -2,6 +2,7 @@
 
 mod gathering;
 mod in_order;
+mod stopped;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,7 +19,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at},
 };
 
-use self::gathering::Gathering;
+use self::{gathering::Gathering, stopped::Stopped};
 use super::{
     ReceiptOf, Service, UNREACHABLE_PAUSE,
     outcome::{Next, Outcomes},
@@ -57,6 +58,8 @@ pub(super) struct Running<L: Log, A> {
     waiting: Waiting<InHand<ReceiptOf<L>>, ReceiptOf<L>>,
     /// Of an ordered Subscription, until all that waits is known.
     gathering: Option<Gathering>,
+    /// Of an ordered Subscription, where its keys stopped.
+    stopped: Stopped<ReceiptOf<L>>,
     /// How often the events were lost to another process: what was begun before is nobody's here.
     term: u64,
     /// When an attempt ended last.
@@ -95,11 +98,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let is_ordered = service.subscription.delivery.order.is_some();
         Self {
             window: window(&service.subscription.delivery),
-            room: Room::new(&service.config),
+            room: Room::new(&service.config, service.budget.clone()),
             is_over: false,
             service,
             waiting: Waiting::new(is_ordered),
             gathering: is_ordered.then(Gathering::new),
+            stopped: Stopped::new(),
             term: 0,
             moved: Instant::now(),
             attempts: JoinSet::new(),
@@ -123,11 +127,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
             let gate_changed = self.service.gate.changed();
             self.gather(&mut source).await;
             self.make_room().await;
+            self.look();
             let until = [self.begin_attempts(), self.wake()]
                 .into_iter()
                 .flatten()
                 .min();
             let room = self.room_left();
+            self.room.ask(room);
             self.count();
             let paused = pause_until.is_some_and(|until| Instant::now() < until);
             // In this order, so that a run can be repeated.
@@ -139,6 +145,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     self.narrow().await;
                 }
                 Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
+                Some(looked) = self.stopped.looked() => self.go_on(looked).await,
                 () = gate_changed => {}
                 () = sleep_until_some(pause_until), if paused => pause_until = None,
                 () = sleep_until_some(until), if until.is_some() => {}
@@ -247,6 +254,9 @@ impl<L: Log, A: Attempt> Running<L, A> {
             // A sign of life was late. What is in hand is settled, by whichever receipt.
             return;
         }
+        if self.is_stopped(&held).await {
+            return;
+        }
         if let Some((replay, counts)) = &self.service.replay
             && replay.is_over(held.sequence, held.stored_at)
         {
@@ -313,6 +323,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             metrics: self.service.metrics.clone(),
             gate: self.service.gate.clone(),
             surely: matches!(in_hand.key, Key::Named(_)),
+            stops: self.stops_at(&in_hand.key),
             rng: self.service.rng.fork(),
         };
         let begun = Window::begin(self.under_way.len());
@@ -383,6 +394,12 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 self.waiting
                     .handed_back(key, place, Arc::clone(&held.receipt));
             }
+            Next::Stopped { letter } => {
+                let receipt = Arc::clone(&held.receipt);
+                self.waiting
+                    .handed_back(key.clone(), place, Arc::clone(&receipt));
+                self.stopped.add(place, letter, key, receipt);
+            }
             Next::Settled => {
                 self.excused.remove(&place);
                 for receipt in self.waiting.settled(&key) {
@@ -421,6 +438,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.held.set(number(self.room.events()));
         metrics.window.set(number(self.window.limit()));
+        metrics.stopped.set(number(self.stopped.len()));
     }
 
     /// Takes nothing more, hands back what waits, finishes what is under way.
@@ -447,6 +465,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             settle(&*in_hand.held.receipt, AT_ONCE).await;
         }
         self.service.metrics.held.set(0);
+        self.service.metrics.stopped.set(0);
     }
 
     /// What waits, for whoever comes next.

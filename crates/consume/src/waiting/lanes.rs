@@ -132,6 +132,10 @@ impl<T, R> Lanes<T, R> {
 
     pub(super) fn settled(&mut self, key: &Key) -> Vec<Arc<R>> {
         self.end(key);
+        self.go_on(key)
+    }
+
+    fn go_on(&mut self, key: &Key) -> Vec<Arc<R>> {
         let Some(lane) = self.lanes.get_mut(key) else {
             return Vec::new();
         };
@@ -172,6 +176,51 @@ impl<T, R> Lanes<T, R> {
     pub(crate) fn known(&self) -> usize {
         let in_log = self.lanes.values().map(|lane| lane.in_log.len());
         self.in_hand + in_log.sum::<usize>()
+    }
+
+    /// The places of all that is known, with their keys.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (u64, Key)> {
+        self.lanes.iter().flat_map(|(key, lane)| {
+            let places = lane.in_hand.keys().chain(lane.in_log.keys());
+            places.map(|place| (*place, key.clone()))
+        })
+    }
+
+    /// How one that waits in the log is settled.
+    pub(crate) fn receipt_in_log(&self, key: &Key, place: u64) -> Option<Arc<R>> {
+        let one = self.lanes.get(key)?.in_log.get(&place)?;
+        Some(Arc::clone(&one.receipt))
+    }
+
+    /// One that waits here, out of here.
+    pub(crate) fn remove(&mut self, key: &Key, place: u64) -> Option<T> {
+        let lane = self.lanes.get_mut(key)?;
+        let one = lane.in_hand.remove(&place)?;
+        self.in_hand -= 1;
+        if std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| ready != key);
+        }
+        self.refresh(key);
+        Some(one)
+    }
+
+    /// One waits in the log until something else happens, and all behind it.
+    pub(crate) fn stopped(&mut self, key: Key, place: u64, receipt: Arc<R>) {
+        let lane = self.lanes.entry(key.clone()).or_default();
+        let is_coming = true;
+        lane.in_log.insert(place, InLog { receipt, is_coming });
+        if std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| *ready != key);
+        }
+        self.refresh(&key);
+    }
+
+    /// One that waited in the log is settled. Returned is what is wanted here now.
+    pub(crate) fn gone(&mut self, key: &Key, place: u64) -> Vec<Arc<R>> {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.in_log.remove(&place);
+        }
+        self.go_on(key)
     }
 
     /// An event that has come waits in the log again: its lane does not go on soon.

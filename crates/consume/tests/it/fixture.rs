@@ -12,7 +12,7 @@ use std::{
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
 use tidegate_consume::{
-    Attempt, Config, Failure, Gate, Health, Metrics, Pace, Retry, Service, Verdict,
+    Attempt, Budget, Config, Failure, Gate, Health, Metrics, Pace, Retry, Service, Verdict,
 };
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
@@ -180,6 +180,19 @@ impl Loop {
         named.name = name.to_owned();
         let change = |service: Service<Memory, Scripted>| service.through(gate);
         Self::with(log, attempt, config(), Arc::new(named), change).await
+    }
+
+    pub(crate) async fn within(
+        log: &Memory,
+        attempt: &Scripted,
+        config: Config,
+        name: &str,
+        budget: Budget,
+    ) -> Self {
+        let mut named = (*subscription(100)).clone();
+        named.name = name.to_owned();
+        let change = |service: Service<Memory, Scripted>| service.within(budget);
+        Self::with(log, attempt, config, Arc::new(named), change).await
     }
 
     async fn with(

@@ -12,7 +12,7 @@ use std::{
 use tidegate_backbone::{Log as _, memory::Memory};
 use tidegate_consume::{Config, Failure, Verdict};
 use tidegate_event::Event;
-use tidegate_subscription::{Order, Subscription};
+use tidegate_subscription::{OnDeadLetter, Order, Subscription};
 use tokio::time::Instant;
 
 use crate::fixture::{Loop, Scripted, config, publish_event, retry, subscription, until_true};
@@ -21,6 +21,7 @@ fn ordered(window: u32) -> Arc<Subscription> {
     let mut ordered = (*subscription(window)).clone();
     ordered.delivery.order = Some(Order {
         key: "subject".to_owned(),
+        on_dead_letter: OnDeadLetter::Continue,
     });
     Arc::new(ordered)
 }
@@ -288,4 +289,82 @@ async fn the_next_one_goes_on_at_once() {
     next.settled().await;
     judge(&attempt);
     next.stop().await;
+}
+
+fn stopping() -> Arc<Subscription> {
+    let mut stopping = (*ordered(10)).clone();
+    if let Some(order) = &mut stopping.delivery.order {
+        order.on_dead_letter = OnDeadLetter::Stop;
+    }
+    Arc::new(stopping)
+}
+
+/// A key stops at its dead letter, through every restart and whatever comes meanwhile, and goes on
+/// soon after the letter was taken away; nobody else waits for it, and the event is not tried again.
+#[tokio::test(start_paused = true)]
+async fn a_key_stops_at_a_dead_letter_until_it_is_taken_away() {
+    for how in ["stay", "stop", "kill", "lose"] {
+        let log = Memory::default();
+        let attempt = Scripted::new(|event, _| {
+            let verdict = match &*event.id {
+                "bad-1" | "bad-3" => Verdict::Rejected {
+                    failure: Failure::new("test/no", "no"),
+                },
+                _ => Verdict::Delivered,
+            };
+            (duration(&event.id), verdict)
+        });
+        let config = || Config {
+            held_max: 16,
+            ..config()
+        };
+        let mut running = Loop::of(&log, &attempt, config(), stopping()).await;
+        let mut others = Vec::new();
+        publish_all(&log, &["bad", "good"], 40).await;
+        until_true(|| async { attempt.times("good-39") == 1 }).await;
+        for letter in [1, 2] {
+            for _ in 0..5 {
+                tokio::time::sleep(Duration::from_mins(7)).await;
+                let next = match how {
+                    "stay" => continue,
+                    _ => Loop::of(&log, &attempt, config(), stopping()).await,
+                };
+                match how {
+                    "stop" => running.stop().await,
+                    "kill" => running.kill().await,
+                    _ => {
+                        log.unpin(&stopping().consumer_name());
+                        others.push(running);
+                    }
+                }
+                running = next;
+            }
+            assert_eq!(log.dead_letters().len(), 1, "{how}");
+            assert_eq!(
+                log.dead_letters()[0].sequence,
+                if letter == 1 { 3 } else { 7 }
+            );
+            let behind = if letter == 1 { "bad-2" } else { "bad-4" };
+            assert_eq!(attempt.times(behind), 0, "{how}");
+            if how != "stay" {
+                // What was taken over is known by now.
+                tokio::time::sleep(Duration::from_mins(2)).await;
+            }
+            log.discard(letter);
+            let since = Instant::now();
+            until_true(|| async { attempt.times(behind) == 1 }).await;
+            let after = since.elapsed();
+            assert!(after < Duration::from_secs(6), "{how}: after {after:?}");
+        }
+        running.settled().await;
+        judge(&attempt);
+        for number in 0..40 {
+            let id = format!("bad-{number}");
+            assert_eq!(attempt.times(&id), 1, "{how}: {id}");
+        }
+        running.stop().await;
+        for other in others {
+            other.stop().await;
+        }
+    }
 }

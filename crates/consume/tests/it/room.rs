@@ -2,11 +2,13 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use bytesize::ByteSize;
 use tidegate_backbone::{Log, memory::Memory};
-use tidegate_consume::{Config, Verdict};
+use tidegate_consume::{Budget, Config, Verdict};
+use tidegate_event::Event;
 use tokio::time::Instant;
 
-use crate::fixture::{Loop, Scripted, config, retry, until_true};
+use crate::fixture::{Loop, Scripted, away, config, publish_event, retry, until_true};
 
 /// Never more attempts at once than the Subscription allows, and never fewer without need.
 #[tokio::test(start_paused = true)]
@@ -126,4 +128,38 @@ async fn an_attempt_beyond_the_grace_is_delivered_again() {
     running.settled().await;
     assert_eq!(second.times("1"), 1);
     running.stop().await;
+}
+
+/// Subscriptions whose sinks are away fill what all have together, and no more; one that works goes
+/// on beside them, and so does one whose events are larger than what is left.
+#[tokio::test(start_paused = true)]
+async fn all_subscriptions_share_a_budget() {
+    let log = Memory::default();
+    let budget = Budget::new(ByteSize::kib(256));
+    let millisecond = Duration::from_millis(1);
+    let down = Scripted::new(move |_, _| (millisecond, away()));
+    let well = Scripted::new(move |_, _| (millisecond, Verdict::Delivered));
+    let mut loops = Vec::new();
+    for number in 0..20 {
+        let name = format!("down-{number}");
+        loops.push(Loop::within(&log, &down, config(), &name, budget.clone()).await);
+    }
+    loops.push(Loop::within(&log, &well, config(), "well", budget.clone()).await);
+    for id in 0..500 {
+        let mut event = Event::new(id.to_string(), "/s", "t.v1");
+        event.data = Some(vec![b'x'; 4_000].into());
+        publish_event(&log, event).await;
+        tokio::time::sleep(millisecond).await;
+        assert!(budget.used() <= 256 << 10, "{} bytes", budget.used());
+    }
+    until_true(|| async { well.times("499") == 1 }).await;
+    assert!(budget.used() > 128 << 10, "{} bytes", budget.used());
+    let mut large = Event::new("large", "/s", "t.v1");
+    large.data = Some(vec![b'x'; 1 << 20].into());
+    publish_event(&log, large).await;
+    until_true(|| async { well.times("large") == 1 }).await;
+    for one in loops {
+        one.stop().await;
+    }
+    assert_eq!(budget.used(), 0);
 }

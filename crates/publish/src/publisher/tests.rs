@@ -1,12 +1,15 @@
 //! On a log that fails by script, with paused time.
 
-use std::{collections::VecDeque, sync::Mutex};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Mutex,
+};
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{
-    ConsumerSpec, ControlError, DeadLetter, Delivery, MessageId, Pending, Receipt, Settle,
-    SettleError, Source, SourceError,
+    ConsumerSpec, ControlError, DeadLetter, Delivery, LettersOf, MessageId, Pending, Receipt,
+    Settle, SettleError, Source, SourceError,
 };
 
 use super::*;
@@ -49,6 +52,10 @@ impl Log for Scripted {
     }
 
     async fn bury(&self, _: &DeadLetter) -> Result<Stored, AppendError> {
+        unreachable!("publishing buries nothing")
+    }
+
+    async fn letters_of(&self, _: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
         unreachable!("publishing buries nothing")
     }
 

@@ -10,7 +10,8 @@ use tidegate_document::{Mistakes, line_of};
 
 use super::{credentials, sink};
 use crate::delivery::{
-    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, Order, Retry,
+    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, OnDeadLetter,
+    Order, Retry,
 };
 
 /// Header fields of every request.
@@ -98,13 +99,18 @@ struct RetrySpec {
 
 /// Events of one key are delivered one after the other, in the order in which they were stored.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "Order")]
 struct OrderSpec {
     /// The attribute whose text is the key, such as `subject` or `partitionkey`. Events without it
     /// are in no order.
     #[schemars(with = "String", extend("pattern" = "^[a-z0-9]+$"))]
     key: Spanned<String>,
+    /// Whether a key goes on after a dead letter, or stops until the letter is sent again or
+    /// deleted.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("enum" = ["continue", "stop", null]))]
+    on_dead_letter: Option<Spanned<String>>,
 }
 
 /// What becomes of dead letters.
@@ -309,7 +315,19 @@ fn order(spec: OrderSpec, mistakes: &mut Mistakes) -> Option<Order> {
         mistakes.add(line, "spec.delivery.order.key", message);
         return None;
     }
-    Some(Order { key })
+    let on_dead_letter = word(
+        spec.on_dead_letter.as_ref(),
+        "order.onDeadLetter",
+        &[
+            ("continue", OnDeadLetter::Continue),
+            ("stop", OnDeadLetter::Stop),
+        ],
+        mistakes,
+    );
+    Some(Order {
+        key,
+        on_dead_letter: on_dead_letter.unwrap_or_default(),
+    })
 }
 
 /// Names that a request has by itself, or that would speak in the event's name.

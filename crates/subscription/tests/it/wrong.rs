@@ -4,7 +4,7 @@ const ONE: &str = "must have exactly one of exact, prefix, suffix, all, any, not
 
 /// What follows `sink: { uri: http://h/ }` on line 5, and the line, field and reason of its
 /// mistake.
-pub(crate) const WRONG: [(&str, usize, &str, &str); 66] = [
+pub(crate) const WRONG: [(&str, usize, &str, &str); 67] = [
     ("  filters: [{}]", 6, "spec.filters[0]", ONE),
     (
         "  filters: [{ exact: { type: a }, not: { sql: 'TRUE' } }]",
@@ -161,6 +161,12 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 66] = [
         6,
         "spec.delivery.order.key",
         "must be the name of an attribute, such as subject, got \"partition-key\"",
+    ),
+    (
+        "  delivery: { order: { key: subject, onDeadLetter: halt } }",
+        6,
+        "spec.delivery.order.onDeadLetter",
+        "must be continue or stop, got \"halt\"",
     ),
     (
         "  delivery: { rateLimit: 0 }",

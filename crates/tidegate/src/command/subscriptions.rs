@@ -15,7 +15,7 @@ use http::Method;
 use serde::Deserialize;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{
-    Auth, DeadLetter, Delivery, Format, Matching, Start, Subscription, parse,
+    Auth, DeadLetter, Delivery, Format, Matching, OnDeadLetter, Start, Subscription, parse,
 };
 
 use super::admin_client::{AdminClient, AdminDoor};
@@ -302,7 +302,16 @@ fn delivery(subscription: &Subscription, config: &Config) -> Vec<String> {
         ),
     ];
     if let Some(order) = &delivery.order {
-        lines.push(format!("in order by {}, one of a key at a time", order.key));
+        let then = match order.on_dead_letter {
+            OnDeadLetter::Continue => "",
+            OnDeadLetter::Stop => {
+                "; a key stops at a dead letter until that is sent again or deleted"
+            }
+        };
+        lines.push(format!(
+            "in order by {}, one of a key at a time{then}",
+            order.key
+        ));
     }
     lines.extend(credentials(delivery));
     if let Some(rate) = delivery.rate {

@@ -6,7 +6,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, thread, time::Durati
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
-use tidegate_consume::{Attempt, Gates, Pace, Service};
+use tidegate_consume::{Attempt, Budget, Gates, Pace, Service};
 use tidegate_deliver::Client;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
@@ -57,6 +57,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) states: States,
     pub(super) gates: Gates,
+    pub(super) budget: Budget,
     pub(super) ended: mpsc::Sender<()>,
 }
 
@@ -396,7 +397,8 @@ impl Deliveries {
             &shared.metrics.consume,
             fastrand::u64(..),
         )
-        .through(gate);
+        .through(gate)
+        .within(shared.budget.clone());
         match pace {
             Some(pace) => service.paced(pace),
             None => service,

@@ -1,6 +1,7 @@
 //! How many dead letters are kept, how old and how large they are, and the end of the oldest.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -15,7 +16,7 @@ use super::super::{
     link::{CONTROL_TIMEOUT, Link},
     reply,
 };
-use crate::ControlError;
+use crate::{ControlError, LettersOf};
 
 /// Letters of one request.
 const BATCH: usize = 1_000;
@@ -82,13 +83,51 @@ pub(in super::super) async fn of(
     stream: &str,
     subject: &str,
 ) -> Result<Vec<LetterSize>, ControlError> {
+    let mut found = Vec::new();
+    each(link, stream, subject, 1, |message| {
+        found.extend(size(message));
+        found.len() < LOOKED_AT_MAX
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Which of these events have letters.
+pub(in super::super) async fn among(
+    link: &Arc<Link>,
+    stream: &str,
+    subject: &str,
+    of: &LettersOf,
+) -> Result<BTreeMap<u64, u64>, ControlError> {
+    let mut found = BTreeMap::new();
+    each(link, stream, subject, of.from, |message| {
+        if let Some((event, letter)) = letter_of(message, &of.consumer)
+            && of.events.contains(&event)
+        {
+            found.insert(event, letter);
+        }
+        found.len() < of.events.len()
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Sees the letters of a subject without their data, oldest first, until it is enough.
+async fn each(
+    link: &Arc<Link>,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    mut wants_more: impl FnMut(&async_nats::Message) -> bool,
+) -> Result<(), ControlError> {
     let action = "looking at the dead letters";
     let failed = |detail: String| ControlError {
         action: action.to_owned(),
         detail,
     };
     let config = json!({
-        "deliver_policy": "all",
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": from.max(1),
         "ack_policy": "none",
         "filter_subject": subject,
         "headers_only": true,
@@ -105,33 +144,44 @@ pub(in super::super) async fn of(
     let subscribed = client.subscribe(inbox.clone()).await;
     let mut subscriber = subscribed.map_err(|error| failed(error.to_string()))?;
     let next: Subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}").into();
-    let mut found = Vec::new();
-    while found.len() < LOOKED_AT_MAX {
+    let mut is_enough = false;
+    while !is_enough {
         let batch = json!({ "batch": BATCH, "no_wait": true }).to_string();
         client
             .publish_with_reply(next.clone(), inbox.clone(), batch.into())
             .await
             .map_err(|error| failed(error.to_string()))?;
-        let before = found.len();
-        while found.len() < before + BATCH {
+        for _ in 0..BATCH {
             let message = match timeout(CONTROL_TIMEOUT, subscriber.next()).await {
                 Ok(Some(message)) => message,
                 Ok(None) | Err(_) => return Err(failed("no answer".to_owned())),
             };
-            match message.status {
-                None => found.extend(size(&message)),
+            is_enough = match message.status {
+                None => !wants_more(&message),
                 // There are no more.
-                Some(status) if [StatusCode::NOT_FOUND, StatusCode::TIMEOUT].contains(&status) => {
-                    break;
-                }
+                Some(StatusCode::NOT_FOUND | StatusCode::TIMEOUT) => true,
                 Some(status) => return Err(failed(format!("refused: {status}"))),
+            };
+            if is_enough {
+                break;
             }
         }
-        if found.len() < before + BATCH {
-            break;
-        }
     }
-    Ok(found)
+    // It would be forgotten in a while by itself.
+    let deleted = format!("CONSUMER.DELETE.{stream}.{name}");
+    if let Err(error) = link.call::<Value>(&deleted, &Value::Null).await {
+        tracing::debug!(%error, "the consumer of a look stays for a while");
+    }
+    Ok(())
+}
+
+/// The place of its event, and its own; `None` where another consumer gave the event up.
+fn letter_of(message: &async_nats::Message, consumer: &str) -> Option<(u64, u64)> {
+    let headers = message.headers.as_ref()?;
+    let event = headers.get("tidegate-sequence")?.as_str().parse().ok()?;
+    let is_its = headers.get("tidegate-consumer")?.as_str() == consumer;
+    let letter = reply::parse(message.reply.as_deref()?)?.sequence;
+    is_its.then_some((event, letter))
 }
 
 fn size(message: &async_nats::Message) -> Option<LetterSize> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tidegate_backbone::{Log, Settle, Source as _};
 use tokio::time::Instant;
 
-use super::{AT_ONCE, InHand, Next, ReceiptOf, Running, gathering::Gathering, settle};
+use super::{
+    AT_ONCE, InHand, Next, ReceiptOf, Running, gathering::Gathering, settle, stopped::Stopped,
+};
 use crate::{
     Attempt,
     held::Held,
@@ -40,14 +42,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
             return;
         }
         let known = lanes.known();
-        self.gathering = match source.unsettled().await {
-            Ok(unsettled) if usize::try_from(unsettled).is_ok_and(|all| all <= known) => None,
-            Ok(_) => Some(gathering.again()),
+        let is_all = match source.unsettled().await {
+            Ok(unsettled) => usize::try_from(unsettled).is_ok_and(|all| all <= known),
             Err(error) => {
                 tracing::debug!(%error, "what waits is not known yet");
-                Some(gathering.again())
+                false
             }
         };
+        let is_over = is_all && self.find_stopped().await;
+        self.gathering = (!is_over).then(|| gathering.again());
     }
 
     /// Lanes that cannot go on leave room for those that may come.
@@ -87,7 +90,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let stuck = (matches!(self.waiting, Waiting::Lanes(_)) && self.is_full())
             .then(|| self.moved + STUCK)
             .filter(|stuck| *stuck > Instant::now());
-        [gathering.map(Gathering::next), stuck]
+        [gathering.map(Gathering::next), stuck, self.stopped.next()]
             .into_iter()
             .flatten()
             .min()
@@ -97,7 +100,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     pub(super) async fn ended_late(&mut self, next: Next, held: &Held<ReceiptOf<L>>) {
         match next {
             Next::Stays | Next::StaysAside => settle(&*held.receipt, AT_ONCE).await,
-            Next::HandedBack | Next::Settled => {}
+            Next::HandedBack | Next::Stopped { .. } | Next::Settled => {}
         }
     }
 
@@ -105,6 +108,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     pub(super) async fn let_go(&mut self) {
         self.term += 1;
         self.gathering = Some(Gathering::new());
+        self.stopped = Stopped::new();
         let (here, _) = self.waiting.take();
         for InHand { held, .. } in here {
             self.room.leave(held.bytes());

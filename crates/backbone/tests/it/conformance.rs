@@ -4,10 +4,10 @@ pub(crate) mod exclusive;
 pub(crate) mod settling;
 pub(crate) mod wishes;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use tidegate_backbone::{Append, AppendError, DeadLetter, Log as _, Settle};
+use tidegate_backbone::{Append, AppendError, DeadLetter, LettersOf, Log as _, Settle};
 use tidegate_event::{Event, Name, Value};
 
 use crate::fixture::*;
@@ -108,6 +108,53 @@ pub(crate) async fn a_letter_is_stored_once(fixture: &impl Fixture) {
             .iter()
             .all(|letter| letter.reason == "sink/status-5xx")
     );
+}
+
+/// More than one request is for; of one consumer, one Subscription, and the events that are asked
+/// for.
+pub(crate) async fn letters_are_found_until_they_are_taken_away(fixture: &impl Fixture) {
+    const EACH: u64 = 1_100;
+    let log = fixture.log();
+    let mut letter = DeadLetter {
+        consumer: String::new(),
+        namespace: "default".to_owned(),
+        subscription: "one".to_owned(),
+        event: Ok(event("1")),
+        sequence: 0,
+        reason: "sink/status-5xx",
+        detail: String::new(),
+        answer: None,
+        attempts: 1,
+        stored_at: std::time::UNIX_EPOCH,
+    };
+    let mut buried = BTreeMap::new();
+    for sequence in 1..=EACH {
+        letter.sequence = sequence;
+        for consumer in ["other", "one"] {
+            consumer.clone_into(&mut letter.consumer);
+            let stored = log.bury(&letter).await.unwrap();
+            buried.insert((consumer, sequence), stored.sequence);
+        }
+    }
+    let of = |events: &[u64], from| LettersOf {
+        consumer: "one".to_owned(),
+        namespace: "default".to_owned(),
+        subscription: "one".to_owned(),
+        events: events.iter().copied().collect(),
+        from,
+    };
+    let letter_of = |event| (event, buried[&("one", event)]);
+    let all = log.letters_of(&of(&[3, EACH, 5_000], 1)).await.unwrap();
+    assert_eq!(all, BTreeMap::from([letter_of(3), letter_of(EACH)]));
+    let later = of(&[3, EACH], letter_of(4).1);
+    let later = log.letters_of(&later).await.unwrap();
+    assert_eq!(later, BTreeMap::from([letter_of(EACH)]));
+    fixture.discard(letter_of(EACH).1).await;
+    let left = log.letters_of(&of(&[3, EACH], 1)).await.unwrap();
+    assert_eq!(left, BTreeMap::from([letter_of(3)]));
+    fixture.discard(letter_of(3).1).await;
+    let none = log.letters_of(&of(&[3, EACH], 1)).await.unwrap();
+    assert_eq!(none, BTreeMap::new());
 }
 
 pub(crate) async fn what_is_no_event_is_delivered_as_it_is(fixture: &impl Fixture) {

@@ -41,6 +41,9 @@ pub(crate) trait Fixture {
     /// Takes an exclusive consumer from whoever has it.
     fn unpin(&self, consumer: &str) -> impl Future<Output = ()>;
 
+    /// Takes a dead letter away.
+    fn discard(&self, letter: u64) -> impl Future<Output = ()>;
+
     /// All dead letters, oldest first.
     fn dead_letters(&self) -> impl Future<Output = Vec<Letter>>;
 }
@@ -82,6 +85,10 @@ impl Fixture for MemoryFixture {
 
     async fn unpin(&self, consumer: &str) {
         self.log.unpin(consumer);
+    }
+
+    async fn discard(&self, letter: u64) {
+        self.log.discard(letter);
     }
 
     async fn dead_letters(&self) -> Vec<Letter> {
@@ -157,6 +164,10 @@ impl Fixture for JetstreamFixture {
         let request = r#"{"group":"order"}"#.into();
         let client = self.client().await;
         client.request(subject, request).await.unwrap();
+    }
+
+    async fn discard(&self, letter: u64) {
+        assert!(self.log.discard(letter).await.unwrap());
     }
 
     async fn dead_letters(&self) -> Vec<Letter> {

@@ -165,6 +165,12 @@ async fn a_letter_is_stored_once() {
     conformance::a_letter_is_stored_once(&JetstreamFixture::new().await).await;
 }
 
+/// What is kept as a dead letter is known by its event.
+#[tokio::test]
+async fn letters_are_found_until_they_are_taken_away() {
+    conformance::letters_are_found_until_they_are_taken_away(&JetstreamFixture::new().await).await;
+}
+
 /// A foreign message blocks nothing and can be buried.
 #[tokio::test]
 async fn what_is_no_event_is_delivered_as_it_is() {

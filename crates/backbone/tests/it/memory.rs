@@ -141,6 +141,12 @@ async fn a_letter_is_stored_once() {
     conformance::a_letter_is_stored_once(&MemoryFixture::new()).await;
 }
 
+/// What is kept as a dead letter is known by its event.
+#[tokio::test(start_paused = true)]
+async fn letters_are_found_until_they_are_taken_away() {
+    conformance::letters_are_found_until_they_are_taken_away(&MemoryFixture::new()).await;
+}
+
 /// A foreign message blocks nothing and can be buried.
 #[tokio::test(start_paused = true)]
 async fn what_is_no_event_is_delivered_as_it_is() {

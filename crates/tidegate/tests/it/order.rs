@@ -2,14 +2,15 @@
 
 use std::{
     collections::HashMap,
+    process::Command,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tidegate_testkit::{Client, NatsServer, Sink};
+use tidegate_testkit::{Client, NatsServer, Received, Sink};
 
 use crate::harness::{PATIENCE, Tidegate, binary};
 
@@ -143,4 +144,51 @@ async fn order_is_kept_by_whoever_delivers() {
         once.dedup();
         assert_eq!(once, (0..EACH).collect::<Vec<_>>(), "of {numbers:?}");
     }
+}
+
+/// With `onDeadLetter: stop` a key waits for its letter, through a restart; when that is sent again,
+/// what is behind it comes, in order. Other keys do not wait.
+// The sink answers while the command runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_waits_for_its_dead_letter() {
+    let takes = Arc::new(AtomicBool::new(false));
+    let is_taken = Arc::clone(&takes);
+    let sink = Sink::start(move |request| match request.header("ce-id") {
+        Some("0-1") if !is_taken.load(Ordering::Relaxed) => 422_u16,
+        _ => 200,
+    })
+    .await;
+    let document = document(&sink.url()).replace("subject }", "subject, onDeadLetter: stop }");
+    let mut tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    for number in 0..3 {
+        for key in 0..2 {
+            let (id, subject) = (format!("{key}-{number}"), format!("k{key}"));
+            let mut headers = binary(&id, "/s", "t.v1");
+            headers.push(("ce-subject", &subject));
+            let answer = tidegate.send("POST", "/publish", &headers, b"{}").await;
+            assert_eq!(answer.status, 204, "{}", answer.text());
+        }
+    }
+    let ids = |received: Vec<Received>| -> Vec<String> {
+        let ids = received.iter().map(|one| one.header("ce-id"));
+        ids.map(|id| id.unwrap().to_owned()).collect()
+    };
+    let stopped = "tidegate_consume_keys_stopped";
+    tidegate.metric_reaches(stopped, 1.0).await;
+    sink.received(5).await;
+    tidegate.terminate().await;
+    tidegate.start().await;
+    tidegate.metric_reaches(stopped, 1.0).await;
+    let mut before = ids(sink.received(5).await);
+    before.sort();
+    assert_eq!(before, ["0-0", "0-1", "1-0", "1-1", "1-2"]);
+    takes.store(true, Ordering::Relaxed);
+    let admin = format!("http://{}", tidegate.admin);
+    let redriven = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["dead-letters", "--admin", &admin, "redrive", "1"])
+        .output()
+        .unwrap();
+    assert!(redriven.status.success(), "{redriven:?}");
+    let all = ids(sink.received(7).await);
+    assert_eq!(all[5..], ["0-1", "0-2"]);
 }

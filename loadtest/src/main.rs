@@ -1,15 +1,21 @@
-//! The load driver: how many events a second a door takes durably, and what that costs.
+//! The load driver: how many events a second a door takes durably, and what that costs; and what
+//! bad sinks do to delivery.
 //!
-//! Closed loop, one thread, HTTP/1.1 by hand: it costs little beside what it measures. A run that
+//! `publish` is a closed loop, one thread, HTTP/1.1 by hand: it costs little beside what it measures. A run that
 //! is wrong fails: an answer other than 2xx, a foreign listener on the port, fewer events stored
 //! than acknowledged.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
 mod driver;
+mod function;
 mod guard;
+mod isolation;
 mod jetstream;
+mod mesh;
 mod process;
+mod recovery;
 mod report;
+mod schedule;
 
 use std::time::Duration;
 
@@ -33,6 +39,16 @@ enum Command {
         after_help = "Example:\n  loadtest publish --url http://127.0.0.1:8080/publish --pid tidegate=4711"
     )]
     Publish(Publish),
+    /// What a dead sink and a slow one cost 98 others, side by side with a run without them
+    #[command(
+        after_help = "Example:\n  loadtest isolation --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Isolation(isolation::Isolation),
+    /// A sink that slows from 5 ms to 2 s and recovers: the window, and when throughput is back
+    #[command(
+        after_help = "Example:\n  loadtest recovery --tidegate target/release/tidegate --nats-server nats-server --svg plot.svg"
+    )]
+    Recovery(recovery::Recovery),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -90,11 +106,18 @@ enum Mode {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Publish(arguments) = Cli::parse().command;
+    let command = Cli::parse().command;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(publish(&arguments))
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, async {
+        match command {
+            Command::Publish(arguments) => publish(&arguments).await,
+            Command::Isolation(arguments) => isolation::run(&arguments).await,
+            Command::Recovery(arguments) => recovery::run(&arguments).await,
+        }
+    })
 }
 
 async fn publish(arguments: &Publish) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Events per second and CPU per event through the real binary, by the load driver.
+//! The load driver on the real binary: events per second and CPU per event, and what bad sinks do.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -11,8 +11,22 @@ use crate::{
     target,
 };
 
-pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
+/// A scenario of deliveries, which starts what it needs.
+pub(crate) fn delivery(scenario: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
+    let release = build()?;
+    Command::new(release.join("loadtest"))
+        .arg(scenario)
+        .arg("--tidegate")
+        .arg(release.join("tidegate"))
+        .arg("--nats-server")
+        .arg(nats_server)
+        .args(arguments)
+        .run()
+}
+
+/// Where the binaries are.
+fn build() -> anyhow::Result<PathBuf> {
     cargo("build")
         .args([
             "--release",
@@ -23,7 +37,13 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
             "tidegate-loadtest",
         ])
         .run()?;
-    let release = target().canonicalize()?.join("release");
+    Ok(target().canonicalize()?.join("release"))
+}
+
+/// Into the doors.
+pub(crate) fn publish(arguments: &[&str]) -> anyhow::Result<()> {
+    let nats_server = nats::ensure()?;
+    let release = build()?;
     let folder = target().canonicalize()?.join("bench");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder)?;

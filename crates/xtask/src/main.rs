@@ -34,6 +34,10 @@ cargo xtask <command>
                     delivery under faults, so many runs; what went wrong is named with its seed
   sim --seed S      one of them again, with a line for everything that happened
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
+  bench isolation [-- ARGS]
+                    what a dead sink and a slow one cost 98 others
+  bench recovery [-- ARGS]
+                    a sink that slows from 5 ms to 2 s and recovers, second by second
 
 Examples:
   cargo xtask demo --once
@@ -65,8 +69,12 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["sim", rest @ ..] => simulation(rest),
-        ["bench"] => bench::run(&[]),
-        ["bench", "--", rest @ ..] => bench::run(rest),
+        ["bench"] => bench::publish(&[]),
+        ["bench", "--", rest @ ..] => bench::publish(rest),
+        ["bench", what @ ("isolation" | "recovery")] => bench::delivery(what, &[]),
+        ["bench", what @ ("isolation" | "recovery"), "--", rest @ ..] => {
+            bench::delivery(what, rest)
+        }
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -1,0 +1,98 @@
+//! A tidegate of its own, with its nats-server, below a temporary folder.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a start may take.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// What is measured.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Binaries {
+    /// The tidegate to measure
+    #[arg(long, value_name = "PATH")]
+    tidegate: PathBuf,
+    /// The nats-server that it starts
+    #[arg(long, value_name = "PATH")]
+    nats_server: PathBuf,
+}
+
+pub(crate) struct Mesh {
+    process: Child,
+    /// It goes with this.
+    _folder: TempDir,
+    pub(crate) receive: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Mesh {
+    /// Starts it with these Subscription documents, and waits until it is ready.
+    pub(crate) async fn start(binaries: &Binaries, documents: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("subscriptions"))?;
+        fs::write(at("subscriptions/all.yaml"), documents)?;
+        let mut process = Command::new(&binaries.tidegate)
+            .args(["up", "--data-dir"])
+            .arg(at("data"))
+            .arg("--ready-file")
+            .arg(at("ready.json"))
+            .env("TIDEGATE__RECEIVE__LISTEN", "127.0.0.1:0")
+            .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("TIDEGATE__SUBSCRIPTIONS__FOLDER", at("subscriptions"))
+            .env("TIDEGATE__SERVER__BINARY", &binaries.nats_server)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(at("log"))?)
+            .spawn()
+            .with_context(|| format!("starting {}", binaries.tidegate.display()))?;
+        let began = Instant::now();
+        let said: Value = loop {
+            if let Ok(text) = fs::read(at("ready.json")) {
+                break serde_json::from_slice(&text)?;
+            }
+            let ended = process.try_wait()?;
+            if ended.is_some() || began.elapsed() > READY_MAX {
+                let log = fs::read_to_string(at("log"))?;
+                bail!("tidegate is not ready, it ended with {ended:?}:\n{log}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let address = |name: &str| -> anyhow::Result<SocketAddr> {
+            let address = said.get(name).and_then(Value::as_str);
+            Ok(address.context("the ready file")?.parse()?)
+        };
+        let (receive, admin) = (address("receive")?, address("admin")?);
+        Ok(Self {
+            process,
+            _folder: folder,
+            receive,
+            admin,
+        })
+    }
+
+    /// Ends it, and its nats-server with it.
+    pub(crate) fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        let pid = self.process.id().to_string();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            Command::new("kill").args(["-TERM", &pid]).status().ok();
+            self.process.wait().ok();
+        }
+    }
+}

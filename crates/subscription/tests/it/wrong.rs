@@ -166,7 +166,7 @@ pub(crate) const WRONG: [(&str, usize, &str, &str); 67] = [
         "  delivery: { order: { key: subject, onDeadLetter: halt } }",
         6,
         "spec.delivery.order.onDeadLetter",
-        "must be continue or stop, got \"halt\"",
+        "must be one of continue, stop, got \"halt\"",
     ),
     (
         "  delivery: { rateLimit: 0 }",

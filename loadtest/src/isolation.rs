@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     function::{self, Manner},
-    mesh::{Binaries, Mesh},
+    mesh::{Binaries, Mesh, Setting},
     schedule::Schedule,
 };
 
@@ -32,10 +32,10 @@ pub(crate) struct Isolation {
     #[command(flatten)]
     binaries: Binaries,
     /// Events a second; each goes to every Subscription
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Seconds of each run
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Pairs of runs, one without the bad sinks and one with them
     #[arg(long, default_value_t = 3)]
@@ -94,10 +94,11 @@ struct Measured {
 async fn one(arguments: &Isolation, with_bad: bool) -> anyhow::Result<Measured> {
     let sinks = Rc::new(Sinks::default());
     let address = function::listen(Rc::clone(&sinks)).await?;
-    let mesh = Mesh::start(&arguments.binaries, &documents(address, with_bad)?).await?;
+    let documents = documents(address, with_bad)?;
+    let mesh = Mesh::start(&arguments.binaries, &documents, Setting::default()).await?;
     let schedule = Schedule::new(arguments.rate, Duration::from_secs(arguments.seconds));
     sinks.schedule.set(Some(schedule));
-    schedule.publish(mesh.receive).await?;
+    schedule.publish(&[Cell::new(mesh.receive)]).await?;
     let expected = usize::try_from(schedule.events * WELL)?;
     let published = Instant::now();
     while sinks.latencies.borrow().len() < expected {

@@ -9,9 +9,11 @@
 mod driver;
 mod function;
 mod guard;
+mod handover;
 mod isolation;
 mod jetstream;
 mod mesh;
+mod nats;
 mod process;
 mod recovery;
 mod report;
@@ -49,6 +51,11 @@ enum Command {
         after_help = "Example:\n  loadtest recovery --tidegate target/release/tidegate --nats-server nats-server --svg plot.svg"
     )]
     Recovery(recovery::Recovery),
+    /// Two tidegates on one NATS, killed in turn: what is lost, repeated or out of order
+    #[command(
+        after_help = "Example:\n  loadtest handover --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Handover(handover::Handover),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -116,6 +123,7 @@ fn main() -> anyhow::Result<()> {
             Command::Publish(arguments) => publish(&arguments).await,
             Command::Isolation(arguments) => isolation::run(&arguments).await,
             Command::Recovery(arguments) => recovery::run(&arguments).await,
+            Command::Handover(arguments) => handover::run(&arguments).await,
         }
     })
 }

@@ -1,4 +1,5 @@
-//! A tidegate of its own, with its nats-server, below a temporary folder.
+//! A tidegate of its own below a temporary folder, with a nats-server of its own or beside others on
+//! one.
 
 use std::{
     fs,
@@ -24,7 +25,7 @@ pub(crate) struct Binaries {
     tidegate: PathBuf,
     /// The nats-server that it starts
     #[arg(long, value_name = "PATH")]
-    nats_server: PathBuf,
+    pub(crate) nats_server: PathBuf,
 }
 
 pub(crate) struct Mesh {
@@ -35,9 +36,22 @@ pub(crate) struct Mesh {
     pub(crate) admin: SocketAddr,
 }
 
+/// What a tidegate is started with, beside its Subscriptions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setting<'a> {
+    /// The NATS server; one of its own without.
+    pub(crate) nats: Option<&'a str>,
+    /// Keys of the configuration, as variables.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+}
+
 impl Mesh {
     /// Starts it with these Subscription documents, and waits until it is ready.
-    pub(crate) async fn start(binaries: &Binaries, documents: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        binaries: &Binaries,
+        documents: &str,
+        setting: Setting<'_>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("subscriptions"))?;
@@ -47,10 +61,12 @@ impl Mesh {
             .arg(at("data"))
             .arg("--ready-file")
             .arg(at("ready.json"))
+            .args(setting.nats.into_iter().flat_map(|url| ["--nats", url]))
             .env("TIDEGATE__RECEIVE__LISTEN", "127.0.0.1:0")
             .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
             .env("TIDEGATE__SUBSCRIPTIONS__FOLDER", at("subscriptions"))
             .env("TIDEGATE__SERVER__BINARY", &binaries.nats_server)
+            .envs(setting.variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(at("log"))?)
@@ -79,6 +95,13 @@ impl Mesh {
             receive,
             admin,
         })
+    }
+
+    /// Ends it at once, as nobody ends who can help it.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     /// Ends it, and its nats-server with it.

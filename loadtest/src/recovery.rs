@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     function::{self, Manner},
-    mesh::{Binaries, Mesh},
+    mesh::{Binaries, Mesh, Setting},
     schedule::Schedule,
 };
 
@@ -35,13 +35,13 @@ pub(crate) struct Recovery {
     #[command(flatten)]
     binaries: Binaries,
     /// Events a second
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// `maxInFlight` of the Subscription
     #[arg(long, default_value_t = 200)]
     max_in_flight: u32,
     /// Seconds before the sink slows, while it is slow, and after
-    #[arg(long, value_delimiter = ',', num_args = 3, default_values_t = [10, 20, 30])]
+    #[arg(long, num_args = 3, default_values_t = [10, 20, 30])]
     seconds: Vec<u64>,
     /// Where the plot goes
     #[arg(long, value_name = "PATH")]
@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: &Recovery) -> anyhow::Result<()> {
          delivery: {{ maxInFlight: {} }}\n",
         arguments.max_in_flight
     );
-    let mesh = Mesh::start(&arguments.binaries, &document).await?;
+    let mesh = Mesh::start(&arguments.binaries, &document, Setting::default()).await?;
     let time = Duration::from_secs(before + slow + after);
     let schedule = Schedule::new(arguments.rate, time);
     let (slows, recovers) = (
@@ -122,7 +122,8 @@ pub(crate) async fn run(arguments: &Recovery) -> anyhow::Result<()> {
         }
         anyhow::Ok(samples)
     };
-    let (samples, published) = tokio::join!(watch, schedule.publish(mesh.receive));
+    let door = [Cell::new(mesh.receive)];
+    let (samples, published) = tokio::join!(watch, schedule.publish(&door));
     published?;
     let samples = samples?;
     mesh.stop();

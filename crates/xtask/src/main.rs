@@ -38,6 +38,8 @@ cargo xtask <command>
                     what a dead sink and a slow one cost 98 others
   bench recovery [-- ARGS]
                     a sink that slows from 5 ms to 2 s and recovers, second by second
+  bench handover [-- ARGS]
+                    two processes on one NATS, killed in turn for ten minutes
 
 Examples:
   cargo xtask demo --once
@@ -71,10 +73,13 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["sim", rest @ ..] => simulation(rest),
         ["bench"] => bench::publish(&[]),
         ["bench", "--", rest @ ..] => bench::publish(rest),
-        ["bench", what @ ("isolation" | "recovery")] => bench::delivery(what, &[]),
-        ["bench", what @ ("isolation" | "recovery"), "--", rest @ ..] => {
-            bench::delivery(what, rest)
-        }
+        ["bench", what @ ("isolation" | "recovery" | "handover")] => bench::delivery(what, &[]),
+        [
+            "bench",
+            what @ ("isolation" | "recovery" | "handover"),
+            "--",
+            rest @ ..,
+        ] => bench::delivery(what, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -31,7 +31,7 @@ use serde_json::Value;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 use self::{
-    acks::{Acks, Key, TOKEN_BYTES},
+    acks::{Acks, Key, Waiting},
     answer::Answer,
     link::{Link, NOT_CONNECTED},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
@@ -70,8 +70,6 @@ struct Shared {
     link: Arc<Link>,
     config: Config,
     acks: Arc<Acks>,
-    /// What the reply subjects of appends begin with.
-    reply_prefix: String,
     dead_letters_root: String,
     tasks: [JoinHandle<()>; 2],
 }
@@ -139,6 +137,7 @@ impl Jetstream {
             return Err(ConnectError::TooOld { version });
         }
         let inbox = link.client().new_inbox();
+        acks.answered_at(format!("{inbox}."));
         let subscriber = link
             .client()
             .subscribe(format!("{inbox}.*"))
@@ -156,7 +155,6 @@ impl Jetstream {
             link,
             config: config.clone(),
             acks,
-            reply_prefix: format!("{inbox}."),
             dead_letters_root: config.dead_letters_root(),
             tasks,
         };
@@ -198,12 +196,17 @@ impl Jetstream {
         message: Outgoing,
         reserved: usize,
     ) -> Result<Stored, AppendError> {
-        let Shared {
-            link,
-            acks,
-            reply_prefix,
-            ..
-        } = &*self.shared;
+        self.send(subject, message, reserved).await?.stored().await
+    }
+
+    /// Publishes. `reserved` is how many bytes a message must leave of the limits.
+    async fn send(
+        &self,
+        subject: String,
+        message: Outgoing,
+        reserved: usize,
+    ) -> Result<Sent, AppendError> {
+        let Shared { link, acks, .. } = &*self.shared;
         let client = link.client();
         let max_payload = client.max_payload();
         let bytes = message.bytes();
@@ -223,19 +226,16 @@ impl Jetstream {
             return Err(unreachable(NOT_CONNECTED));
         }
         let mut waiting = acks.wait()?;
-        let mut reply = String::with_capacity(reply_prefix.len() + TOKEN_BYTES);
-        reply.push_str(reply_prefix);
-        waiting.key().push_to(&mut reply);
         let sending = client.publish_with_reply_and_headers(
             Subject::from(subject),
-            Subject::from(reply),
+            waiting.reply(),
             message.headers,
             message.payload,
         );
-        let answer = tokio::select! {
+        let failed = tokio::select! {
             biased;
             sent = sending => match sent {
-                Ok(()) => waiting.await,
+                Ok(()) => return Ok(Sent { waiting, bytes, bytes_max: max_payload }),
                 Err(error) => match error.kind() {
                     PublishErrorKind::MaxPayloadExceeded => Answer::TooLarge,
                     PublishErrorKind::Send => Answer::Failed(unreachable(NOT_CONNECTED)),
@@ -248,12 +248,44 @@ impl Jetstream {
             // The client's buffer is full, and the time is over or the connection lost.
             answer = &mut waiting => answer,
         };
-        match answer {
-            Answer::Stored(stored) => Ok(stored),
+        match failed {
+            // Never: nothing was sent.
+            Answer::Stored(_) => Err(unreachable(NOT_CONNECTED)),
             Answer::TooLarge => Err(AppendError::TooLarge {
                 bytes,
                 bytes_max: max_payload,
             }),
+            Answer::Failed(error) => Err(error),
+        }
+    }
+
+    async fn send_event(&self, append: &Append) -> Result<Sent, AppendError> {
+        let mut message = Outgoing::event(&append.event);
+        if let Some(id) = &append.message_id {
+            message.message_id(&id.0);
+        }
+        self.send(append.subject.clone(), message, LETTER_BYTES)
+            .await
+    }
+}
+
+/// A message that waits for its acknowledgement.
+struct Sent {
+    waiting: Waiting,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Sent {
+    async fn stored(self) -> Result<Stored, AppendError> {
+        let Self {
+            waiting,
+            bytes,
+            bytes_max,
+        } = self;
+        match waiting.await {
+            Answer::Stored(stored) => Ok(stored),
+            Answer::TooLarge => Err(AppendError::TooLarge { bytes, bytes_max }),
             Answer::Failed(error) => Err(error),
         }
     }
@@ -335,12 +367,22 @@ impl Log for Jetstream {
     type Source = JetstreamSource;
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
-        let mut message = Outgoing::event(&append.event);
-        if let Some(id) = &append.message_id {
-            message.message_id(&id.0);
+        self.send_event(append).await?.stored().await
+    }
+
+    async fn append_all(&self, appends: &[Append]) -> Vec<Result<Stored, AppendError>> {
+        let mut sent = Vec::with_capacity(appends.len());
+        for append in appends {
+            sent.push(self.send_event(append).await);
         }
-        self.store(append.subject.clone(), message, LETTER_BYTES)
-            .await
+        let mut outcomes = Vec::with_capacity(appends.len());
+        for sent in sent {
+            outcomes.push(match sent {
+                Ok(sent) => sent.stored().await,
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {

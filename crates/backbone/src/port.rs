@@ -21,6 +21,21 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// The future may be dropped; the event may then be stored or not.
     fn append(&self, append: &Append) -> impl Future<Output = Result<Stored, AppendError>> + Send;
 
+    /// Appends several events, in order, and says of each what became of it. All may be under way at
+    /// once; by itself this is one [`Self::append`] after the other.
+    fn append_all(
+        &self,
+        appends: &[Append],
+    ) -> impl Future<Output = Vec<Result<Stored, AppendError>>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(appends.len());
+            for append in appends {
+                outcomes.push(self.append(append).await);
+            }
+            outcomes
+        }
+    }
+
     /// Stores one dead letter. `Ok` means that it is durable.
     fn bury(&self, letter: &DeadLetter)
     -> impl Future<Output = Result<Stored, AppendError>> + Send;

@@ -36,7 +36,7 @@ pub struct Service<L, A> {
     consumer: Arc<str>,
     subscription: Arc<Subscription>,
     log: L,
-    attempt: A,
+    attempt: Arc<A>,
     metrics: Handles,
     policy: Policy,
     /// Each has a say in when an attempt may begin.
@@ -73,7 +73,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
             config,
             subscription,
             log,
-            attempt,
+            attempt: Arc::new(attempt),
             rng: Rng::with_seed(seed),
         }
     }

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     io,
     path::Path,
+    pin::{Pin, pin},
     time::{Duration, SystemTime},
 };
 
@@ -102,7 +103,8 @@ impl Client {
         seen: Seen<'_>,
         timeout: Duration,
     ) -> Outcome {
-        self.timed(sink, timeout, self.one(sink, event, seen)).await
+        let sent = pin!(self.one(sink, event, seen));
+        self.timed(sink, timeout, sent).await
     }
 
     /// One attempt with several events: one outcome for all.
@@ -115,7 +117,7 @@ impl Client {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::CONTENT_TYPE, BATCH);
         let body = Bytes::from(json::encode_batch(events.clone()));
-        let sent = self.send(sink, events, headers, body);
+        let sent = pin!(self.send(sink, events, headers, body));
         self.timed(sink, timeout, sent).await
     }
 
@@ -123,11 +125,16 @@ impl Client {
         &self,
         sink: &Sink,
         timeout: Duration,
-        sent: impl Future<Output = Result<Outcome, NoAnswer>>,
+        // In its place, which no layer of futures moves: it is large.
+        sent: Pin<&mut impl Future<Output = Result<Outcome, NoAnswer>>>,
     ) -> Outcome {
         // Whoever waits for its turn has not begun: the sink is not the one that is slow.
-        let _place = match sink.uri.authority() {
-            Some(authority) => self.connections.place(authority).await,
+        let places = sink.uri.authority().map(|authority| {
+            let look = || self.connections.places(authority);
+            sink.places.get_or_init(look)
+        });
+        let _place = match places {
+            Some(places) => places.acquire().await.ok(),
             None => None,
         };
         let began = Instant::now();

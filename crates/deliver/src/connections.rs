@@ -17,10 +17,7 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegate_subscription::{Secret, Tls};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     Config,
@@ -122,9 +119,9 @@ impl Connections {
         self.usual.as_deref().unwrap_or(self)
     }
 
-    /// A place at this sink; waits for one, in turn, while all are taken.
-    pub(crate) async fn place(&self, sink: &Authority) -> Option<OwnedSemaphorePermit> {
-        self.places.of(sink).acquire_owned().await.ok()
+    /// The places at this sink. Whoever finds all taken waits for one, in turn.
+    pub(crate) fn places(&self, sink: &Authority) -> Arc<Semaphore> {
+        self.places.of(sink)
     }
 
     /// The pool to use now. Connections are not used beyond their age, so that what a name means

@@ -1,9 +1,13 @@
 //! A sink: its address taken apart once, and what its requests look like.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tidegate_subscription::{Auth, Secret, WebHook};
+use tokio::sync::Semaphore;
 
 use crate::{credentials::Credentials, signing::Signer};
 
@@ -21,6 +25,8 @@ pub struct Sink {
     pub(crate) replies: bool,
     /// As whom its permission was asked for.
     pub(crate) origin: Option<HeaderValue>,
+    /// Its places, once a client has looked for them.
+    pub(crate) places: Arc<OnceLock<Arc<Semaphore>>>,
 }
 
 /// An address that no request can be made to.
@@ -57,6 +63,7 @@ impl Sink {
                 signer: None,
                 replies: false,
                 origin: None,
+                places: Arc::default(),
             }),
             _ => Err(error("must be http:// or https:// with a host")),
         }

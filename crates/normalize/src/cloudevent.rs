@@ -4,7 +4,7 @@
 use http::header::CONTENT_TYPE;
 use tidegate_application::Format;
 use tidegate_event::{
-    Draft, Event,
+    Data, Draft, Event,
     http::{Mode, mode, read_binary},
     is_json, json,
 };
@@ -20,30 +20,39 @@ pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     }
 }
 
-/// An event that is taken or refused as it was sent, as Kyma's publisher does.
-pub(crate) fn read_as_sent(request: &mut Request<'_>) -> Result<Events, Error> {
+/// An event that is taken or refused as it was sent, as Kyma's publisher does. And of each, where
+/// it is JSON itself, whether its data was read as such.
+pub(crate) fn read_as_sent(request: &mut Request<'_>) -> Result<(Events, Vec<bool>), Error> {
     let found = mode(request.headers)?;
     let found = found.or_else(|| seen(request).filter(|_| may_be_json(request)));
     let leniency = request.leniency;
     let body = request.body.clone();
     let repairs = &mut request.repairs;
+    let mut read = Vec::new();
     let mut finish = |draft: Draft| {
+        if found != Some(Mode::Binary) {
+            // In 0.3 the data may be hidden in a string.
+            let is_plain = draft.specversion.as_deref() == Some("1.0");
+            read.push(is_plain && matches!(draft.data, Data::Json(_)));
+        }
         if draft.specversion.as_deref() == Some("0.3") {
             repairs.add("specversion", Kind::VersionRaised("0.3"));
         }
         repairs.event += 1;
         draft.finish(leniency)
     };
-    match found {
-        Some(Mode::Binary) => Ok(Events::One(finish(read_binary(request.headers, body)?)?)),
-        Some(Mode::Structured) => Ok(Events::One(finish(json::read(&body)?)?)),
-        Some(Mode::Batch) => {
-            let batch = json::decode_batch_with(body, request.batch_events_max, finish)?;
-            Ok(Events::Batch(batch))
-        }
+    let events = match found {
+        Some(Mode::Binary) => Events::One(finish(read_binary(request.headers, body)?)?),
+        Some(Mode::Structured) => Events::One(finish(json::read(&body)?)?),
+        Some(Mode::Batch) => Events::Batch(json::decode_batch_with(
+            body,
+            request.batch_events_max,
+            finish,
+        )?),
         // Kyma answers 400 to both.
-        None => Err(Error::NotAnEvent),
-    }
+        None => return Err(Error::NotAnEvent),
+    };
+    Ok((events, read))
 }
 
 fn read_in(mode: Mode, request: &mut Request<'_>) -> Result<Events, Error> {

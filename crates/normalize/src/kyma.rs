@@ -9,13 +9,13 @@ use crate::Error;
 /// Kyma's prefix for types of the old form, compared without a dot behind it, as Kyma does.
 const PREFIX: &str = "sap.kyma.custom";
 
-/// `Err` when Kyma would refuse the event.
-pub(crate) fn check(event: &Event) -> Result<(), Error> {
+/// `Err` when Kyma would refuse the event. `is_json` where its data was read as JSON already.
+pub(crate) fn check(event: &Event, is_json: bool) -> Result<(), Error> {
     match event.r#type.strip_prefix(PREFIX) {
         Some(rest) => check_prefixed(event, rest)?,
         None => check_segments(&event.source, &event.r#type)?,
     }
-    check_data(event)
+    if is_json { Ok(()) } else { check_data(event) }
 }
 
 /// After the prefix: an application, at least one object, an operation and a version.

@@ -141,8 +141,11 @@ pub fn normalize(mut input: Input<'_>) -> Result<Normalized, Error> {
         repairs: repair::Repairs::default(),
     };
     let mut events = if input.reading == Reading::Publish {
-        let events = cloudevent::read_as_sent(&mut request)?;
-        events.as_slice().iter().try_for_each(kyma::check)?;
+        let (events, read) = cloudevent::read_as_sent(&mut request)?;
+        let is_json = |at| read.get(at).copied().unwrap_or(false);
+        for (at, event) in events.as_slice().iter().enumerate() {
+            kyma::check(event, is_json(at))?;
+        }
         events
     } else {
         read(&mut request)?

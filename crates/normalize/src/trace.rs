@@ -1,7 +1,7 @@
 //! Trace context: headers of a request to extensions of its events (CloudEvents extension
 //! "Distributed Tracing"; B3 as Kyma takes it).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tidegate_application::Format;
 use tidegate_event::{Event, Name, Value};
 
@@ -27,7 +27,12 @@ fn taken(format: Format) -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// Whether a request carries any; most do not.
 pub(crate) fn is_present(headers: &HeaderMap, format: Format) -> bool {
-    taken(format).any(|(header, _)| headers.contains_key(header))
+    // Each name is looked at once, since looking seven up costs more.
+    let mut names = headers.keys().map(HeaderName::as_str);
+    names.any(|name| {
+        (name.starts_with("trace") || name.starts_with("x-b3-"))
+            && taken(format).any(|(header, _)| header == name)
+    })
 }
 
 /// Gives the event what it does not say itself. A value that is no legal attribute is left out:

@@ -16,13 +16,13 @@ pub fn message_id(application: &str, source: &str, id: &str) -> MessageId {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .filter_map(|digit| DIGITS.get(usize::from(digit)))
-        .map(|digit| char::from(*digit))
-        .collect()
+    let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
+    let mut hex = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        hex.push(char::from(digit(byte >> 4)));
+        hex.push(char::from(digit(byte & 0x0f)));
+    }
+    hex
 }
 
 #[cfg(test)]

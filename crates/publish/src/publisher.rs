@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
 use tidegate_backbone::{Append, AppendError, Log, Stored, subject};
 use tidegate_event::Event;
 use tokio::time::{Instant, sleep_until};
@@ -52,7 +51,10 @@ impl<L: Log> Publisher<L> {
     pub async fn publish(&self, application: &str, event: Event) -> Result<Stored, Error> {
         let began = Instant::now();
         let result = match self.admission.enter(1, event.data_len()) {
-            Ok(_permit) => self.append(application, event, began + self.deadline).await,
+            Ok(_permit) => match self.append_of(application, event) {
+                Ok(append) => self.append(&append, began + self.deadline).await,
+                Err(error) => Err(error),
+            },
             Err(busy) => Err(busy),
         };
         self.metrics.settled(&result, began.elapsed());
@@ -70,13 +72,13 @@ impl<L: Log> Publisher<L> {
         let bytes = events.iter().map(Event::data_len).sum();
         let results = match self.admission.enter(events.len(), bytes) {
             Ok(_permit) => {
-                stream::iter(events)
-                    .map(|event| self.append(application, event, began + self.deadline))
-                    .buffered(BATCH_WINDOW)
-                    .collect()
-                    .await
+                let appends = events
+                    .into_iter()
+                    .map(|event| self.append_of(application, event))
+                    .collect();
+                self.append_all(appends, began + self.deadline).await
             }
-            Err(busy) => events.iter().map(|_| Err(busy.clone())).collect::<Vec<_>>(),
+            Err(busy) => events.iter().map(|_| Err(busy.clone())).collect(),
         };
         let took = began.elapsed();
         for result in &results {
@@ -85,23 +87,21 @@ impl<L: Log> Publisher<L> {
         results
     }
 
-    async fn append(
-        &self,
-        application: &str,
-        event: Event,
-        deadline: Instant,
-    ) -> Result<Stored, Error> {
-        let append = Append {
+    fn append_of(&self, application: &str, event: Event) -> Result<Append, Error> {
+        Ok(Append {
             subject: subject::of(&self.subject_root, &event.source, &event.r#type)?,
             message_id: self
                 .deduplicate
                 .then(|| message_id(application, &event.source, &event.id)),
             event,
-        };
+        })
+    }
+
+    async fn append(&self, append: &Append, deadline: Instant) -> Result<Stored, Error> {
         let mut pause = PAUSE_MIN;
         loop {
             // The log bounds each append by itself: no timer per event here.
-            let failure = match self.log.append(&append).await {
+            let failure = match self.log.append(append).await {
                 Ok(stored) => return Ok(stored),
                 Err(failure) => failure,
             };
@@ -114,6 +114,56 @@ impl<L: Log> Publisher<L> {
             sleep_until(next).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// As [`Self::append`], all at once. What no append could be made of is told as it is.
+    async fn append_all(
+        &self,
+        appends: Vec<Result<Append, Error>>,
+        deadline: Instant,
+    ) -> Vec<Result<Stored, Error>> {
+        let mut results = Vec::with_capacity(appends.len());
+        let (mut places, mut open) = (Vec::new(), Vec::with_capacity(appends.len()));
+        for (place, append) in appends.into_iter().enumerate() {
+            results.push(append.map(|append| {
+                places.push(place);
+                open.push(append);
+                None
+            }));
+        }
+        let mut pause = PAUSE_MIN;
+        while !open.is_empty() {
+            let mut outcomes = Vec::with_capacity(open.len());
+            for window in open.chunks(BATCH_WINDOW) {
+                outcomes.extend(self.log.append_all(window).await);
+            }
+            let next = Instant::now() + pause;
+            let (mut places_again, mut open_again) = (Vec::new(), Vec::new());
+            for ((append, place), outcome) in open.into_iter().zip(places).zip(outcomes) {
+                match outcome {
+                    Err(failure) if failure.transient() && next < deadline => {
+                        self.metrics.retried();
+                        places_again.push(place);
+                        open_again.push(append);
+                    }
+                    outcome => {
+                        if let Some(result) = results.get_mut(place) {
+                            *result = outcome.map(Some).map_err(|failure| self.refusal(failure));
+                        }
+                    }
+                }
+            }
+            (places, open) = (places_again, open_again);
+            if !open.is_empty() {
+                tracing::debug!(events = open.len(), "appends repeated inside the request");
+                sleep_until(next).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+        let told = |result: Result<Option<Stored>, Error>| {
+            result.map(|stored| stored.expect("the loop ends when each has its outcome"))
+        };
+        results.into_iter().map(told).collect()
     }
 
     fn refusal(&self, failure: AppendError) -> Error {

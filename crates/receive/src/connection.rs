@@ -9,6 +9,7 @@ mod tests;
 mod watched;
 
 use std::{
+    convert::Infallible,
     error::Error,
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -16,16 +17,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt as _;
 use http::{Request, header::CONNECTION};
-use hyper::{
-    body::Incoming,
-    service::{Service as _, service_fn},
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
-    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -38,7 +36,7 @@ use self::{
     clock::{Busy, Clock, Due},
     watched::Watched,
 };
-use crate::{Config, Peer, metrics::Failure};
+use crate::{Config, Intake, Peer, metrics::Failure, routes::Routes};
 
 /// The request line, and what headers may be too large and still get an answer with a body.
 const HEAD_BYTES_MORE: usize = 16 << 10;
@@ -67,33 +65,30 @@ pub(crate) fn builder(config: &Config) -> Builder {
 }
 
 /// Serves one connection to its end. `Err` says why it ended otherwise than wished.
-pub(crate) async fn run<S>(
+pub(crate) async fn run<S, I>(
     stream: S,
     peer: Peer,
     builder: &Builder,
-    router: Router,
+    routes: Routes<I>,
     config: &Config,
     mut draining: watch::Receiver<bool>,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Intake,
 {
     let clock = Arc::new(Clock::new(config.header_timeout, config.idle_timeout));
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&clock)));
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer.clone());
+    let service = service_fn(|request: Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&clock));
-        let response = router.call(request);
-        async move {
-            let response = response.await;
-            if let Ok(response) = &response
-                && response.headers().contains_key(CONNECTION)
-            {
+        // Mapped, since a block that awaits would hold the future twice.
+        let response = routes.call(peer.clone(), request.map(Body::new));
+        response.map(move |response| {
+            if response.headers().contains_key(CONNECTION) {
                 busy.leaves_unread();
             }
-            response
-        }
+            Ok::<_, Infallible>(response)
+        })
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut drain = pin!(async move {

@@ -1,8 +1,9 @@
 //! Routes: which path is which door, and a request's way through it.
 //!
-//! The hot routes carry no layers; what they need is in [`through`].
+//! The doors of CloudEvents and of Kyma's legacy format are found without the router, which costs
+//! more than reading an event does ([`Routes::call`]); what they need is in [`through`].
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,8 +12,9 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
+use futures_util::{FutureExt as _, future::Either};
 use http::{
-    HeaderMap, HeaderValue, StatusCode, Version,
+    Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version,
     header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, LOCATION},
     request::Parts,
 };
@@ -20,6 +22,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
+use tower_service::Service as _;
 
 use crate::{
     Accepted, Admitted, Config, Door, Head, Intake, Metrics, Peer, Refusal, SharedLimits, answer,
@@ -61,8 +64,74 @@ impl From<Error> for Refused {
     }
 }
 
-/// All paths.
-pub(crate) fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
+/// All paths. Clones share everything.
+pub(crate) struct Routes<I> {
+    shared: Arc<Shared<I>>,
+    router: Router,
+}
+
+impl<I> Clone for Routes<I> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            router: self.router.clone(),
+        }
+    }
+}
+
+impl<I: Intake> Routes<I> {
+    pub(crate) fn new(shared: Shared<I>) -> Self {
+        let shared = Arc::new(shared);
+        Self {
+            router: router(Arc::clone(&shared)),
+            shared,
+        }
+    }
+
+    /// Answers one request of this peer.
+    pub(crate) fn call(
+        &self,
+        peer: Peer,
+        mut request: Request,
+    ) -> impl Future<Output = Response> + Send + use<I> {
+        match busy_door(request.method(), request.uri().path()) {
+            Some(door) => {
+                let shared = Arc::clone(&self.shared);
+                Either::Left(through(shared, door, peer, request))
+            }
+            None => {
+                request.extensions_mut().insert(peer);
+                let answer = self.router.clone().call(request);
+                Either::Right(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
+            }
+        }
+    }
+}
+
+/// The door of a request where most requests go. The router would find the same.
+fn busy_door(method: &Method, path: &str) -> Option<Door> {
+    if method != Method::POST {
+        return None;
+    }
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let rest = [
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ];
+    match rest {
+        [Some("publish"), None, ..] => Some(Door::Publish),
+        [Some("events"), None, ..] => Some(Door::Events),
+        [Some(""), ..] => None,
+        [Some(_), Some("events"), None, _] => Some(Door::ApplicationEvents),
+        [Some(_), Some("v2"), Some("events"), None] => Some(Door::ApplicationEventsV2),
+        [Some(_), Some("v1"), Some("events"), None] => Some(Door::Legacy),
+        _ => None,
+    }
+}
+
+fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
     let subscribed = get(subscribed::<I>).fallback(legacy_method_not_allowed::<I>);
     let mut router = Router::new();
     for door in Door::ALL {
@@ -82,7 +151,8 @@ pub(crate) fn router<I: Intake>(shared: Arc<Shared<I>>) -> Router {
 fn methods<I: Intake>(door: Door) -> MethodRouter<Arc<Shared<I>>> {
     let methods = post(
         move |State(shared): State<Arc<Shared<I>>>, request: Request| {
-            through(shared, door, request)
+            let peer = peer_of(request.extensions());
+            through(shared, door, peer, request)
         },
     );
     if door == Door::Legacy {
@@ -97,7 +167,12 @@ fn methods<I: Intake>(door: Door) -> MethodRouter<Arc<Shared<I>>> {
 }
 
 /// One request through one door.
-async fn through<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) -> Response {
+async fn through<I: Intake>(
+    shared: Arc<Shared<I>>,
+    door: Door,
+    peer: Peer,
+    request: Request,
+) -> Response {
     let started = Instant::now();
     let endpoint = Endpoint::Door(door);
     let _in_flight = shared.metrics.in_flight();
@@ -108,7 +183,7 @@ async fn through<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request
         None => return unserved(&shared, endpoint, &request, started),
     };
     let unread = !request.body().is_end_stream();
-    let response = match take_in(&shared, door, place, request, started).await {
+    let response = match take_in(&shared, door, place, peer, request, started).await {
         Ok(accepted) => answer::accepted(door, &accepted),
         Err(refused) => answer_refused(&shared, door, refused, unread.then_some(version)),
     };
@@ -131,7 +206,8 @@ async fn asked<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) 
     let asked = parts.headers.clone();
     let admitted = async {
         check_headers(&parts.headers, &shared.config)?;
-        let head = head(door, place?, parts);
+        let peer = peer_of(&parts.extensions);
+        let head = head(door, place?, peer, parts);
         let deadline = started + shared.config.request_timeout;
         admit(&shared, head, deadline).await?;
         Ok(handshake::granted(&asked)?)
@@ -168,14 +244,19 @@ fn place(door: Door, path: &str) -> Option<Result<Place, Error>> {
     Some(Ok(Place { application, topic }))
 }
 
-fn head(door: Door, place: Place, parts: Parts) -> Head {
+/// Who sent a request that came through the router.
+fn peer_of(extensions: &Extensions) -> Peer {
     // Every connection gives one; without it nobody is at this end.
     let unknown = || Peer::new((Ipv4Addr::UNSPECIFIED, 0).into());
+    extensions.get().cloned().unwrap_or_else(unknown)
+}
+
+fn head(door: Door, place: Place, peer: Peer, parts: Parts) -> Head {
     Head {
         door,
         application: place.application,
         topic: place.topic,
-        peer: parts.extensions.get().cloned().unwrap_or_else(unknown),
+        peer,
         headers: parts.headers,
     }
 }
@@ -185,7 +266,8 @@ async fn admit<I: Intake>(
     head: Head,
     deadline: Instant,
 ) -> Result<Admitted<I::Pass>, Refused> {
-    timeout_at(deadline, shared.intake.admit(head))
+    // What is waited for stays where it is: the timer's own future would move it, and it is large.
+    timeout_at(deadline, pin!(shared.intake.admit(head)))
         .await
         .map_err(|_| Error::RequestTimeout(shared.config.request_timeout))?
         .map_err(|refusal| Refused::Behind(refusal, Body::Unread))
@@ -196,6 +278,7 @@ async fn take_in<I: Intake>(
     shared: &Shared<I>,
     door: Door,
     place: Result<Place, Error>,
+    peer: Peer,
     request: Request,
     started: Instant,
 ) -> Result<Accepted, Refused> {
@@ -205,17 +288,17 @@ async fn take_in<I: Intake>(
     let timeout = config.request_timeout;
     let deadline = started + timeout;
     // A body is read only of those who may send it.
-    let admitted = admit(shared, head(door, place?, parts), deadline).await?;
+    let admitted = admit(shared, head(door, place?, peer, parts), deadline).await?;
     let own_max = admitted.body_bytes_max.unwrap_or(u64::MAX);
     let bytes_max = config.body_bytes_max.as_u64().min(own_max);
     // Held until the answer is known: the bytes are in memory as long.
     let mut reservation = shared.limits.reservation();
-    let reading = body::read(body, bytes_max, &mut reservation);
+    let reading = pin!(body::read(body, bytes_max, &mut reservation));
     let body = timeout_at(deadline, reading)
         .await
         .map_err(|_| Error::BodyTimeout(timeout))??;
     shared.metrics.body(body.len());
-    timeout_at(deadline, shared.intake.accept(admitted.pass, body))
+    timeout_at(deadline, pin!(shared.intake.accept(admitted.pass, body)))
         .await
         .map_err(|_| Error::RequestTimeout(timeout))?
         .map_err(|refusal| Refused::Behind(refusal, Body::Read))
@@ -288,7 +371,7 @@ async fn subscribed<I: Intake>(State(shared): State<Arc<Shared<I>>>, request: Re
         topic: None,
     };
     let (parts, _body) = request.into_parts();
-    let head = head(Door::Legacy, place, parts);
+    let head = head(Door::Legacy, place, peer_of(&parts.extensions), parts);
     let asked = timeout(
         shared.config.request_timeout,
         shared.intake.subscribed(head),

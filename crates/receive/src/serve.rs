@@ -15,7 +15,7 @@ use crate::{
     connection::{self, Builder},
     error::Error,
     metrics::{Counted, Failure},
-    routes::{Shared, router},
+    routes::{Routes, Shared},
     tls,
 };
 
@@ -138,8 +138,8 @@ impl Incoming {
 }
 
 /// What one thread's connections share.
-struct Thread {
-    router: axum::Router,
+struct Thread<I> {
+    routes: Routes<I>,
     builder: Arc<Builder>,
     config: Arc<Config>,
     metrics: Metrics,
@@ -150,8 +150,8 @@ struct Thread {
     connections: JoinSet<()>,
 }
 
-impl Thread {
-    fn new<I: Intake>(
+impl<I: Intake> Thread<I> {
+    fn new(
         config: Config,
         intake: I,
         metrics: Metrics,
@@ -166,7 +166,7 @@ impl Thread {
             draining: draining.clone(),
         };
         Self {
-            router: router(Arc::new(shared)),
+            routes: Routes::new(shared),
             builder: Arc::new(connection::builder(&config)),
             config: Arc::new(config),
             metrics,
@@ -195,7 +195,7 @@ impl Thread {
             _permit: permit,
             _open: self.metrics.connection(),
             peer: Peer::new(address),
-            router: self.router.clone(),
+            routes: self.routes.clone(),
             builder: Arc::clone(&self.builder),
             config: Arc::clone(&self.config),
             metrics: self.metrics.clone(),
@@ -239,11 +239,11 @@ impl Thread {
 }
 
 /// What one connection's task holds, the count of it included.
-struct Connection {
+struct Connection<I> {
     _permit: OwnedSemaphorePermit,
     _open: Counted,
     peer: Peer,
-    router: axum::Router,
+    routes: Routes<I>,
     builder: Arc<Builder>,
     config: Arc<Config>,
     metrics: Metrics,
@@ -252,7 +252,7 @@ struct Connection {
 
 // === impl Connection ===
 
-impl Connection {
+impl<I: Intake> Connection<I> {
     async fn plain(self, stream: TcpStream) {
         self.run(stream).await;
     }
@@ -275,7 +275,7 @@ impl Connection {
             stream,
             self.peer,
             &self.builder,
-            self.router,
+            self.routes,
             &self.config,
             self.draining,
         );

@@ -180,7 +180,7 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
                     Err(error) => return Err(refusal::of_publish(door, &error)),
                 }
             }
-            Events::Batch(events) => self.publish_batch(door, name, events).await?,
+            Events::Batch(events) => Box::pin(self.publish_batch(door, name, events)).await?,
         };
         Ok(Accepted {
             status: sender::status(door, sender.application()),

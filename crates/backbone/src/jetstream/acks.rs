@@ -1,25 +1,26 @@
 //! Who waits for which acknowledgement: a bounded table of slots, one inbox for all of them.
 //!
-//! No timer, no channel and no map entry per append: a slot, and one sweep for all deadlines. What
-//! an acknowledgement says is [`super::answer`]'s.
+//! No timer, no channel, no map entry and no new subject per append: a slot, and one sweep for all
+//! deadlines. What an acknowledgement says is [`super::answer`]'s.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use async_nats::Subject;
 use tokio::time::Instant;
 
 use super::answer::Answer;
 use crate::AppendError;
 
-/// Characters of a key in a reply subject.
-pub(super) const TOKEN_BYTES: usize = 12;
-
 /// Which slot, and which of its uses: an answer that comes late meets no later append.
+///
+/// A slot whose append was answered by the server is used again under the same key, since nothing
+/// more comes for it. So the server meets few reply subjects, which it routes from its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     slot: u16,
@@ -27,11 +28,10 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Its place at the end of a reply subject.
-    pub(super) fn push_to(self, reply: &mut String) {
-        use std::fmt::Write as _;
-        write!(reply, "{:04x}{:08x}", self.slot, self.generation)
-            .expect("a String takes all that is written");
+    /// The reply subject that ends with it.
+    fn reply(self, acks: &Acks) -> Subject {
+        let prefix = acks.prefix.get().map_or("", String::as_str);
+        format!("{prefix}{:04x}{:08x}", self.slot, self.generation).into()
     }
 
     /// The key of the last token of a reply subject.
@@ -47,6 +47,8 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Acks {
     slots: Mutex<Slots>,
+    /// What reply subjects begin with; known when the connection stands.
+    prefix: OnceLock<String>,
     in_flight_max: usize,
     timeout: Duration,
 }
@@ -60,6 +62,7 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
+    reply: Subject,
     deadline: Instant,
     state: State,
 }
@@ -68,16 +71,30 @@ struct Slot {
 enum State {
     Free,
     Waiting(Option<Waker>),
-    Answered(Answer),
+    Answered(Answer, By),
+}
+
+/// Who answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Server,
+    /// We gave up; the server's answer may come yet.
+    Ourselves,
 }
 
 impl Acks {
     pub(super) fn new(in_flight_max: usize, timeout: Duration) -> Self {
         Self {
             slots: Mutex::default(),
+            prefix: OnceLock::new(),
             in_flight_max,
             timeout,
         }
+    }
+
+    /// Answers are read at subjects that begin with this. Before anybody waits.
+    pub(super) fn answered_at(&self, prefix: String) {
+        self.prefix.get_or_init(|| prefix);
     }
 
     /// Takes a slot, if one is free.
@@ -95,10 +112,12 @@ impl Acks {
             slot,
             generation: entry.generation,
         };
+        let reply = entry.reply.clone();
         drop(slots);
         Ok(Waiting {
             acks: Arc::clone(self),
             key,
+            reply,
         })
     }
 
@@ -110,8 +129,13 @@ impl Acks {
             return Err(busy);
         }
         let slot = u16::try_from(slots.all.len()).map_err(|_| busy)?;
-        slots.all.push(Slot {
+        let key = Key {
+            slot,
             generation: 0,
+        };
+        slots.all.push(Slot {
+            generation: key.generation,
+            reply: key.reply(self),
             deadline,
             state: State::Free,
         });
@@ -125,7 +149,7 @@ impl Acks {
             return;
         };
         let waker = if slot.generation == key.generation {
-            slot.state.answer(answer)
+            slot.state.answer(answer, By::Server)
         } else {
             None
         };
@@ -151,7 +175,7 @@ impl Acks {
         let mut wakers = Vec::new();
         for slot in &mut self.lock().all {
             if let (State::Waiting(_), Some(error)) = (&slot.state, error(slot.deadline)) {
-                wakers.extend(slot.state.answer(Answer::Failed(error)));
+                wakers.extend(slot.state.answer(Answer::Failed(error), By::Ourselves));
             }
         }
         wakers.into_iter().for_each(Waker::wake);
@@ -160,7 +184,12 @@ impl Acks {
     fn release(&self, key: Key) {
         let mut slots = self.lock();
         let entry = slots.get(key.slot);
-        entry.generation = entry.generation.wrapping_add(1);
+        if !matches!(entry.state, State::Answered(_, By::Server)) {
+            entry.generation = entry.generation.wrapping_add(1);
+            let Key { slot, .. } = key;
+            let generation = entry.generation;
+            entry.reply = Key { slot, generation }.reply(self);
+        }
         entry.state = State::Free;
         slots.free.push(key.slot);
     }
@@ -186,14 +215,14 @@ impl Slots {
 }
 
 impl State {
-    fn answer(&mut self, answer: Answer) -> Option<Waker> {
+    fn answer(&mut self, answer: Answer, by: By) -> Option<Waker> {
         match self {
             Self::Waiting(waker) => {
                 let waker = waker.take();
-                *self = Self::Answered(answer);
+                *self = Self::Answered(answer, by);
                 waker
             }
-            Self::Free | Self::Answered(_) => None,
+            Self::Free | Self::Answered(..) => None,
         }
     }
 }
@@ -203,11 +232,13 @@ impl State {
 pub(super) struct Waiting {
     acks: Arc<Acks>,
     key: Key,
+    reply: Subject,
 }
 
 impl Waiting {
-    pub(super) fn key(&self) -> Key {
-        self.key
+    /// Where the server is to answer.
+    pub(super) fn reply(&self) -> Subject {
+        self.reply.clone()
     }
 }
 
@@ -219,10 +250,13 @@ impl Future for Waiting {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
         let mut slots = self.acks.lock();
         let state = &mut slots.get(self.key.slot).state;
-        if let State::Answered(answer) = state {
-            return Poll::Ready(answer.clone());
+        match state {
+            State::Answered(answer, _) => return Poll::Ready(answer.clone()),
+            State::Waiting(Some(waker)) => waker.clone_from(context.waker()),
+            State::Waiting(None) | State::Free => {
+                *state = State::Waiting(Some(context.waker().clone()));
+            }
         }
-        *state = State::Waiting(Some(context.waker().clone()));
         Poll::Pending
     }
 }
@@ -246,7 +280,9 @@ mod tests {
     });
 
     fn acks(in_flight_max: usize) -> Arc<Acks> {
-        Arc::new(Acks::new(in_flight_max, Duration::from_secs(5)))
+        let acks = Acks::new(in_flight_max, Duration::from_secs(5));
+        acks.answered_at("inbox.".to_owned());
+        Arc::new(acks)
     }
 
     /// Every append gets its own answer.
@@ -255,7 +291,7 @@ mod tests {
         let acks = acks(4);
         let mut one = acks.wait().unwrap();
         let mut other = acks.wait().unwrap();
-        acks.answer(other.key(), STORED);
+        acks.answer(other.key, STORED);
         assert!((&mut one).now_or_never().is_none());
         assert!(matches!(
             (&mut other).now_or_never(),
@@ -280,14 +316,37 @@ mod tests {
     }
 
     /// A late acknowledgement does not make a later append look stored.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_late_answer_meets_no_other_append() {
         let acks = acks(1);
-        let late = acks.wait().unwrap().key();
+        let late = acks.wait().unwrap().key;
         let mut now = acks.wait().unwrap();
-        assert_eq!(now.key().slot, late.slot);
+        assert_eq!(now.key.slot, late.slot);
         acks.answer(late, STORED);
         assert!((&mut now).now_or_never().is_none());
+        let late = now.key;
+        tokio::time::advance(Duration::from_secs(5)).await;
+        acks.sweep();
+        assert!((&mut now).now_or_never().is_some());
+        drop(now);
+        let mut now = acks.wait().unwrap();
+        acks.answer(late, STORED);
+        assert!((&mut now).now_or_never().is_none());
+    }
+
+    /// The server routes answers from its cache when it meets the same subjects again.
+    #[tokio::test]
+    async fn an_answered_slot_keeps_its_subject() {
+        let acks = acks(1);
+        let first = acks.wait().unwrap();
+        let (key, reply) = (first.key, first.reply());
+        let token = reply.rsplit('.').next().unwrap();
+        assert_eq!(Key::parse(token), Some(key));
+        acks.answer(key, STORED);
+        drop(first);
+        assert_eq!(acks.wait().unwrap().reply(), reply);
+        // That one was given up, and its answer may come yet.
+        assert_ne!(acks.wait().unwrap().reply(), reply);
     }
 
     /// No append waits longer than its timeout.
@@ -335,10 +394,8 @@ mod tests {
             slot: 0xfff0,
             generation: 0xdead_beef,
         };
-        let mut token = String::new();
-        key.push_to(&mut token);
-        assert_eq!(token.len(), TOKEN_BYTES);
-        assert_eq!(Key::parse(&token), Some(key));
+        let reply = key.reply(&acks(1));
+        assert_eq!(reply.strip_prefix("inbox.").and_then(Key::parse), Some(key));
         for token in ["", "0", "zzzz00000000", "00001", "0000100000000", "ä000"] {
             assert!(
                 Key::parse(token).is_none_or(|key| key.generation != 0),

@@ -23,8 +23,9 @@ use crate::{
 /// The reason of what came too late.
 const EXPIRED: &str = "consume/expired";
 
-/// Sees one event through its attempt and what follows.
-pub(super) struct Outcomes<L> {
+/// Sees events through their attempts and what follows. One for all of a Subscription.
+pub(super) struct Outcomes<L, A> {
+    pub(super) attempt: Arc<A>,
     pub(super) policy: Policy,
     /// Which consumer gives it up: what a replay buries is no repetition of an earlier letter.
     pub(super) consumer: Arc<str>,
@@ -32,6 +33,10 @@ pub(super) struct Outcomes<L> {
     pub(super) log: L,
     pub(super) metrics: Handles,
     pub(super) gate: Gate,
+}
+
+/// What differs from one event to another.
+pub(super) struct Terms {
     /// What comes after it in order waits until the log knows that it is done: of two that were
     /// delivered, the first is never repeated after the second.
     pub(super) surely: bool,
@@ -58,11 +63,11 @@ pub(super) enum Next {
     StaysAside,
 }
 
-impl<L: Log> Outcomes<L> {
+impl<L: Log, A: Attempt> Outcomes<L, A> {
     /// `health` is what the attempt tells of the sink, if one was made.
-    pub(super) async fn see_through<A: Attempt, R: Receipt>(
-        mut self,
-        attempt: A,
+    pub(super) async fn see_through<R: Receipt>(
+        &self,
+        mut terms: Terms,
         held: Held<R>,
         matched: Matched,
         pass: Pass,
@@ -72,7 +77,7 @@ impl<L: Log> Outcomes<L> {
             Ok(event) => match self.expiry(event) {
                 Some(failure) => (Verdict::Rejected { failure }, false),
                 None => {
-                    let verdict = attempt.attempt(event, &matched).await;
+                    let verdict = self.attempt.attempt(event, &matched).await;
                     let told = verdict.health();
                     *health = Some(told);
                     self.heed(&verdict, &pass);
@@ -89,7 +94,7 @@ impl<L: Log> Outcomes<L> {
         let (reason, failure) = match verdict {
             Verdict::Delivered => {
                 self.metrics.delivered.inc();
-                self.done(&*held.receipt, Settle::Ack).await;
+                self.done(&terms, &*held.receipt, Settle::Ack).await;
                 return Next::Settled;
             }
             Verdict::Gone { .. } => return Next::Stays,
@@ -105,16 +110,17 @@ impl<L: Log> Outcomes<L> {
                 ("consume/attempts-exhausted", failure.with_code())
             }
             Verdict::Retry { failure, after, .. } => {
-                self.retry(&held, &failure, after).await;
+                self.retry(&mut terms, &held, &failure, after).await;
                 return Next::HandedBack;
             }
             Verdict::Rejected { failure } => (failure.code, failure),
         };
-        self.give_up(&attempt, &held, reason, &failure).await
+        // In a place of its own: it is large, and rare.
+        Box::pin(self.give_up(&terms, &held, reason, &failure)).await
     }
 
-    async fn done(&self, receipt: &impl Receipt, settlement: Settle) {
-        if !self.surely {
+    async fn done(&self, terms: &Terms, receipt: &impl Receipt, settlement: Settle) {
+        if !terms.surely {
             return settle(receipt, settlement).await;
         }
         while let Err(error) = receipt.settle_surely(settlement).await {
@@ -163,7 +169,8 @@ impl<L: Log> Outcomes<L> {
 
     /// Back to the log, for later.
     async fn retry<R: Receipt>(
-        &mut self,
+        &self,
+        terms: &mut Terms,
         held: &Held<R>,
         failure: &Failure,
         after: Option<Duration>,
@@ -177,34 +184,34 @@ impl<L: Log> Outcomes<L> {
             "the event is tried again later"
         );
         self.metrics.retries.inc();
-        let delay = self.policy.delay(held.attempt, after, &mut self.rng);
+        let delay = self.policy.delay(held.attempt, after, &mut terms.rng);
         settle(&*held.receipt, Settle::Retry { delay }).await;
     }
 
-    async fn give_up<A: Attempt, R: Receipt>(
+    async fn give_up<R: Receipt>(
         &self,
-        attempt: &A,
+        terms: &Terms,
         held: &Held<R>,
         reason: &'static str,
         failure: &Failure,
     ) -> Next {
-        let Some(letter) = self.bury(held, reason, failure).await else {
+        let Some(letter) = self.bury(terms, held, reason, failure).await else {
             let delay = self.pause_of_burial();
             settle(&*held.receipt, Settle::Retry { delay }).await;
             return Next::HandedBack;
         };
-        let next = match self.stops {
+        let next = match terms.stops {
             Some(delay) => {
                 settle(&*held.receipt, Settle::Retry { delay }).await;
                 Next::Stopped { letter }
             }
             None => {
-                self.done(&*held.receipt, Settle::Terminate).await;
+                self.done(terms, &*held.receipt, Settle::Terminate).await;
                 Next::Settled
             }
         };
         if let Ok(event) = &*held.event {
-            attempt.buried(event, failure, letter).await;
+            self.attempt.buried(event, failure, letter).await;
         }
         next
     }
@@ -212,6 +219,7 @@ impl<L: Log> Outcomes<L> {
     /// Makes it a dead letter, and says of which place when that is durable.
     async fn bury<R>(
         &self,
+        terms: &Terms,
         held: &Held<R>,
         reason: &'static str,
         failure: &Failure,
@@ -239,7 +247,7 @@ impl<L: Log> Outcomes<L> {
                     attempts = held.attempt,
                     reason,
                     detail = letter.detail,
-                    stops_its_key = self.stops.is_some(),
+                    stops_its_key = terms.stops.is_some(),
                     "the event is a dead letter now"
                 );
                 Some(stored.sequence)

@@ -22,7 +22,7 @@ use tokio::{
 use self::{gathering::Gathering, stopped::Stopped};
 use super::{
     ReceiptOf, Service, UNREACHABLE_PAUSE,
-    outcome::{Next, Outcomes},
+    outcome::{Next, Outcomes, Terms},
     settle,
 };
 use crate::{
@@ -53,6 +53,7 @@ struct InHand<R> {
 
 pub(super) struct Running<L: Log, A> {
     service: Service<L, A>,
+    outcomes: Arc<Outcomes<L, A>>,
     window: Window,
     room: Room,
     waiting: Waiting<InHand<ReceiptOf<L>>, ReceiptOf<L>>,
@@ -100,6 +101,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
             window: window(&service.subscription.delivery),
             room: Room::new(&service.config, service.budget.clone()),
             is_over: false,
+            outcomes: Arc::new(Outcomes {
+                attempt: Arc::clone(&service.attempt),
+                policy: service.policy.clone(),
+                consumer: Arc::clone(&service.consumer),
+                subscription: Arc::clone(&service.subscription),
+                log: service.log.clone(),
+                metrics: service.metrics.clone(),
+                gate: service.gate.clone(),
+            }),
             service,
             waiting: Waiting::new(is_ordered),
             gathering: is_ordered.then(Gathering::new),
@@ -144,7 +154,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
                     self.progress().await;
                     self.narrow().await;
                 }
-                Some(ended) = self.attempts.join_next_with_id() => self.ended(ended).await,
+                Some(ended) = self.attempts.join_next_with_id() => {
+                    self.ended(ended).await;
+                    // Those that ended with it, before all else is looked at again.
+                    while let Some(ended) = self.attempts.try_join_next_with_id() {
+                        self.ended(ended).await;
+                    }
+                }
                 Some(looked) = self.stopped.looked() => self.go_on(looked).await,
                 () = gate_changed => {}
                 () = sleep_until_some(pause_until), if paused => pause_until = None,
@@ -315,27 +331,21 @@ impl<L: Log, A: Attempt> Running<L, A> {
     }
 
     fn begin(&mut self, pass: Pass, in_hand: InHand<ReceiptOf<L>>) {
-        let outcomes = Outcomes {
-            policy: self.service.policy.clone(),
-            consumer: Arc::clone(&self.service.consumer),
-            subscription: Arc::clone(&self.service.subscription),
-            log: self.service.log.clone(),
-            metrics: self.service.metrics.clone(),
-            gate: self.service.gate.clone(),
+        let outcomes = Arc::clone(&self.outcomes);
+        let terms = Terms {
             surely: matches!(in_hand.key, Key::Named(_)),
             stops: self.stops_at(&in_hand.key),
             rng: self.service.rng.fork(),
         };
         let begun = Window::begin(self.under_way.len());
-        let attempt = self.service.attempt.clone();
         let (of, matched) = (in_hand.held.clone(), in_hand.matched.clone());
-        let task = self.attempts.spawn(async move {
+        // Boxed, since it is large and a task's future is moved about ten times before it runs.
+        let task = self.attempts.spawn(Box::pin(async move {
             let mut health = None;
-            let next = outcomes
-                .see_through(attempt, of, matched, pass, &mut health)
-                .await;
+            let seen = outcomes.see_through(terms, of, matched, pass, &mut health);
+            let next = seen.await;
             Ended { next, health }
-        });
+        }));
         let place = in_hand.held.sequence;
         self.tasks.insert(task.id(), place);
         let under_way = UnderWay {

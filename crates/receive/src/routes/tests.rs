@@ -5,8 +5,6 @@ use std::future::pending;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use bytestring::ByteString;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 
 use super::*;
@@ -60,8 +58,8 @@ async fn get(path: &str, draining: bool, answers_ready: bool) -> (u16, String) {
         draining,
     };
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let service = TowerToHyperService::new(router(Arc::new(shared)));
-    let response = service.call(request).await.unwrap();
+    let peer = Peer::new((Ipv4Addr::LOCALHOST, 1).into());
+    let response = Routes::new(shared).call(peer, request).await;
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
@@ -89,4 +87,46 @@ async fn a_probe_does_not_hang_with_the_log() {
     );
     assert_eq!(status, 503);
     assert!(body.contains("receive/not-ready"), "{body}");
+}
+
+/// Without the router a path leads where it leads through it: nobody's events come through
+/// another's door.
+#[test]
+fn busy_doors_are_those_of_the_router() {
+    let mut found = Vec::new();
+    for door in Door::ALL {
+        for path in door.paths() {
+            let path = path.replace("{application}", "a%20b");
+            assert_eq!(busy_door(&Method::GET, &path), None, "{path}");
+            match busy_door(&Method::POST, &path) {
+                None => {}
+                Some(other) => {
+                    assert_eq!(other, door, "{path}");
+                    found.push(door);
+                }
+            }
+        }
+    }
+    let busy = [
+        Door::Publish,
+        Door::Events,
+        Door::ApplicationEvents,
+        Door::ApplicationEventsV2,
+        Door::Legacy,
+    ];
+    assert_eq!(found, busy);
+    for path in [
+        "/",
+        "*",
+        "/publish/",
+        "//publish",
+        "//events",
+        "/a/events/",
+        "/a/v1/events/",
+        "/a/v1/events/subscribed",
+        "/a/v3/events",
+        "/sap/ems/v1/events",
+    ] {
+        assert_eq!(busy_door(&Method::POST, path), None, "{path}");
+    }
 }

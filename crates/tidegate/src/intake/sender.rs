@@ -62,7 +62,8 @@ impl Sender {
             certificate: certificate.as_ref(),
             now: SystemTime::now(),
         };
-        let proof = directory.identities().by_head(named, &request).await;
+        // In a place of its own: it is large, and many requests do without.
+        let proof = Box::pin(directory.identities().by_head(named, &request)).await;
         let (name, identity) = match proof.map_err(|refused| refusal::of_identity(door, refused))? {
             Proof::Known(name) => (name, Identity::Known),
             Proof::NeedsBody(check) => (Arc::clone(check.client()), Identity::ByBody(check)),

@@ -105,9 +105,9 @@ impl Draft {
     }
 
     /// What a binding finds under a name.
-    pub(crate) fn found(&mut self, name: ByteString, value: Value) -> Result<(), Error> {
-        match (self.core(&name), value) {
-            (None, value) => self.extensions.push((name, Loose::Value(value))),
+    pub(crate) fn found(&mut self, name: &str, value: Value) -> Result<(), Error> {
+        match (self.core(name), value) {
+            (None, value) => self.extensions.push((name.into(), Loose::Value(value))),
             (Some(slot), Value::String(text)) => {
                 if slot.replace(text).is_some() {
                     return Err(Error::Duplicate {
@@ -117,7 +117,7 @@ impl Draft {
             }
             // Of a type that the attribute cannot have: whoever mends may, `finish` refuses it.
             (Some(_), value @ (Value::Boolean(_) | Value::Integer(_))) => {
-                self.extensions.push((name, Loose::Value(value)));
+                self.extensions.push((name.into(), Loose::Value(value)));
             }
         }
         Ok(())

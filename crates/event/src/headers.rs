@@ -1,7 +1,5 @@
 //! What the HTTP and the NATS binding share: attributes as headers, data as the body.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -23,11 +21,11 @@ pub(crate) fn read<'a>(
 ) -> Result<Draft, Error> {
     // All text goes into one buffer, which the event's attributes then share.
     let mut buffer = Vec::with_capacity(ATTRIBUTES_BYTES);
-    let mut entries: Vec<(Cow<'a, str>, usize)> = Vec::with_capacity(12);
+    let mut entries: Vec<(&'a str, usize)> = Vec::with_capacity(12);
     for (name, value) in attributes {
         percent::decode_into(value, &mut buffer)
             .ok_or_else(|| Error::invalid(name, "must be percent-encoded UTF-8", value))?;
-        entries.push((Cow::Borrowed(name), buffer.len()));
+        entries.push((name, buffer.len()));
     }
     let values_end = buffer.len();
     if let Some(content_type) = content_type {
@@ -45,7 +43,7 @@ pub(crate) fn read<'a>(
     for (name, to) in entries {
         let value = text(from, to);
         from = to;
-        draft.found(name.into_owned().into(), Value::String(value))?;
+        draft.found(name, Value::String(value))?;
     }
     if content_type.is_some() && draft.datacontenttype.is_none() {
         draft.datacontenttype = Some(text(values_end, buffer.len()));

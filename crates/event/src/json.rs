@@ -157,7 +157,7 @@ fn attribute(draft: &mut Draft, json: &Bytes, name: &str, raw: &str) -> Result<(
             }
         },
     };
-    draft.found(name.into(), value)
+    draft.found(name, value)
 }
 
 /// Writes one event.

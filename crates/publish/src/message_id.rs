@@ -17,12 +17,11 @@ pub fn message_id(application: &str, source: &str, id: &str) -> MessageId {
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| value + if value < 10 { b'0' } else { b'a' - 10 };
-    let mut hex = String::with_capacity(bytes.len() * 2);
+    let mut hex = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        hex.push(char::from(digit(byte >> 4)));
-        hex.push(char::from(digit(byte & 0x0f)));
+        hex.extend_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
     }
-    hex
+    String::from_utf8(hex).expect("hexadecimal digits are ASCII")
 }
 
 #[cfg(test)]

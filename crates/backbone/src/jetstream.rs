@@ -8,6 +8,7 @@ mod answer;
 mod consumers;
 mod expire;
 mod letters;
+mod library;
 mod link;
 mod message;
 mod pin;
@@ -15,6 +16,7 @@ mod reclaim;
 mod reply;
 mod source;
 mod streams;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -24,17 +26,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use async_nats::{PublishErrorKind, Subject, Subscriber};
-use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::task::JoinHandle;
 
 use self::{
-    acks::{Acks, Key, Waiting},
+    acks::{Acks, Waiting},
     answer::Answer,
     link::{Link, NOT_CONNECTED},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
+    wire::Wire,
 };
 pub use self::{
     expire::{Expired, Missed},
@@ -68,6 +69,8 @@ pub struct Jetstream {
 
 struct Shared {
     link: Arc<Link>,
+    /// The connection of appends, where the usual one is not needed for them.
+    wire: Option<Wire>,
     config: Config,
     acks: Arc<Acks>,
     dead_letters_root: String,
@@ -130,6 +133,16 @@ struct StreamConfig {
 impl Jetstream {
     /// Connects to `url` (several separated by commas) under a name that shows on the server.
     pub async fn connect(config: &Config, url: &str, name: &str) -> Result<Self, ConnectError> {
+        let wire = async |inbox: String| Wire::start(config, url, name, &inbox).await;
+        Self::connect_with(config, url, name, wire).await
+    }
+
+    async fn connect_with(
+        config: &Config,
+        url: &str,
+        name: &str,
+        wire: impl AsyncFnOnce(String) -> Option<Wire>,
+    ) -> Result<Self, ConnectError> {
         let acks = Arc::new(Acks::new(config.in_flight_max, config.append_timeout));
         let link = Arc::new(Link::connect(config, url, name, Arc::clone(&acks)).await?);
         let version = link.client().server_info().version;
@@ -147,12 +160,21 @@ impl Jetstream {
             config.events.stream.clone(),
             config.dead_letters.stream.clone(),
         ];
+        let wire = wire(link.client().new_inbox()).await;
         let tasks = [
-            tokio::spawn(read_answers(subscriber, Arc::clone(&acks), streams)),
-            tokio::spawn(sweep(Arc::clone(&link), Arc::clone(&acks))),
+            tokio::spawn(library::read_answers(
+                subscriber,
+                Arc::clone(&acks),
+                streams,
+            )),
+            match &wire {
+                None => tokio::spawn(library::sweep(Arc::clone(&link), Arc::clone(&acks))),
+                Some(wire) => tokio::spawn(wire::sweep(Arc::clone(wire.acks()), SWEEP_INTERVAL)),
+            },
         ];
         let shared = Shared {
             link,
+            wire,
             config: config.clone(),
             acks,
             dead_letters_root: config.dead_letters_root(),
@@ -206,12 +228,14 @@ impl Jetstream {
         message: Outgoing,
         reserved: usize,
     ) -> Result<Sent, AppendError> {
-        let Shared { link, acks, .. } = &*self.shared;
+        let Shared {
+            link, wire, acks, ..
+        } = &*self.shared;
         let client = link.client();
         let max_payload = client.max_payload();
         let bytes = message.bytes();
         for (bytes, bytes_max) in [
-            (message.header_bytes, HEADER_BYTES_MAX),
+            (message.header_bytes(), HEADER_BYTES_MAX),
             (bytes, max_payload),
         ] {
             let bytes_max = bytes_max.saturating_sub(reserved);
@@ -219,43 +243,23 @@ impl Jetstream {
                 return Err(AppendError::TooLarge { bytes, bytes_max });
             }
         }
-        let unreachable = |detail: &str| AppendError::Unreachable {
-            detail: detail.to_owned(),
+        let sent = match wire {
+            Some(wire) => wire.send(&subject, &message).await,
+            None => library::send(link, acks, subject, message).await,
         };
-        if !link.is_connected() {
-            return Err(unreachable(NOT_CONNECTED));
-        }
-        let mut waiting = acks.wait()?;
-        let sending = client.publish_with_reply_and_headers(
-            Subject::from(subject),
-            waiting.reply(),
-            message.headers,
-            message.payload,
-        );
-        let failed = tokio::select! {
-            biased;
-            sent = sending => match sent {
-                Ok(()) => return Ok(Sent { waiting, bytes, bytes_max: max_payload }),
-                Err(error) => match error.kind() {
-                    PublishErrorKind::MaxPayloadExceeded => Answer::TooLarge,
-                    PublishErrorKind::Send => Answer::Failed(unreachable(NOT_CONNECTED)),
-                    PublishErrorKind::InvalidSubject => {
-                        let detail = "not a subject".to_owned();
-                        Answer::Failed(AppendError::Refused { code: 0, detail })
-                    }
-                },
-            },
-            // The client's buffer is full, and the time is over or the connection lost.
-            answer = &mut waiting => answer,
-        };
-        match failed {
-            // Never: nothing was sent.
-            Answer::Stored(_) => Err(unreachable(NOT_CONNECTED)),
-            Answer::TooLarge => Err(AppendError::TooLarge {
+        match sent {
+            Ok(waiting) => Ok(Sent {
+                waiting,
                 bytes,
                 bytes_max: max_payload,
             }),
-            Answer::Failed(error) => Err(error),
+            Err(Answer::TooLarge) => Err(AppendError::TooLarge {
+                bytes,
+                bytes_max: max_payload,
+            }),
+            Err(Answer::Failed(error)) => Err(error),
+            // Never: nothing was sent.
+            Err(Answer::Stored(_)) => Err(library::unreachable()),
         }
     }
 
@@ -287,33 +291,6 @@ impl Sent {
             Answer::Stored(stored) => Ok(stored),
             Answer::TooLarge => Err(AppendError::TooLarge { bytes, bytes_max }),
             Answer::Failed(error) => Err(error),
-        }
-    }
-}
-
-async fn read_answers(mut subscriber: Subscriber, acks: Arc<Acks>, streams: [String; 2]) {
-    while let Some(message) = subscriber.next().await {
-        let key = message.subject.rsplit('.').next().and_then(Key::parse);
-        if let Some(key) = key {
-            acks.answer(key, answer::read(&message, &streams));
-        }
-    }
-    acks.fail_all(&AppendError::Unreachable {
-        detail: NOT_CONNECTED.to_owned(),
-    });
-}
-
-async fn sweep(link: Arc<Link>, acks: Arc<Acks>) {
-    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        acks.sweep();
-        if !link.is_connected() {
-            // The client's events may be dropped when there are many.
-            acks.fail_all(&AppendError::Unreachable {
-                detail: NOT_CONNECTED.to_owned(),
-            });
         }
     }
 }
@@ -442,7 +419,15 @@ impl Log for Jetstream {
 
     async fn ready(&self) -> Result<(), ControlError> {
         let action = "asking the log";
-        let Shared { link, config, .. } = &*self.shared;
+        let Shared {
+            link, wire, config, ..
+        } = &*self.shared;
+        if wire.as_ref().is_some_and(|wire| !wire.is_open()) {
+            return Err(ControlError {
+                action: action.to_owned(),
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
         let stream = &config.events.stream;
         let info: StreamInfo = link
             .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
@@ -463,22 +448,4 @@ impl Log for Jetstream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A server that is too old is named at the start, not by a strange error later.
-    #[test]
-    fn versions_are_compared_by_number() {
-        for (version, too_old) in [
-            ("2.9.10", true),
-            ("1.4.1", true),
-            ("2.10.0", false),
-            ("2.14.0-beta.1", false),
-            ("3.0.0", false),
-            ("", false),
-            ("unknown", false),
-        ] {
-            assert_eq!(is_before(version, SERVER_MIN), too_old, "{version}");
-        }
-    }
-}
+mod tests;

@@ -24,6 +24,9 @@ const TOO_LARGE: [u64; 2] = [10_054, 10_097];
 /// The status of what may work a moment later, as HTTP has it.
 const UNAVAILABLE: u64 = 503;
 
+/// Of a message, when nobody listens on its subject.
+const NO_RESPONDERS: u16 = 503;
+
 /// What became of an append.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
@@ -57,11 +60,40 @@ struct PubError<'a> {
 
 /// Reads an answer; `streams` are those that may have stored it.
 pub(super) fn read(message: &Message, streams: &[String; 2]) -> Answer {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
+    of(
+        message.status.as_ref().map(StatusCode::as_u16),
+        &message.payload,
+        streams,
+    )
+}
+
+/// The same of the parts that count.
+pub(super) fn of(status: Option<u16>, payload: &[u8], streams: &[String; 2]) -> Answer {
+    if status == Some(NO_RESPONDERS) {
         let detail = "no stream answers on this subject".to_owned();
         return Answer::Failed(AppendError::Unreachable { detail });
     }
-    read_payload(&message.payload, streams)
+    plain(payload, streams).unwrap_or_else(|| read_payload(payload, streams))
+}
+
+/// `{"stream":"EVENTS", "seq":12}`, as nearly all are, without a parser.
+fn plain(payload: &[u8], streams: &[String; 2]) -> Option<Answer> {
+    let rest = payload.strip_prefix(br#"{"stream":""#)?;
+    let of_stream = |stream: &String| rest.strip_prefix(stream.as_bytes());
+    let rest = streams.iter().find_map(of_stream)?;
+    let digits = rest.strip_prefix(br#"", "seq":"#)?.strip_suffix(b"}")?;
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut sequence = 0_u64;
+    for digit in digits {
+        let digit = char::from(*digit).to_digit(10)?;
+        sequence = sequence.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    (sequence > 0).then_some(Answer::Stored(Stored {
+        sequence,
+        duplicate: false,
+    }))
 }
 
 fn read_payload(payload: &[u8], streams: &[String; 2]) -> Answer {
@@ -115,7 +147,8 @@ mod tests {
     use super::*;
 
     fn read(payload: &str) -> Answer {
-        read_payload(
+        of(
+            None,
             payload.as_bytes(),
             &["EVENTS".to_owned(), "DEAD".to_owned()],
         )
@@ -155,6 +188,11 @@ mod tests {
             r#"{"stream":"EVENTS"}"#,
             r#"{"stream":"EVENTS","seq":0}"#,
             r#"{"stream":"EVENTS","seq":-1}"#,
+            r#"{"stream":"EVENTS", "seq":}"#,
+            r#"{"stream":"EVENTS", "seq":0}"#,
+            r#"{"stream":"EVENTS", "seq":1x}"#,
+            r#"{"stream":"EVENTS", "seq":18446744073709551616}"#,
+            r#"{"stream":"EVENTSX", "seq":1}"#,
         ] {
             let answer = read(payload);
             assert!(

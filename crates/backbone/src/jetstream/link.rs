@@ -23,7 +23,7 @@ pub(super) const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often the server is asked whether it is there. A silent connection is given up after three
 /// of them.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest time between two attempts to connect again: a server that is back is found within it.
 const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
@@ -90,7 +90,7 @@ struct Refusal {
 }
 
 /// The user and the password that stand in an address; the client does not look for them.
-fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
+pub(super) fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let server = servers.iter().find(|server| server.has_user_pass())?;
     let user = server.username().unwrap_or_default();
@@ -100,6 +100,23 @@ fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
     ))
 }
 
+/// The servers of an address; several are separated by commas.
+pub(super) fn servers_of(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+    let servers = url.split(',').map(|url| {
+        let server = url.trim().parse::<ServerAddr>();
+        server.map_err(|source| ConnectError::Url { source })
+    });
+    servers.collect()
+}
+
+/// How long is waited after so many attempts in vain.
+pub(super) fn reconnect_delay(attempts: usize) -> Duration {
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    Duration::from_millis(20)
+        .saturating_mul(attempts)
+        .min(RECONNECT_DELAY_MAX)
+}
+
 impl Link {
     pub(super) async fn connect(
         config: &Config,
@@ -107,14 +124,7 @@ impl Link {
         name: &str,
         acks: Arc<Acks>,
     ) -> Result<Self, ConnectError> {
-        let servers = url
-            .split(',')
-            .map(|url| {
-                url.trim()
-                    .parse::<ServerAddr>()
-                    .map_err(|source| ConnectError::Url { source })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let servers = servers_of(url)?;
         let signals = Arc::new(Signals {
             acks,
             losses: watch::channel(0).0,
@@ -124,12 +134,7 @@ impl Link {
             .name(name)
             .connection_timeout(config.connect_timeout)
             .ping_interval(PING_INTERVAL)
-            .reconnect_delay_callback(|attempts| {
-                let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-                Duration::from_millis(20)
-                    .saturating_mul(attempts)
-                    .min(RECONNECT_DELAY_MAX)
-            })
+            .reconnect_delay_callback(reconnect_delay)
             .event_callback(move |event| {
                 events.on(&event);
                 std::future::ready(())

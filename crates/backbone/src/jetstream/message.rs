@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, str::FromStr as _};
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue, header::NATS_MESSAGE_ID};
+use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use bytestring::ByteString;
 use humantime_serde::re::humantime::format_rfc3339_nanos;
@@ -28,35 +28,31 @@ const ANSWER_BYTES_MAX: usize = 512;
 /// Most bytes of the reason why a message is no event.
 const REASON_BYTES_MAX: usize = 512;
 
-/// The first line and the empty one.
-const HEADER_FRAME_BYTES: usize = "NATS/1.0\r\n\r\n".len();
+/// What headers begin with.
+const FIRST_LINE: &[u8] = b"NATS/1.0\r\n";
 
-/// What stands between and behind name and value.
-const HEADER_LINE_BYTES: usize = ": \r\n".len();
+/// Room for the headers of an ordinary event, so that they are allocated once.
+const LINES_BYTES: usize = 384;
 
 /// A message on its way out.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) headers: HeaderMap,
-    pub(super) header_bytes: usize,
+    /// The headers as they are sent, without the empty line at their end.
+    lines: Vec<u8>,
     pub(super) payload: Bytes,
 }
 
 impl Outgoing {
     fn new(payload: Bytes) -> Self {
-        Self {
-            headers: HeaderMap::new(),
-            header_bytes: HEADER_FRAME_BYTES,
-            payload,
-        }
+        let mut lines = Vec::with_capacity(LINES_BYTES);
+        lines.extend_from_slice(FIRST_LINE);
+        Self { lines, payload }
     }
 
     /// An event.
     pub(super) fn event(event: &Event) -> Self {
         let mut outgoing = Self::new(event.data.clone().unwrap_or_default());
-        tidegate_event::nats::encode(event, |name, value| {
-            outgoing.insert(header_name(name), value);
-        });
+        tidegate_event::nats::encode(event, |name, value| outgoing.add(name, value));
         outgoing
     }
 
@@ -66,7 +62,7 @@ impl Outgoing {
             Ok(event) => Self::event(event),
             Err(unreadable) => Self::unreadable(unreadable),
         };
-        let mut set = |name, value: &str| outgoing.insert(HeaderName::from_static(name), value);
+        let mut set = |name, value: &str| outgoing.add(name, value);
         set("tidegate-reason", &escape(letter.reason, DETAIL_BYTES_MAX));
         set("tidegate-detail", &escape(&letter.detail, DETAIL_BYTES_MAX));
         if let Some(answer) = &letter.answer {
@@ -92,12 +88,34 @@ impl Outgoing {
 
     /// Gives it an identity within the duplicate window.
     pub(super) fn message_id(&mut self, id: &str) {
-        self.insert(NATS_MESSAGE_ID, id);
+        self.add("Nats-Msg-Id", id);
+    }
+
+    /// Bytes of its headers.
+    pub(super) fn header_bytes(&self) -> usize {
+        self.lines.len() + "\r\n".len()
     }
 
     /// What it counts for against the server's limit.
     pub(super) fn bytes(&self) -> usize {
-        self.header_bytes.saturating_add(self.payload.len())
+        self.header_bytes().saturating_add(self.payload.len())
+    }
+
+    /// Writes its headers as they are sent.
+    pub(super) fn write_headers(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.lines);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Its headers as the client library wants them.
+    pub(super) fn header_map(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let text = String::from_utf8_lossy(&self.lines);
+        for (name, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+            let name = HeaderName::from_str(name).expect("legal names were added");
+            headers.append(name, value);
+        }
+        headers
     }
 
     fn unreadable(unreadable: &Unreadable) -> Self {
@@ -110,31 +128,26 @@ impl Outgoing {
             } else {
                 Cow::Borrowed(&**name)
             };
-            let name = header_name(&name);
-            let value = outgoing.counted(&name, value);
-            outgoing.headers.append(name, value);
+            outgoing.add(&name, value);
         }
-        if outgoing.header_bytes > HEADER_BYTES_MAX - LETTER_BYTES {
+        if outgoing.header_bytes() > HEADER_BYTES_MAX - LETTER_BYTES {
             // Too many to stand beside ours. The payload is what counts.
             outgoing = Self::new(unreadable.payload.clone());
         }
         outgoing
     }
 
-    /// Sets a header that comes once.
-    fn insert(&mut self, name: HeaderName, value: &str) {
-        let value = self.counted(&name, value);
-        self.headers.insert(name, value);
-    }
-
-    fn counted(&mut self, name: &HeaderName, value: &str) -> HeaderValue {
-        let value = HeaderValue::from_str(value).unwrap_or_else(|_| {
+    fn add(&mut self, name: &str, value: &str) {
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b": ");
+        if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n')) {
             // Bindings escape line breaks, and what came in a header had none.
-            HeaderValue::from(value.replace(['\r', '\n'], "%0A"))
-        });
-        let name: &str = name.as_ref();
-        self.header_bytes += name.len() + value.as_str().len() + HEADER_LINE_BYTES;
-        value
+            let escaped = value.replace(['\r', '\n'], "%0A");
+            self.lines.extend_from_slice(escaped.as_bytes());
+        } else {
+            self.lines.extend_from_slice(value.as_bytes());
+        }
+        self.lines.extend_from_slice(b"\r\n");
     }
 }
 
@@ -163,22 +176,6 @@ pub(super) fn read(headers: Option<&HeaderMap>, payload: Bytes) -> Result<Event,
             payload,
         }
     })
-}
-
-/// The names of most headers need no memory of their own.
-fn header_name(name: &str) -> HeaderName {
-    match name {
-        "ce-specversion" => HeaderName::from_static("ce-specversion"),
-        "ce-id" => HeaderName::from_static("ce-id"),
-        "ce-source" => HeaderName::from_static("ce-source"),
-        "ce-type" => HeaderName::from_static("ce-type"),
-        "ce-datacontenttype" => HeaderName::from_static("ce-datacontenttype"),
-        "ce-dataschema" => HeaderName::from_static("ce-dataschema"),
-        "ce-subject" => HeaderName::from_static("ce-subject"),
-        "ce-time" => HeaderName::from_static("ce-time"),
-        name => HeaderName::from_str(name)
-            .expect("extensions have legal names, and received headers had"),
-    }
 }
 
 /// Text as a header takes it: what is not plain ASCII is percent-encoded.

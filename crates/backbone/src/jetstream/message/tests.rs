@@ -22,14 +22,15 @@ fn letter(event: Result<Event, Unreadable>) -> DeadLetter {
 
 fn header(outgoing: &Outgoing, name: &str) -> String {
     outgoing
-        .headers
+        .header_map()
         .get(name)
         .map(|value| value.as_str().to_owned())
         .unwrap_or_default()
 }
 
 fn serialized(outgoing: &Outgoing) -> usize {
-    let lines = outgoing.headers.iter().flat_map(|(name, values)| {
+    let headers = outgoing.header_map();
+    let lines = headers.iter().flat_map(|(name, values)| {
         let name: &str = name.as_ref();
         values
             .iter()
@@ -45,7 +46,7 @@ fn sizes_are_those_on_the_wire() {
     event.data = Some(Bytes::from_static(b"data"));
     let mut outgoing = Outgoing::event(&event);
     outgoing.message_id("id");
-    assert_eq!(outgoing.header_bytes, serialized(&outgoing));
+    assert_eq!(outgoing.header_bytes(), serialized(&outgoing));
     assert_eq!(outgoing.bytes(), serialized(&outgoing) + 4);
 }
 
@@ -70,7 +71,10 @@ fn a_letter_is_the_event_and_why() {
     assert_eq!(header(&outgoing, "tidegate-consumer"), "consumer");
     assert_eq!(header(&outgoing, "tidegate-subscription"), "default/orders");
     assert_eq!(header(&outgoing, "Nats-Msg-Id"), "consumer:7");
-    assert_eq!(read(Some(&outgoing.headers), outgoing.payload), Ok(event));
+    assert_eq!(
+        read(Some(&outgoing.header_map()), outgoing.payload),
+        Ok(event)
+    );
 }
 
 /// Headers of a foreign message cannot make JetStream do anything, nor stand for ours.
@@ -127,7 +131,7 @@ fn foreign_headers_that_do_not_fit_are_left_out() {
         payload: Bytes::new(),
     };
     let outgoing = Outgoing::letter(&letter(Err(unreadable)));
-    assert!(outgoing.header_bytes < HEADER_BYTES_MAX);
+    assert!(outgoing.header_bytes() < HEADER_BYTES_MAX);
     assert_eq!(header(&outgoing, "tidegate-attempts"), "20");
 }
 

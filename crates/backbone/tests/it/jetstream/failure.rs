@@ -69,7 +69,7 @@ async fn a_killed_server_loses_nothing_acknowledged() {
 
     fixture.server.restart().await;
     append_until_stored(&log, &append_of(event("back"))).await;
-    log.ready().await.unwrap();
+    until_ready(&log).await;
     let mut all = log.open(spec("all")).await.unwrap();
     within(async {
         loop {
@@ -87,6 +87,16 @@ async fn a_killed_server_loses_nothing_acknowledged() {
     })
     .await;
     assert_eq!(acknowledged, BTreeSet::new(), "acknowledged and lost");
+}
+
+/// Appends have a connection of their own, which may be back before the other.
+async fn until_ready(log: &Jetstream) {
+    within(async {
+        while log.ready().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }
 
 /// A source that was open goes on over a restart, without a new one and without a stall.

@@ -320,3 +320,6 @@ pub(super) async fn sweep(acks: Arc<Acks>, every: Duration) {
         acks.sweep();
     }
 }
+
+#[cfg(test)]
+mod tests;

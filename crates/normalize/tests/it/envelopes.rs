@@ -317,3 +317,42 @@ fn other_headers_are_no_attributes() {
         .collect();
     assert_eq!(names, ["traceparent", "tracestate"]);
 }
+
+/// Where Kyma's publisher wants JSON, data that was hidden in a string is looked at, and what was
+/// read as JSON already is not a second time.
+#[test]
+fn hidden_data_has_to_be_json_too() {
+    let not_json = "bm90IGpzb24=";
+    let event = |version: &str, members: &str| {
+        format!(
+            r#"{{"specversion":"{version}","id":"1","source":"s","type":"t.v1","datacontenttype":"application/json",{members}}}"#
+        )
+    };
+    let hidden = event(
+        "0.3",
+        &format!(r#""datacontentencoding":"base64","data":"{not_json}""#),
+    );
+    let encoded = event("1.0", &format!(r#""data_base64":"{not_json}""#));
+    let plain = event("1.0", r#""data":{"a":[1.10]}"#);
+    let read = |body: &str, content_type| {
+        let sent = Sent {
+            reading: Reading::Publish,
+            application: &Application::unnamed("a"),
+            headers: &[("content-type", content_type)],
+            body: body.as_bytes(),
+            topic: None,
+        };
+        sent.normalized().map(|read| read.events.as_slice().len())
+    };
+    let (one, batch) = (
+        "application/cloudevents+json",
+        "application/cloudevents-batch+json",
+    );
+    assert_eq!(read(&plain, one).unwrap(), 1);
+    for bad in [hidden, encoded] {
+        let error = read(&bad, one).unwrap_err();
+        assert_eq!(error.code(), "normalize/data-not-json", "{bad}");
+        let error = read(&format!("[{plain},{bad}]"), batch).unwrap_err();
+        assert_eq!(error.code(), "normalize/data-not-json", "{bad}");
+    }
+}

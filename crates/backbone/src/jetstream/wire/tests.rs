@@ -1,0 +1,138 @@
+//! What `wire` promises, with a far end that is at fault.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::join_all};
+use tidegate_event::Event;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, timeout},
+};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Lets a client in.
+async fn greeted(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"INFO {}\r\n").await.unwrap();
+    let mut greeting = Vec::new();
+    while !greeting.ends_with(b"PING\r\n") {
+        assert_ne!(stream.read_buf(&mut greeting).await.unwrap(), 0);
+    }
+    stream.write_all(b"PONG\r\n").await.unwrap();
+    stream
+}
+
+async fn connected() -> (Wire, TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let config = Config {
+        append_timeout: TIMEOUT,
+        ..Config::default()
+    };
+    let (wire, stream) = tokio::join!(
+        Wire::start(&config, &url, "test", "_INBOX.t"),
+        greeted(&listener)
+    );
+    let wire = wire.unwrap();
+    tokio::spawn(sweep(Arc::clone(wire.acks()), Duration::from_millis(10)));
+    (wire, listener, stream)
+}
+
+fn message(bytes: usize) -> Outgoing {
+    let mut event = Event::new("1", "/s", "t");
+    event.data = Some(Bytes::from(vec![b'x'; bytes]));
+    Outgoing::event(&event)
+}
+
+async fn append(wire: &Wire, bytes: usize) -> Answer {
+    match wire.send("a.b", &message(bytes)).await {
+        Ok(waiting) => waiting.await,
+        Err(answer) => answer,
+    }
+}
+
+/// A server that reads nothing costs each append its time, and a bounded buffer.
+#[tokio::test]
+async fn who_finds_no_room_waits_no_longer_than_an_append_may() {
+    let (wire, _listener, _stream) = connected().await;
+    let began = Instant::now();
+    // More than the sockets' buffers and ours take together.
+    let mut appends = pin!(join_all((0..60).map(|_| append(&wire, 900 << 10))));
+    assert!(appends.as_mut().now_or_never().is_none());
+    assert!(wire.shared.lock().frames.len() <= FRAMES_BYTES_MAX);
+    for answer in timeout(PATIENCE, appends).await.unwrap() {
+        let is_late = matches!(answer, Answer::Failed(AppendError::TimedOut { .. }));
+        assert!(is_late, "{answer:?}");
+    }
+    assert!(began.elapsed() >= TIMEOUT);
+}
+
+/// What waits when the server ends the connection is answered at once, and the next connection is
+/// used when it stands.
+#[tokio::test]
+async fn a_lost_connection_answers_and_is_made_anew() {
+    let (wire, listener, mut stream) = connected().await;
+    let faults = async {
+        let error = b"-ERR 'Stale Connection'\r\n";
+        stream.write_all(error).await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(append(&wire, 1), faults);
+    let is_lost = matches!(answer, Answer::Failed(AppendError::Unreachable { .. }));
+    assert!(is_lost, "{answer:?}");
+    let mut next = timeout(PATIENCE, greeted(&listener)).await.unwrap();
+    while !wire.is_open() {
+        tokio::task::yield_now().await;
+    }
+    let server = async {
+        let mut read = Vec::new();
+        while !read.windows(4).any(|part| part == b"\r\n\r\n") {
+            assert_ne!(next.read_buf(&mut read).await.unwrap(), 0);
+        }
+        let text = String::from_utf8(read).unwrap();
+        let reply = text.split(' ').nth(2).unwrap();
+        let acknowledgement = r#"{"stream":"TIDEGATE_EVENTS", "seq":7}"#;
+        let length = acknowledgement.len();
+        let said = format!("MSG {reply} 1 {length}\r\n{acknowledgement}\r\n");
+        next.write_all(said.as_bytes()).await.unwrap();
+        next
+    };
+    let (answer, _next) = timeout(PATIENCE, async { tokio::join!(append(&wire, 1), server) })
+        .await
+        .unwrap();
+    let Answer::Stored(stored) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(stored.sequence, 7);
+}
+
+/// A server that wants TLS is spoken to by the client library, which has it.
+#[tokio::test]
+async fn tls_is_left_to_the_library() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = Config::default();
+    let url = format!("nats://{address}");
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream
+            .write_all(b"INFO {\"tls_required\":true}\r\n")
+            .await
+            .unwrap();
+        stream
+    };
+    let start = Wire::start(&config, &url, "test", "_INBOX.t");
+    let (wire, _stream) = tokio::join!(start, server);
+    assert!(wire.is_none());
+    let url = format!("tls://{address}");
+    assert!(
+        Wire::start(&config, &url, "test", "_INBOX.t")
+            .await
+            .is_none()
+    );
+}

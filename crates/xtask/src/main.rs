@@ -34,6 +34,8 @@ cargo xtask <command>
                     delivery under faults, so many runs; what went wrong is named with its seed
   sim --seed S      one of them again, with a line for everything that happened
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
+  bench compare [-- ARGS]
+                    the same in turn with a reference that does only HTTP to JetStream
   bench isolation [-- ARGS]
                     what a dead sink and a slow one cost 98 others
   bench recovery [-- ARGS]
@@ -47,6 +49,9 @@ Examples:
   cargo xtask fuzz --seconds 300 format_idoc
   cargo xtask sim --seed 4711
   TIDEGATE_VECTORS=../vectors cargo xtask test";
+
+/// What `bench` runs beside the doors.
+const SCENARIOS: [&str; 3] = ["isolation", "recovery", "handover"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -73,13 +78,10 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["sim", rest @ ..] => simulation(rest),
         ["bench"] => bench::publish(&[]),
         ["bench", "--", rest @ ..] => bench::publish(rest),
-        ["bench", what @ ("isolation" | "recovery" | "handover")] => bench::delivery(what, &[]),
-        [
-            "bench",
-            what @ ("isolation" | "recovery" | "handover"),
-            "--",
-            rest @ ..,
-        ] => bench::delivery(what, rest),
+        ["bench", "compare"] => bench::compare(&[]),
+        ["bench", "compare", "--", rest @ ..] => bench::compare(rest),
+        ["bench", what] if SCENARIOS.contains(what) => bench::delivery(what, &[]),
+        ["bench", what, "--", rest @ ..] if SCENARIOS.contains(what) => bench::delivery(what, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -8,14 +8,17 @@
 
 mod alarm;
 mod attached;
+mod backlog;
 mod baseline;
 mod compare;
 mod courier;
+mod dispatcher;
 mod driver;
 mod exchange;
 mod function;
 mod guard;
 mod handover;
+mod helper;
 mod histogram;
 mod isolation;
 mod jetstream;
@@ -37,6 +40,10 @@ mod report;
 mod request;
 mod schedule;
 mod sink;
+mod stage;
+mod startup;
+mod subscriptions;
+mod together;
 mod wire;
 
 use clap::{Parser, Subcommand};
@@ -68,12 +75,37 @@ enum Command {
     /// A door that does only HTTP to JetStream, in the fastest shape known
     #[command(after_help = "Example:\n  loadtest reference --nats nats://127.0.0.1:4222")]
     Reference(reference::Reference),
+    /// A dispatcher that does only JetStream to a sink, in the fastest shape known
+    #[command(
+        after_help = "Example:\n  loadtest reference-dispatcher --nats nats://127.0.0.1:4222 --sink http://127.0.0.1:9000/"
+    )]
+    ReferenceDispatcher(dispatcher::Dispatcher),
     /// A sink that costs next to nothing, and prints how many came each second
     #[command(after_help = "Example:\n  loadtest sink --listen 127.0.0.1:9000 --delay 5")]
     Sink(sink::Sink),
     /// Post events straight to a sink
     #[command(after_help = "Example:\n  loadtest post --url http://127.0.0.1:9000/")]
     Post(post::Post),
+    /// How fast a backlog is delivered to one sink, beside the reference in the same run
+    #[command(
+        after_help = "Example:\n  loadtest backlog --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Backlog(backlog::Backlog),
+    /// Publish and deliver at once: what is sustained, and how long an event takes end to end
+    #[command(
+        after_help = "Example:\n  loadtest together --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Together(together::Together),
+    /// What 1 to 5,000 Subscriptions cost, each with a type of its own, and each with every event
+    #[command(
+        after_help = "Example:\n  loadtest subscriptions --tidegate target/release/tidegate --nats-server nats-server --steps 1,100"
+    )]
+    Subscriptions(subscriptions::Subscriptions),
+    /// Time until ready, idle CPU, and memory: empty, for each Subscription, for each connection
+    #[command(
+        after_help = "Example:\n  loadtest startup --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Startup(startup::Startup),
     /// What a dead sink and a slow one cost 98 others, side by side with a run without them
     #[command(
         after_help = "Example:\n  loadtest isolation --tidegate target/release/tidegate --nats-server nats-server"
@@ -102,8 +134,13 @@ fn main() -> anyhow::Result<()> {
             Command::Publish(arguments) => publish::run(&arguments).await,
             Command::Compare(arguments) => compare::run(&arguments).await,
             Command::Reference(arguments) => reference::run(&arguments).await,
+            Command::ReferenceDispatcher(arguments) => dispatcher::run(&arguments).await,
             Command::Sink(arguments) => sink::run(&arguments).await,
             Command::Post(arguments) => post::run(&arguments).await,
+            Command::Backlog(arguments) => backlog::run(&arguments).await,
+            Command::Together(arguments) => together::run(&arguments).await,
+            Command::Subscriptions(arguments) => subscriptions::run(&arguments).await,
+            Command::Startup(arguments) => startup::run(&arguments).await,
             Command::Isolation(arguments) => isolation::run(&arguments).await,
             Command::Recovery(arguments) => recovery::run(&arguments).await,
             Command::Handover(arguments) => handover::run(&arguments).await,

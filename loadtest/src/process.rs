@@ -32,6 +32,11 @@ impl Named {
         self.memory("VmHWM:")
     }
 
+    /// The memory that it has now, in bytes.
+    pub(crate) fn memory_resident(&self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
     fn memory(&self, field: &str) -> anyhow::Result<u64> {
         let file = format!("/proc/{}/status", self.pid);
         let text = fs::read_to_string(&file).with_context(|| file.clone())?;

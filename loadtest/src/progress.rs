@@ -52,3 +52,8 @@ impl Progress {
         }
     }
 }
+
+/// One line, wherever standard error goes.
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}

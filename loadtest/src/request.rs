@@ -276,6 +276,11 @@ fn data(shape: &Shape, bytes: usize) -> String {
 /// The type of events that have but one.
 pub(crate) const DRIVEN: &str = "load.driven.v1";
 
+/// The type of this number where there are several.
+pub(crate) fn numbered(number: u32) -> String {
+    format!("load.driven.t{number:05}.v1")
+}
+
 fn r#type(shape: &Shape) -> String {
     if shape.types == 1 {
         DRIVEN.to_owned()

@@ -36,6 +36,14 @@ cargo xtask <command>
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
   bench compare [-- ARGS]
                     the same in turn with a reference that does only HTTP to JetStream
+  bench backlog [-- ARGS]
+                    how fast a backlog is delivered, beside a reference that does only that
+  bench together [-- ARGS]
+                    publishing and delivering at once; end to end at 10,000 events a second
+  bench subscriptions [-- ARGS]
+                    what 1 to 5,000 Subscriptions cost
+  bench startup [-- ARGS]
+                    time until ready, idle CPU, memory
   bench isolation [-- ARGS]
                     what a dead sink and a slow one cost 98 others
   bench recovery [-- ARGS]
@@ -51,7 +59,15 @@ Examples:
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 /// What `bench` runs beside the doors.
-const SCENARIOS: [&str; 3] = ["isolation", "recovery", "handover"];
+const SCENARIOS: [&str; 7] = [
+    "backlog",
+    "together",
+    "subscriptions",
+    "startup",
+    "isolation",
+    "recovery",
+    "handover",
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

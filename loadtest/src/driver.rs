@@ -1,201 +1,172 @@
-//! The closed loop.
+//! The loops: closed, where each connection sends when it was answered, and open, where each request
+//! has its time whether or not those before it were answered.
+//!
+//! One thread. What is late in the open loop counts from the time at which it was to be sent, so
+//! that a slow door hides nothing (coordinated omission).
 
 use std::{
-    cell::RefCell,
-    net::SocketAddr,
+    cell::{Cell, RefCell},
     rc::Rc,
-    time::{Duration, Instant},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, bail};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::LocalSet,
+use anyhow::bail;
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use crate::{
+    alarm::Alarm, exchange::Connection, histogram::Histogram, progress::Progress, request::Target,
 };
 
-use crate::{Mode, Publish};
+/// How long what is due at the end may still take to be sent.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// An answer's head; a problem body is cut here.
-const ANSWER_BYTES: usize = 8 << 10;
+/// Requests of the open loop that may be left over, of a thousand; with more the rate was not held.
+const LEFT_OVER_MAX: u64 = 10;
 
-/// How much of it an error repeats.
-const SHOWN_BYTES: usize = 600;
-
-/// What to send, and where.
-pub(crate) struct Target {
-    address: SocketAddr,
-    /// The request with a hole for the id.
-    before_id: Vec<u8>,
-    after_id: Vec<u8>,
-    events: u64,
+/// How it is driven.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) connections: usize,
+    pub(crate) time: Duration,
+    /// Events a second of the open loop; the closed one without.
+    pub(crate) rate: Option<u32>,
+    /// The closed loop ends after so many, if that is earlier.
+    pub(crate) events: Option<u64>,
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Driven {
     pub(crate) events: u64,
-    pub(crate) requests: u64,
     pub(crate) took: Duration,
-    /// Microseconds of each request.
-    pub(crate) latencies: Vec<u32>,
+    /// Of each request.
+    pub(crate) latencies: Histogram,
+    /// Events that were answered in each second.
+    pub(crate) seconds: Vec<u64>,
 }
 
-/// The width of every id, so that no length changes.
-const ID_WIDTH: usize = 20;
+/// What all connections share.
+struct Run<'a> {
+    target: &'a Target,
+    began: Instant,
+    /// When it was in the time of all processes.
+    began_micros: u64,
+    until: Instant,
+    schedule: Option<Schedule>,
+    /// Events that may be sent still.
+    left: Cell<u64>,
+    number: u32,
+    events: Rc<Cell<u64>>,
+    driven: RefCell<Driven>,
+}
 
-const ID_HOLE: &str = "{id}";
-
-impl Target {
-    pub(crate) fn of(arguments: &Publish) -> anyhow::Result<Self> {
-        let rest = arguments
-            .url
-            .strip_prefix("http://")
-            .context("--url must begin with http://")?;
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let address = host
-            .parse()
-            .with_context(|| format!("--url: {host} must be ip:port"))?;
-        let data = format!(
-            "{{\"payload\":\"{}\"}}",
-            "x".repeat(arguments.bytes.saturating_sub(14))
-        );
-        let event = |id: &str| {
-            format!(
-                "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"loadtest\",\"type\":\"load.driven.v1\",\
-                 \"datacontenttype\":\"application/json\",\"data\":{data}}}"
-            )
-        };
-        let (headers, body, events) = match arguments.mode {
-            Mode::Binary => (
-                format!(
-                    "ce-specversion: 1.0\r\nce-id: {ID_HOLE}\r\nce-source: loadtest\r\n\
-                     ce-type: load.driven.v1\r\ncontent-type: application/json\r\n"
-                ),
-                data,
-                1,
-            ),
-            Mode::Structured => (
-                "content-type: application/cloudevents+json\r\n".to_owned(),
-                event(ID_HOLE),
-                1,
-            ),
-            Mode::Batch => {
-                // One hole a request: the events of a batch share its id and differ behind it.
-                let events: Vec<String> = (0..arguments.batch)
-                    .map(|at| event(&format!("{{batch}}-{at}")))
-                    .collect();
-                let body = format!("[{}]", events.join(","));
-                let content_type = "content-type: application/cloudevents-batch+json\r\n";
-                (content_type.to_owned(), body, arguments.batch as u64)
-            }
-        };
-        let length = body
-            .replace(ID_HOLE, &"0".repeat(ID_WIDTH))
-            .replace("{batch}", &"0".repeat(ID_WIDTH))
-            .len();
-        let request = format!(
-            "POST /{path} HTTP/1.1\r\nhost: {host}\r\n{headers}content-length: {length}\r\n\r\n{body}"
-        );
-        let (before_id, after_id) = match request.split_once(ID_HOLE) {
-            Some((before, after)) => (before.into(), after.into()),
-            None => (request.into(), Vec::new()),
-        };
-        Ok(Self {
-            address,
-            before_id,
-            after_id,
-            events,
-        })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn fill(&self, id: &str, request: &mut Vec<u8>) {
-        request.clear();
-        if self.after_id.is_empty() {
-            let text = String::from_utf8_lossy(&self.before_id).replace("{batch}", id);
-            request.extend_from_slice(text.as_bytes());
-        } else {
-            request.extend_from_slice(&self.before_id);
-            request.extend_from_slice(id.as_bytes());
-            request.extend_from_slice(&self.after_id);
-        }
-    }
+/// The open loop's requests.
+struct Schedule {
+    /// Between one request and the next.
+    every: Duration,
+    requests: u64,
+    next: Cell<u64>,
 }
 
 /// Drives for so long and fails on the first answer that is no 2xx.
-pub(crate) async fn drive(
-    target: &Target,
-    connections: usize,
-    time: Duration,
-) -> anyhow::Result<Driven> {
-    let driven = Rc::new(RefCell::new(Driven::default()));
+pub(crate) async fn drive(target: &Target, pace: &Pace, says: &str) -> anyhow::Result<Driven> {
+    let mut connections = Vec::new();
+    for _ in 0..pace.connections {
+        connections.push(Connection::open(target.address).await?);
+    }
     let began = Instant::now();
-    let tasks = LocalSet::new();
-    tasks
-        .run_until(async {
-            let each = (0..connections)
-                .map(|connection| one(target, connection, began + time, Rc::clone(&driven)));
-            futures_util::future::try_join_all(each).await
-        })
-        .await?;
-    let mut driven = driven.take();
+    let began_micros = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+    let run = Run {
+        target,
+        began,
+        began_micros: u64::try_from(began_micros)?,
+        until: began + pace.time,
+        schedule: pace
+            .rate
+            .map(|rate| schedule(rate, target.events(), pace.time)),
+        left: Cell::new(pace.events.unwrap_or(u64::MAX)),
+        number: fastrand::u32(..),
+        events: Rc::default(),
+        driven: RefCell::default(),
+    };
+    let progress = Progress::start(says, pace.time, Rc::clone(&run.events));
+    let each = connections.into_iter().enumerate();
+    let each = each.map(|(number, connection)| run.one(number, connection));
+    let ended = try_join_all(each).await;
+    progress.end();
+    ended?;
+    if let Some(schedule) = &run.schedule {
+        let left = schedule.requests.saturating_sub(schedule.next.get());
+        if left * 1_000 > schedule.requests * LEFT_OVER_MAX {
+            bail!(
+                "the run is void: {left} of {} requests were not sent in time, the rate is not held",
+                schedule.requests
+            );
+        }
+    }
+    let mut driven = run.driven.into_inner();
     driven.took = began.elapsed();
     Ok(driven)
 }
 
-async fn one(
-    target: &Target,
-    connection: usize,
-    until: Instant,
-    driven: Rc<RefCell<Driven>>,
-) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(target.address)
-        .await
-        .context("cannot connect")?;
-    stream.set_nodelay(true)?;
-    // Ids of different runs must differ, or they would be duplicates.
-    let run = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)?
-        .as_millis()
-        % 10_000_000_000;
-    let mut request = Vec::new();
-    let mut answer = vec![0; ANSWER_BYTES];
-    let mut number = 0_u32;
-    while Instant::now() < until {
-        let id = format!("{run:010}{connection:04}{number:06}");
-        number += 1;
-        target.fill(&id, &mut request);
-        let began = Instant::now();
-        stream.write_all(&request).await?;
-        let mut bytes = 0;
-        loop {
-            let read = stream
-                .read(answer.get_mut(bytes..).unwrap_or_default())
-                .await?;
-            if read == 0 {
-                bail!("the connection was closed");
-            }
-            bytes += read;
-            let head = answer.get(..bytes).unwrap_or_default();
-            if head.windows(4).any(|window| window == b"\r\n\r\n") {
-                break;
-            }
+fn schedule(rate: u32, events: u64, time: Duration) -> Schedule {
+    let every = Duration::from_secs(1).mul_f64(events as f64 / f64::from(rate));
+    Schedule {
+        every,
+        requests: (time.as_secs_f64() / every.as_secs_f64()) as u64,
+        next: Cell::new(0),
+    }
+}
+
+impl Run<'_> {
+    async fn one(&self, number: usize, mut connection: Connection) -> anyhow::Result<()> {
+        let mut requests = self.target.requests(self.number, number);
+        let alarm = Alarm::new()?;
+        while let Some(scheduled) = self.next(&alarm).await? {
+            let since = u64::try_from((scheduled - self.began).as_micros())?;
+            let (request, events) = requests.next(self.began_micros + since);
+            connection.exchange(request).await?;
+            self.answered(scheduled, events);
         }
-        if answer.get(..11) != Some(b"HTTP/1.1 20") {
-            let shown = answer.get(..bytes.min(SHOWN_BYTES)).unwrap_or_default();
-            let text = String::from_utf8_lossy(shown);
-            bail!("the run is void, an answer was not 2xx: {text}");
+        Ok(())
+    }
+
+    /// Waits for the time of the next request; none when it is enough.
+    async fn next(&self, alarm: &Alarm) -> anyhow::Result<Option<Instant>> {
+        let Some(schedule) = &self.schedule else {
+            let left = self.left.get().checked_sub(self.target.events());
+            let (Some(left), now) = (left, Instant::now()) else {
+                return Ok(None);
+            };
+            self.left.set(left);
+            return Ok((now < self.until).then_some(now));
+        };
+        let number = schedule.next.get();
+        if number >= schedule.requests || Instant::now() > self.until + GRACE {
+            return Ok(None);
         }
-        let mut driven = driven.borrow_mut();
-        driven.requests += 1;
-        driven.events += target.events;
+        schedule.next.set(number + 1);
+        let time = self.began + schedule.every.mul_f64(number as f64);
+        alarm.until(time).await?;
+        Ok(Some(time))
+    }
+
+    fn answered(&self, scheduled: Instant, events: u64) {
+        let now = Instant::now();
+        let mut driven = self.driven.borrow_mut();
+        driven.events += events;
+        let took = (now - scheduled).as_micros();
         driven
             .latencies
-            .push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+            .add(u64::try_from(took).unwrap_or(u64::MAX));
+        let second = (now - self.began).as_secs() as usize;
+        if driven.seconds.len() <= second {
+            driven.seconds.resize(second + 1, 0);
+        }
+        if let Some(count) = driven.seconds.get_mut(second) {
+            *count += events;
+        }
+        self.events.set(driven.events);
     }
-    Ok(())
 }

@@ -1,81 +1,75 @@
-//! The events stream: what is stored, and how fast it takes messages without anything before it.
+//! The events stream: what is stored there, and one for the reference to store in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use async_nats::{Client, ConnectOptions, ServerAddr, jetstream};
-use futures_util::StreamExt;
+use async_nats::{
+    ConnectOptions, ServerAddr,
+    jetstream::{self, stream},
+};
 
-use crate::Publish;
+/// As Tidegate's, so that both do the same work.
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+const SIZE_MAX: i64 = 4 << 30;
 
-/// Messages that wait for their acknowledgement: JetStream is at its fastest from about here on.
-const WINDOW: usize = 1_024;
+/// Connects with what the URL says.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<jetstream::Context> {
+    let server: ServerAddr = url.parse().context("--nats")?;
+    let mut options = ConnectOptions::new();
+    if let (Some(user), Some(password)) = (server.username(), server.password()) {
+        options = options.user_and_password(user.to_owned(), password.to_owned());
+    }
+    let client = options.connect(server).await.context("--nats")?;
+    Ok(jetstream::new(client))
+}
 
+/// Makes the stream if it is not there.
+pub(crate) async fn ensure(
+    context: &jetstream::Context,
+    name: &str,
+    root: &str,
+) -> anyhow::Result<()> {
+    let config = stream::Config {
+        name: name.to_owned(),
+        subjects: vec![format!("{root}.>")],
+        discard: stream::DiscardPolicy::New,
+        max_bytes: SIZE_MAX,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_direct: true,
+        ..stream::Config::default()
+    };
+    let made = context.get_or_create_stream(config).await;
+    made.with_context(|| format!("the stream {name}"))?;
+    Ok(())
+}
+
+/// A stream that is looked at.
+#[derive(Clone)]
 pub(crate) struct Stream {
-    client: Client,
     context: jetstream::Context,
-    name: String,
-    subject: String,
+    pub(crate) name: String,
 }
 
 impl Stream {
-    pub(crate) async fn open(url: &str, arguments: &Publish) -> anyhow::Result<Self> {
-        let server: ServerAddr = url.parse().context("--nats")?;
-        let mut options = ConnectOptions::new();
-        if let (Some(user), Some(password)) = (server.username(), server.password()) {
-            options = options.user_and_password(user.to_owned(), password.to_owned());
-        }
-        let client = options.connect(server).await.context("--nats")?;
-        let context = jetstream::new(client.clone());
-        let (name, subject) = (arguments.stream.clone(), arguments.subject.clone());
+    pub(crate) async fn open(url: &str, name: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            client,
-            context,
-            name,
-            subject,
+            context: connect(url).await?,
+            name: name.to_owned(),
         })
     }
 
-    pub(crate) async fn last_sequence(&self) -> anyhow::Result<u64> {
-        let stream = self
-            .context
-            .get_stream(&self.name)
-            .await
-            .context("the events stream")?;
-        Ok(stream.cached_info().state.last_sequence)
+    async fn stream(&self) -> anyhow::Result<stream::Stream> {
+        let stream = self.context.get_stream(&self.name).await;
+        stream.with_context(|| format!("the stream {}", self.name))
     }
 
-    /// Messages a second when published straight to JetStream, acknowledged, pipelined.
-    pub(crate) async fn baseline(&self, bytes: usize, time: Duration) -> anyhow::Result<f64> {
-        let inbox = self.client.new_inbox();
-        let mut answers = self.client.subscribe(inbox.clone()).await?;
-        let payload = bytes::Bytes::from(vec![b'x'; bytes]);
-        let (mut sent, mut acknowledged) = (0_usize, 0_usize);
-        let began = Instant::now();
-        while began.elapsed() < time || acknowledged < sent {
-            while sent < acknowledged + WINDOW && began.elapsed() < time {
-                let (subject, inbox) = (self.subject.clone(), inbox.clone());
-                self.client
-                    .publish_with_reply(subject, inbox, payload.clone())
-                    .await?;
-                sent += 1;
-            }
-            let answer = tokio::time::timeout(Duration::from_secs(10), answers.next()).await;
-            let answer = answer
-                .context("no acknowledgement")?
-                .context("the connection was closed")?;
-            anyhow::ensure!(
-                !answer
-                    .payload
-                    .windows(8)
-                    .any(|window| window == b"\"error\":"),
-                "the baseline is void: {}",
-                String::from_utf8_lossy(&answer.payload)
-            );
-            acknowledged += 1;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let rate = acknowledged as f64 / began.elapsed().as_secs_f64();
-        Ok(rate)
+    pub(crate) async fn last_sequence(&self) -> anyhow::Result<u64> {
+        Ok(self.stream().await?.cached_info().state.last_sequence)
+    }
+
+    /// Deletes all messages.
+    pub(crate) async fn purge(&self) -> anyhow::Result<()> {
+        self.stream().await?.purge().await.context("purging")?;
+        Ok(())
     }
 }

@@ -1,32 +1,58 @@
-//! The load driver: how many events a second a door takes durably, and what that costs; and what
-//! bad sinks do to delivery.
+//! The load driver: how many events a second a door takes durably, how fast they are delivered, and
+//! what that costs; what it could cost at best; and what bad sinks do to delivery.
 //!
-//! `publish` is a closed loop, one thread, HTTP/1.1 by hand: it costs little beside what it measures. A run that
-//! is wrong fails: an answer other than 2xx, a foreign listener on the port, fewer events stored
-//! than acknowledged.
+//! One thread, HTTP/1.1 by hand: it costs little beside what it measures. A run that is wrong fails:
+//! an answer other than 2xx, a foreign listener on the port, fewer events stored than
+//! acknowledged, a rate that is not held.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
+mod alarm;
+mod attached;
+mod backlog;
+mod baseline;
+mod compare;
+mod courier;
+mod dispatcher;
 mod driver;
+mod exchange;
 mod function;
 mod guard;
 mod handover;
+mod helper;
+mod histogram;
 mod isolation;
 mod jetstream;
+mod listen;
+mod load;
+mod measure;
 mod mesh;
 mod nats;
+mod output;
+mod page;
+mod payload;
+mod post;
 mod process;
+mod progress;
+mod publish;
 mod recovery;
+mod reference;
 mod report;
+mod request;
 mod schedule;
+mod sink;
+mod stage;
+mod startup;
+mod subscriptions;
+mod together;
+mod wire;
 
-use std::time::Duration;
+use clap::{Parser, Subcommand};
 
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+/// As in the gateway that it is compared with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use self::report::{Run, summarize};
-
-/// Drives a door that takes CloudEvents and says what it took and cost.
+/// Drives doors that take CloudEvents, and sinks that get them, and says what that took and cost.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, max_term_width = 100)]
 struct Cli {
@@ -36,11 +62,50 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Publish events over HTTP, each answered before the next on its connection
+    /// Publish events over HTTP, as fast as they are answered or at a rate
     #[command(
         after_help = "Example:\n  loadtest publish --url http://127.0.0.1:8080/publish --pid tidegate=4711"
     )]
-    Publish(Publish),
+    Publish(publish::Publish),
+    /// Publish to two doors in turn, A B A B, and tell the ratios
+    #[command(
+        after_help = "Example:\n  loadtest compare --a http://127.0.0.1:8080/publish --b http://127.0.0.1:8090/publish"
+    )]
+    Compare(compare::Compare),
+    /// A door that does only HTTP to JetStream, in the fastest shape known
+    #[command(after_help = "Example:\n  loadtest reference --nats nats://127.0.0.1:4222")]
+    Reference(reference::Reference),
+    /// A dispatcher that does only JetStream to a sink, in the fastest shape known
+    #[command(
+        after_help = "Example:\n  loadtest reference-dispatcher --nats nats://127.0.0.1:4222 --sink http://127.0.0.1:9000/"
+    )]
+    ReferenceDispatcher(dispatcher::Dispatcher),
+    /// A sink that costs next to nothing, and prints how many came each second
+    #[command(after_help = "Example:\n  loadtest sink --listen 127.0.0.1:9000 --delay 5")]
+    Sink(sink::Sink),
+    /// Post events straight to a sink
+    #[command(after_help = "Example:\n  loadtest post --url http://127.0.0.1:9000/")]
+    Post(post::Post),
+    /// How fast a backlog is delivered to one sink, beside the reference in the same run
+    #[command(
+        after_help = "Example:\n  loadtest backlog --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Backlog(backlog::Backlog),
+    /// Publish and deliver at once: what is sustained, and how long an event takes end to end
+    #[command(
+        after_help = "Example:\n  loadtest together --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Together(together::Together),
+    /// What 1 to 5,000 Subscriptions cost, each with a type of its own, and each with every event
+    #[command(
+        after_help = "Example:\n  loadtest subscriptions --tidegate target/release/tidegate --nats-server nats-server --steps 1,100"
+    )]
+    Subscriptions(subscriptions::Subscriptions),
+    /// Time until ready, idle CPU, and memory: empty, for each Subscription, for each connection
+    #[command(
+        after_help = "Example:\n  loadtest startup --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Startup(startup::Startup),
     /// What a dead sink and a slow one cost 98 others, side by side with a run without them
     #[command(
         after_help = "Example:\n  loadtest isolation --tidegate target/release/tidegate --nats-server nats-server"
@@ -58,60 +123,6 @@ enum Command {
     Handover(handover::Handover),
 }
 
-#[derive(Clone, Debug, Args)]
-struct Publish {
-    /// The door
-    #[arg(long, default_value = "http://127.0.0.1:8080/publish")]
-    url: String,
-    /// Connections, each with one request at a time
-    #[arg(long, default_value_t = 256)]
-    connections: usize,
-    /// Seconds of each run that count
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Seconds before them
-    #[arg(long, default_value_t = 2)]
-    warmup: u64,
-    /// Runs; the median counts
-    #[arg(long, default_value_t = 3)]
-    repeat: usize,
-    /// Bytes of each event's data
-    #[arg(long, default_value_t = 1024)]
-    bytes: usize,
-    /// How an event travels
-    #[arg(long, value_enum, default_value_t = Mode::Binary)]
-    mode: Mode,
-    /// Events in a batch
-    #[arg(long, default_value_t = 100)]
-    batch: usize,
-    /// A process to account for, as NAME=PID; the first must be the one that listens
-    #[arg(long = "pid", value_name = "NAME=PID")]
-    pids: Vec<String>,
-    /// The NATS server with the events stream: to count what is stored, and for a baseline that
-    /// publishes straight to JetStream in the same run
-    #[arg(long)]
-    nats: Option<String>,
-    /// The events stream
-    #[arg(long, default_value = "TIDEGATE_EVENTS")]
-    stream: String,
-    /// A subject of that stream for the baseline
-    #[arg(long, default_value = "tidegate.events.loadtest.baseline")]
-    subject: String,
-    /// The result as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    /// Attributes as headers
-    Binary,
-    /// One JSON document
-    Structured,
-    /// A JSON array of events
-    Batch,
-}
-
 fn main() -> anyhow::Result<()> {
     let command = Cli::parse().command;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -120,7 +131,16 @@ fn main() -> anyhow::Result<()> {
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async {
         match command {
-            Command::Publish(arguments) => publish(&arguments).await,
+            Command::Publish(arguments) => publish::run(&arguments).await,
+            Command::Compare(arguments) => compare::run(&arguments).await,
+            Command::Reference(arguments) => reference::run(&arguments).await,
+            Command::ReferenceDispatcher(arguments) => dispatcher::run(&arguments).await,
+            Command::Sink(arguments) => sink::run(&arguments).await,
+            Command::Post(arguments) => post::run(&arguments).await,
+            Command::Backlog(arguments) => backlog::run(&arguments).await,
+            Command::Together(arguments) => together::run(&arguments).await,
+            Command::Subscriptions(arguments) => subscriptions::run(&arguments).await,
+            Command::Startup(arguments) => startup::run(&arguments).await,
             Command::Isolation(arguments) => isolation::run(&arguments).await,
             Command::Recovery(arguments) => recovery::run(&arguments).await,
             Command::Handover(arguments) => handover::run(&arguments).await,
@@ -128,76 +148,15 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-async fn publish(arguments: &Publish) -> anyhow::Result<()> {
-    let target = driver::Target::of(arguments)?;
-    let processes = process::named(&arguments.pids)?;
-    if let Some(first) = processes.first() {
-        guard::only_listener(target.address(), first.pid)?;
-    }
-    let log = match &arguments.nats {
-        Some(url) => Some(jetstream::Stream::open(url, arguments).await?),
-        None => None,
-    };
-    let mut runs = Vec::new();
-    for number in 1..=arguments.repeat {
-        eprintln_progress(number, arguments);
-        let baseline = match &log {
-            Some(log) => Some(
-                log.baseline(arguments.bytes, Duration::from_secs(2))
-                    .await?,
-            ),
-            None => None,
-        };
-        driver::drive(
-            &target,
-            arguments.connections,
-            Duration::from_secs(arguments.warmup),
-        )
-        .await
-        .context("warm-up")?;
-        let stored_before = stored(log.as_ref()).await?;
-        let before = process::usage(&processes)?;
-        let driven = driver::drive(
-            &target,
-            arguments.connections,
-            Duration::from_secs(arguments.seconds),
-        )
-        .await?;
-        let after = process::usage(&processes)?;
-        let stored = stored(log.as_ref())
-            .await?
-            .zip(stored_before)
-            .map(|(now, then)| now - then);
-        guard::stored_at_least(stored, driven.events)?;
-        runs.push(Run::of(
-            &driven,
-            baseline,
-            &process::cpu(&processes, &before, &after),
-        ));
-    }
-    let summary = summarize(arguments, &runs);
-    println!(
-        "{}",
-        if arguments.json {
-            summary.json()
-        } else {
-            summary.table()
-        }
-    );
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-async fn stored(log: Option<&jetstream::Stream>) -> anyhow::Result<Option<u64>> {
-    match log {
-        Some(log) => log.last_sequence().await.map(Some),
-        None => Ok(None),
-    }
-}
+    use super::*;
 
-#[expect(clippy::print_stderr, reason = "progress is for people")]
-fn eprintln_progress(number: usize, arguments: &Publish) {
-    eprintln!(
-        "run {number} of {}: {} connections, {} s after {} s",
-        arguments.repeat, arguments.connections, arguments.seconds, arguments.warmup
-    );
+    /// clap's own check of names, conflicts and values.
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

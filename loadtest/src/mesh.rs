@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// How long a start may take.
 const READY_MAX: Duration = Duration::from_secs(60);
 
+/// Where its Subscriptions are, below its folder.
+const SUBSCRIPTIONS: &str = "subscriptions/all.yaml";
+
 /// What is measured.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Binaries {
@@ -31,7 +34,7 @@ pub(crate) struct Binaries {
 pub(crate) struct Mesh {
     process: Child,
     /// It goes with this.
-    _folder: TempDir,
+    folder: TempDir,
     pub(crate) receive: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
@@ -55,7 +58,7 @@ impl Mesh {
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("subscriptions"))?;
-        fs::write(at("subscriptions/all.yaml"), documents)?;
+        fs::write(at(SUBSCRIPTIONS), documents)?;
         let mut process = Command::new(&binaries.tidegate)
             .args(["up", "--data-dir"])
             .arg(at("data"))
@@ -82,7 +85,7 @@ impl Mesh {
                 let log = fs::read_to_string(at("log"))?;
                 bail!("tidegate is not ready, it ended with {ended:?}:\n{log}");
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         };
         let address = |name: &str| -> anyhow::Result<SocketAddr> {
             let address = said.get(name).and_then(Value::as_str);
@@ -91,10 +94,24 @@ impl Mesh {
         let (receive, admin) = (address("receive")?, address("admin")?);
         Ok(Self {
             process,
-            _folder: folder,
+            folder,
             receive,
             admin,
         })
+    }
+
+    /// Puts others in the place of its Subscriptions; it sees them within a second.
+    pub(crate) fn subscribe(&self, documents: &str) -> anyhow::Result<()> {
+        // In one step, so that it never reads half of them.
+        let (new, file) = (self.folder.path().join("new"), SUBSCRIPTIONS);
+        fs::write(&new, documents)?;
+        fs::rename(new, self.folder.path().join(file))?;
+        Ok(())
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it at once, as nobody ends who can help it.

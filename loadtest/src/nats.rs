@@ -50,6 +50,11 @@ impl NatsServer {
         Ok(server)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What the server wrote of its ports, once it has.
     fn said(&self) -> Option<String> {
         let files = fs::read_dir(self.folder.path()).ok()?;

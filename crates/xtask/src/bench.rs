@@ -1,13 +1,18 @@
 //! The load driver on the real binary: events per second and CPU per event, and what bad sinks do.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::Context;
 
 use crate::{
     demo::gateway::Gateway,
     nats,
-    process::{Run, address, cargo},
+    process::{Run, Running, address, cargo},
     target,
 };
 
@@ -42,29 +47,86 @@ fn build() -> anyhow::Result<PathBuf> {
 
 /// Into the doors.
 pub(crate) fn publish(arguments: &[&str]) -> anyhow::Result<()> {
-    let nats_server = nats::ensure()?;
-    let release = build()?;
-    let folder = target().canonicalize()?.join("bench");
-    drop(fs::remove_dir_all(&folder));
-    fs::create_dir_all(&folder)?;
-    let gateway = Gateway::start(
-        &release.join("tidegate"),
-        &nats_server,
-        &folder,
-        address(0)?,
-        true,
-    )?;
-    let nats =
-        fs::read_to_string(gateway.data().join("nats/url")).context("the nats-server's address")?;
-    let nats_pid = fs::read_to_string(gateway.data().join("nats/nats-server.pid"))?;
-    let driver: PathBuf = release.join("loadtest");
-    let result = Command::new(driver)
-        .args(["publish", "--url", &format!("{}/publish", gateway.url())])
-        .args(["--nats", nats.trim()])
-        .args(["--pid", &format!("tidegate={}", gateway.pid())])
-        .args(["--pid", &format!("nats-server={}", nats_pid.trim())])
+    let bench = Bench::start()?;
+    let result = Command::new(&bench.driver)
+        .args(["publish", "--purge", "--url", &bench.door()])
+        .args(["--nats", &bench.nats])
+        .args(["--pid", &format!("tidegate={}", bench.gateway.pid())])
+        .args(["--pid", &format!("nats-server={}", bench.nats_pid)])
         .args(arguments)
         .run();
-    gateway.terminate()?;
+    bench.gateway.terminate()?;
     result
+}
+
+/// Into the doors and those of the reference, in turn.
+pub(crate) fn compare(arguments: &[&str]) -> anyhow::Result<()> {
+    let bench = Bench::start()?;
+    let mut reference = Running::start(
+        Command::new(&bench.driver)
+            .args(["reference", "--listen", "127.0.0.1:0", "--attached"])
+            .args(["--nats", &bench.nats])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped()),
+    )?;
+    let mut said = String::new();
+    let output = reference.child().stdout.take().context("its output")?;
+    BufReader::new(output).read_line(&mut said)?;
+    let listens = said.strip_prefix("listens on ");
+    let listens = listens.and_then(|rest| rest.split(',').next());
+    let listens = listens.context("the reference did not start")?;
+    let nats_pid = format!("nats-server={}", bench.nats_pid);
+    let compared = Command::new(&bench.driver)
+        .args(["compare", "--purge", "--a", &bench.door()])
+        .args(["--b", &format!("http://{listens}/publish")])
+        .args(["--nats", &bench.nats])
+        .args(["--pid-a", &format!("tidegate={}", bench.gateway.pid())])
+        .args(["--pid-a", &nats_pid])
+        .args(["--pid-b", &format!("reference={}", reference.pid())])
+        .args(["--pid-b", &nats_pid])
+        .args(arguments)
+        .run();
+    drop(reference);
+    bench.gateway.terminate()?;
+    compared
+}
+
+/// A tidegate with a nats-server of its own.
+struct Bench {
+    gateway: Gateway,
+    nats: String,
+    nats_pid: String,
+    driver: PathBuf,
+}
+
+impl Bench {
+    fn start() -> anyhow::Result<Self> {
+        let nats_server = nats::ensure()?;
+        let release = build()?;
+        let folder = target().canonicalize()?.join("bench");
+        drop(fs::remove_dir_all(&folder));
+        fs::create_dir_all(&folder)?;
+        let gateway = Gateway::start(
+            &release.join("tidegate"),
+            &nats_server,
+            &folder,
+            address(0)?,
+            true,
+        )?;
+        let said = |name: &str| {
+            let file = gateway.data().join("nats").join(name);
+            let text = fs::read_to_string(file).context("what the nats-server is")?;
+            anyhow::Ok(text.trim().to_owned())
+        };
+        Ok(Self {
+            nats: said("url")?,
+            nats_pid: said("nats-server.pid")?,
+            driver: release.join("loadtest"),
+            gateway,
+        })
+    }
+
+    fn door(&self) -> String {
+        format!("{}/publish", self.gateway.url())
+    }
 }

@@ -34,6 +34,16 @@ cargo xtask <command>
                     delivery under faults, so many runs; what went wrong is named with its seed
   sim --seed S      one of them again, with a line for everything that happened
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
+  bench compare [-- ARGS]
+                    the same in turn with a reference that does only HTTP to JetStream
+  bench backlog [-- ARGS]
+                    how fast a backlog is delivered, beside a reference that does only that
+  bench together [-- ARGS]
+                    publishing and delivering at once; end to end at 10,000 events a second
+  bench subscriptions [-- ARGS]
+                    what 1 to 5,000 Subscriptions cost
+  bench startup [-- ARGS]
+                    time until ready, idle CPU, memory
   bench isolation [-- ARGS]
                     what a dead sink and a slow one cost 98 others
   bench recovery [-- ARGS]
@@ -47,6 +57,17 @@ Examples:
   cargo xtask fuzz --seconds 300 format_idoc
   cargo xtask sim --seed 4711
   TIDEGATE_VECTORS=../vectors cargo xtask test";
+
+/// What `bench` runs beside the doors.
+const SCENARIOS: [&str; 7] = [
+    "backlog",
+    "together",
+    "subscriptions",
+    "startup",
+    "isolation",
+    "recovery",
+    "handover",
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -73,13 +94,10 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["sim", rest @ ..] => simulation(rest),
         ["bench"] => bench::publish(&[]),
         ["bench", "--", rest @ ..] => bench::publish(rest),
-        ["bench", what @ ("isolation" | "recovery" | "handover")] => bench::delivery(what, &[]),
-        [
-            "bench",
-            what @ ("isolation" | "recovery" | "handover"),
-            "--",
-            rest @ ..,
-        ] => bench::delivery(what, rest),
+        ["bench", "compare"] => bench::compare(&[]),
+        ["bench", "compare", "--", rest @ ..] => bench::compare(rest),
+        ["bench", what] if SCENARIOS.contains(what) => bench::delivery(what, &[]),
+        ["bench", what, "--", rest @ ..] if SCENARIOS.contains(what) => bench::delivery(what, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

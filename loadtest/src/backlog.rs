@@ -7,8 +7,8 @@ use clap::{Args, value_parser};
 use tokio::time::sleep;
 
 use crate::{
+    companion::Companion,
     driver::Pace,
-    helper::Helper,
     mesh::Binaries,
     output::Output,
     payload::Payload,
@@ -121,7 +121,7 @@ async fn by_reference(arguments: &Backlog, stage: &mut Stage, events: u64) -> an
     let before = process::usage(&processes)?;
     let sink = format!("http://{}/", stage.sink.address);
     let connections = arguments.max_in_flight.to_string();
-    let reference = Helper::start(&[
+    let reference = Companion::start(&[
         "reference-dispatcher",
         "--nats",
         &stage.nats.url,

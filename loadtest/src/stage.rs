@@ -7,10 +7,10 @@ use anyhow::ensure;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    companion::{Companion, ask},
     driver::{self, Driven, Pace},
     exchange::Connection,
     guard,
-    helper::{Helper, ask},
     jetstream::Stream,
     mesh::{Binaries, Mesh, Setting},
     nats::NatsServer,
@@ -31,7 +31,7 @@ const STREAM: &str = "TIDEGATE_EVENTS";
 pub(crate) struct Stage {
     // Ended in this order.
     pub(crate) mesh: Mesh,
-    pub(crate) sink: Helper,
+    pub(crate) sink: Companion,
     pub(crate) nats: NatsServer,
     asked: Connection,
     stored: Stream,
@@ -44,7 +44,7 @@ impl Stage {
         documents: impl FnOnce(std::net::SocketAddr) -> String,
     ) -> anyhow::Result<Self> {
         let nats = NatsServer::start(&binaries.nats_server).await?;
-        let sink = Helper::sink()?;
+        let sink = Companion::sink()?;
         let setting = Setting {
             nats: Some(&nats.url),
             ..Setting::default()

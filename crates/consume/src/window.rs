@@ -7,9 +7,13 @@
 
 use std::time::Duration;
 
+use tidegate_subscription::{Delivery, Format};
 use tokio::time::Instant;
 
 use crate::Health;
+
+/// Where it begins: Kyma's whole window.
+const FIRST: u32 = 10;
 
 /// So much slower than usual is no slowness: latencies spread.
 const TOLERANCE: f64 = 2.0;
@@ -50,8 +54,18 @@ pub(crate) struct Begun {
 }
 
 impl Window {
+    /// That of a Subscription.
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        let first = match delivery.format {
+            Format::Binary | Format::Structured => FIRST,
+            // Less would never fill a batch.
+            Format::Batch { size, .. } => size.get().max(FIRST),
+        };
+        Self::new(delivery.max_in_flight.get(), first)
+    }
+
     /// `first` is where it begins, if the bound is no less.
-    pub(crate) fn new(bound: u32, first: u32) -> Self {
+    fn new(bound: u32, first: u32) -> Self {
         let bound = f64::from(bound);
         Self {
             bound,

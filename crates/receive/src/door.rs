@@ -112,6 +112,26 @@ impl Door {
         }
     }
 
+    /// The door at a path where most requests go; the router would find the same.
+    pub(crate) fn busy(path: &str) -> Option<Self> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        let segments = [
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ];
+        match segments {
+            [Some("publish"), None, ..] => Some(Self::Publish),
+            [Some("events"), None, ..] => Some(Self::Events),
+            [Some(""), ..] => None,
+            [Some(_), Some("events"), None, _] => Some(Self::ApplicationEvents),
+            [Some(_), Some("v2"), Some("events"), None] => Some(Self::ApplicationEventsV2),
+            [Some(_), Some("v1"), Some("events"), None] => Some(Self::Legacy),
+            _ => None,
+        }
+    }
+
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -221,6 +241,47 @@ mod tests {
     fn every_door_has_its_place() {
         for (index, door) in Door::ALL.into_iter().enumerate() {
             assert_eq!(door.index(), index, "{door:?}");
+        }
+    }
+
+    /// Without the router a path leads where it leads through it: nobody's events come through
+    /// another's door.
+    #[test]
+    fn busy_doors_are_those_of_the_router() {
+        let mut found = Vec::new();
+        for door in Door::ALL {
+            for path in door.paths() {
+                let path = path.replace("{application}", "a%20b");
+                match Door::busy(&path) {
+                    None => {}
+                    Some(other) => {
+                        assert_eq!(other, door, "{path}");
+                        found.push(door);
+                    }
+                }
+            }
+        }
+        let busy = [
+            Door::Publish,
+            Door::Events,
+            Door::ApplicationEvents,
+            Door::ApplicationEventsV2,
+            Door::Legacy,
+        ];
+        assert_eq!(found, busy);
+        for path in [
+            "/",
+            "*",
+            "/publish/",
+            "//publish",
+            "//events",
+            "/a/events/",
+            "/a/v1/events/",
+            "/a/v1/events/subscribed",
+            "/a/v3/events",
+            "/sap/ems/v1/events",
+        ] {
+            assert_eq!(Door::busy(path), None, "{path}");
         }
     }
 }

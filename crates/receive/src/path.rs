@@ -4,6 +4,31 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::{Door, error::Error};
+
+/// What a path says beside the door.
+pub(crate) struct Place {
+    pub(crate) application: Option<String>,
+    pub(crate) topic: Option<String>,
+}
+
+/// `None` for a path that only looks like the door's.
+pub(crate) fn place(door: Door, path: &str) -> Option<Result<Place, Error>> {
+    if cleaned(path).is_some() {
+        return None;
+    }
+    let application = if door.names_application() {
+        Some(application(path)?)
+    } else {
+        None
+    };
+    let topic = topic(path).filter(|_| door == Door::EventMeshRest);
+    if door == Door::EventMeshRest && topic.is_none() {
+        return Some(Err(Error::InvalidTopic));
+    }
+    Some(Ok(Place { application, topic }))
+}
+
 /// The application of a path whose first segment it is, percent-decoded.
 ///
 /// `None` when the segment is no UTF-8, or holds a slash once it is decoded: such a path names no

@@ -26,7 +26,12 @@ use tower_service::Service as _;
 
 use crate::{
     Accepted, Admitted, Config, Door, Head, Intake, Metrics, Peer, Refusal, SharedLimits, answer,
-    body, error::Error, handshake, metrics::Endpoint, path,
+    body,
+    error::Error,
+    handshake,
+    metrics::Endpoint,
+    path,
+    path::{Place, place},
 };
 
 /// How long the one behind the seam may take to say whether it is ready. A probe gives up after
@@ -94,7 +99,10 @@ impl<I: Intake> Routes<I> {
         peer: Peer,
         mut request: Request,
     ) -> impl Future<Output = Response> + Send + use<I> {
-        match busy_door(request.method(), request.uri().path()) {
+        let busy = (request.method() == Method::POST)
+            .then(|| Door::busy(request.uri().path()))
+            .flatten();
+        match busy {
             Some(door) => {
                 let shared = Arc::clone(&self.shared);
                 Either::Left(through(shared, door, peer, request))
@@ -105,29 +113,6 @@ impl<I: Intake> Routes<I> {
                 Either::Right(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
             }
         }
-    }
-}
-
-/// The door of a request where most requests go. The router would find the same.
-fn busy_door(method: &Method, path: &str) -> Option<Door> {
-    if method != Method::POST {
-        return None;
-    }
-    let mut segments = path.strip_prefix('/')?.split('/');
-    let rest = [
-        segments.next(),
-        segments.next(),
-        segments.next(),
-        segments.next(),
-    ];
-    match rest {
-        [Some("publish"), None, ..] => Some(Door::Publish),
-        [Some("events"), None, ..] => Some(Door::Events),
-        [Some(""), ..] => None,
-        [Some(_), Some("events"), None, _] => Some(Door::ApplicationEvents),
-        [Some(_), Some("v2"), Some("events"), None] => Some(Door::ApplicationEventsV2),
-        [Some(_), Some("v1"), Some("events"), None] => Some(Door::Legacy),
-        _ => None,
     }
 }
 
@@ -219,29 +204,6 @@ async fn asked<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) 
     let status = response.status();
     shared.metrics.answered(endpoint, status, started.elapsed());
     response
-}
-
-/// What a path says beside the door.
-struct Place {
-    application: Option<String>,
-    topic: Option<String>,
-}
-
-/// `None` for a path that only looks like the door's.
-fn place(door: Door, path: &str) -> Option<Result<Place, Error>> {
-    if path::cleaned(path).is_some() {
-        return None;
-    }
-    let application = if door.names_application() {
-        Some(path::application(path)?)
-    } else {
-        None
-    };
-    let topic = path::topic(path).filter(|_| door == Door::EventMeshRest);
-    if door == Door::EventMeshRest && topic.is_none() {
-        return Some(Err(Error::InvalidTopic));
-    }
-    Some(Ok(Place { application, topic }))
 }
 
 /// Who sent a request that came through the router.

@@ -13,7 +13,7 @@ use std::{
 
 use tidegate_backbone::{Log, Settle, Source, SourceError};
 use tidegate_event::Event;
-use tidegate_subscription::{Delivery, Format, Matched, Matching};
+use tidegate_subscription::{Matched, Matching};
 use tokio::{
     task::{self, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at},
@@ -34,9 +34,6 @@ use crate::{
     waiting::{Key, Waiting},
     window::{Begun, Window},
 };
-
-/// Kyma's whole window.
-const FIRST_WINDOW: u32 = 10;
 
 /// Hands back for at once.
 const AT_ONCE: Settle = Settle::Retry {
@@ -98,7 +95,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     pub(super) fn new(service: Service<L, A>) -> Self {
         let is_ordered = service.subscription.delivery.order.is_some();
         Self {
-            window: window(&service.subscription.delivery),
+            window: Window::of(&service.subscription.delivery),
             room: Room::new(&service.config, service.budget.clone()),
             is_over: false,
             outcomes: Arc::new(Outcomes {
@@ -489,15 +486,6 @@ impl<L: Log, A: Attempt> Running<L, A> {
             settle(&*receipt, AT_ONCE).await;
         }
     }
-}
-
-fn window(delivery: &Delivery) -> Window {
-    let first = match delivery.format {
-        Format::Binary | Format::Structured => FIRST_WINDOW,
-        // Less would never fill a batch.
-        Format::Batch { size, .. } => size.get().max(FIRST_WINDOW),
-    };
-    Window::new(delivery.max_in_flight.get(), first)
 }
 
 async fn sleep_until_some(until: Option<Instant>) {

@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 
 use crate::exchange::Connection;
 
-pub(crate) struct Helper {
+pub(crate) struct Companion {
     process: Child,
     pub(crate) address: SocketAddr,
 }
 
-impl Helper {
+impl Companion {
     /// Starts it; it ends with this.
     pub(crate) fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
@@ -26,8 +26,8 @@ impl Helper {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("starting a helper")?;
-        let mut said = BufReader::new(process.stdout.take().context("a helper's output")?);
+            .context("starting a companion")?;
+        let mut said = BufReader::new(process.stdout.take().context("a companion's output")?);
         let mut line = String::new();
         said.read_line(&mut line)?;
         // Nobody reads the rest, and a full pipe would stop it.
@@ -52,14 +52,14 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
+impl Drop for Companion {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
     }
 }
 
-/// Asks a helper.
+/// Asks a companion.
 pub(crate) async fn ask<T: DeserializeOwned>(
     connection: &mut Connection,
     path: &str,

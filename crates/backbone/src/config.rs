@@ -23,6 +23,9 @@ const SUBJECT_ROOT_BYTES_MAX: usize = 100;
 /// JetStream's limit.
 const REPLICAS_MAX: usize = 5;
 
+/// With fewer there is no majority that survives the loss of one.
+pub(crate) const REPLICAS_QUORUM_MIN: usize = 3;
+
 /// The durable log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +43,8 @@ pub struct Config {
     pub replicas: usize,
     /// Where the streams are kept. Cannot be changed afterwards.
     pub storage: Storage,
+    /// What an acknowledged event survives.
+    pub durability: Durability,
     /// The stream of the events.
     pub events: Events,
     /// The stream of the dead letters.
@@ -68,6 +73,19 @@ pub enum Storage {
     File,
     /// In memory; for trials only.
     Memory,
+}
+
+/// What an acknowledged event survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The kill of any process. The operating system has it, the disk up to two minutes later.
+    #[default]
+    Default,
+    /// And the loss of a machine: a quorum has it.
+    Replicated,
+    /// The loss of power: it is on disk before the answer.
+    Fsync,
 }
 
 /// The stream of the events.
@@ -108,6 +126,7 @@ impl Default for Config {
             subject_root: "tidegate".to_owned(),
             replicas: 1,
             storage: Storage::File,
+            durability: Durability::Default,
             events: Events::default(),
             dead_letters: DeadLetters::default(),
             connect_timeout: Duration::from_secs(5),
@@ -154,6 +173,7 @@ impl Config {
     pub fn validate(&self) -> Vec<String> {
         let mut mistakes = self.connection_mistakes();
         mistakes.extend(self.stream_mistakes());
+        mistakes.extend(self.durability_mistake());
         mistakes
     }
 
@@ -181,6 +201,21 @@ impl Config {
             ));
         }
         mistakes
+    }
+
+    /// A promise that the streams could not keep.
+    fn durability_mistake(&self) -> Option<String> {
+        let replicas = self.replicas;
+        match self.durability {
+            Durability::Replicated if replicas < REPLICAS_QUORUM_MIN => Some(format!(
+                "durability: replicated needs replicas of at least {REPLICAS_QUORUM_MIN}, got \
+                 {replicas}"
+            )),
+            Durability::Fsync if self.storage == Storage::Memory => {
+                Some("durability: fsync needs storage: file, got memory".to_owned())
+            }
+            Durability::Default | Durability::Replicated | Durability::Fsync => None,
+        }
     }
 
     fn stream_mistakes(&self) -> Vec<String> {
@@ -287,6 +322,7 @@ mod tests {
             append_timeout: Duration::ZERO,
             in_flight_max: 0,
             reclaim_above: f64::NAN,
+            durability: Durability::Replicated,
             ..Config::default()
         };
         let mistakes = config.validate();
@@ -308,12 +344,54 @@ mod tests {
                 "dead_letters.stream",
                 "events.duplicate_window",
                 "reclaim_above",
+                "durability",
             ]
         );
         assert!(
             mistakes.iter().all(|mistake| !mistake.contains("secret")),
             "{mistakes:?}"
         );
+    }
+
+    /// No durability is promised that the streams cannot keep.
+    #[test]
+    fn a_durability_has_what_it_needs() {
+        let mistakes = |durability, replicas, storage| {
+            let config = Config {
+                durability,
+                replicas,
+                storage,
+                ..Config::default()
+            };
+            config.validate()
+        };
+        for (durability, replicas, storage) in [
+            (Durability::Default, 1, Storage::Memory),
+            (Durability::Replicated, 3, Storage::File),
+            (Durability::Replicated, 5, Storage::Memory),
+            (Durability::Fsync, 1, Storage::File),
+            (Durability::Fsync, 3, Storage::File),
+        ] {
+            let none = Vec::<String>::new();
+            assert_eq!(mistakes(durability, replicas, storage), none);
+        }
+        assert_eq!(
+            mistakes(Durability::Replicated, 2, Storage::File),
+            ["durability: replicated needs replicas of at least 3, got 2"]
+        );
+        assert_eq!(
+            mistakes(Durability::Fsync, 3, Storage::Memory),
+            ["durability: fsync needs storage: file, got memory"]
+        );
+        for (text, durability) in [
+            ("default", Durability::Default),
+            ("replicated", Durability::Replicated),
+            ("fsync", Durability::Fsync),
+        ] {
+            let config: Config =
+                serde_json::from_str(&format!(r#"{{"durability": "{text}"}}"#)).unwrap();
+            assert_eq!(config.durability, durability);
+        }
     }
 
     /// One stream cannot be both, and a window below JetStream's is refused here, not there.

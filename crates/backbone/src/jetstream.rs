@@ -7,6 +7,7 @@ mod acks;
 mod answer;
 mod consumers;
 mod expire;
+mod group;
 mod letters;
 mod library;
 mod link;
@@ -26,6 +27,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -33,6 +35,7 @@ use tokio::task::JoinHandle;
 use self::{
     acks::{Acks, Waiting},
     answer::Answer,
+    group::Group,
     link::{Link, NOT_CONNECTED},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
     wire::Wire,
@@ -48,8 +51,8 @@ pub use self::{
     streams::{Drift, EnsureError},
 };
 use crate::{
-    Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending,
-    Stored, subject,
+    Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, Durability, LettersOf,
+    Log, Pending, Stored, subject,
 };
 
 /// How often is looked whose time is over: an append waits by so much longer at most.
@@ -74,6 +77,8 @@ struct Shared {
     config: Config,
     acks: Arc<Acks>,
     dead_letters_root: String,
+    /// Where each write is synced, appends are committed together.
+    group: Option<Group>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -103,6 +108,17 @@ pub enum ConnectError {
     /// The server has not what is used here.
     #[error("the nats-server has version {version}, at least {}.{} is needed", SERVER_MIN.0, SERVER_MIN.1)]
     TooOld {
+        /// Its version.
+        version: String,
+    },
+    /// The server would sync for every event, or not at all.
+    #[error(
+        "the nats-server has version {version}, backbone.durability: fsync needs {}.{} or newer: \
+         update it, or set backbone.durability: default and know that acknowledged events do not \
+         survive the loss of power",
+        group::SERVER_MIN.0, group::SERVER_MIN.1
+    )]
+    TooOldForFsync {
         /// Its version.
         version: String,
     },
@@ -149,13 +165,24 @@ impl Jetstream {
         if is_before(&version, SERVER_MIN) {
             return Err(ConnectError::TooOld { version });
         }
+        let subscribe = |source| ConnectError::Subscribe { source };
+        let group = match config.durability {
+            Durability::Default | Durability::Replicated => None,
+            Durability::Fsync if is_before(&version, group::SERVER_MIN) => {
+                return Err(ConnectError::TooOldForFsync { version });
+            }
+            Durability::Fsync => {
+                let group = Group::start(Arc::clone(&link), config).await;
+                Some(group.map_err(subscribe)?)
+            }
+        };
         let inbox = link.client().new_inbox();
         acks.answered_at(format!("{inbox}."));
         let subscriber = link
             .client()
             .subscribe(format!("{inbox}.*"))
             .await
-            .map_err(|source| ConnectError::Subscribe { source })?;
+            .map_err(subscribe)?;
         let streams = [
             config.events.stream.clone(),
             config.dead_letters.stream.clone(),
@@ -178,6 +205,7 @@ impl Jetstream {
             config: config.clone(),
             acks,
             dead_letters_root: config.dead_letters_root(),
+            group,
             tasks,
         };
         Ok(Self {
@@ -264,10 +292,7 @@ impl Jetstream {
     }
 
     async fn send_event(&self, append: &Append) -> Result<Sent, AppendError> {
-        let mut message = Outgoing::event(&append.event);
-        if let Some(id) = &append.message_id {
-            message.message_id(&id.0);
-        }
+        let message = Outgoing::append(append);
         self.send(append.subject.clone(), message, LETTER_BYTES)
             .await
     }
@@ -344,10 +369,17 @@ impl Log for Jetstream {
     type Source = JetstreamSource;
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
-        self.send_event(append).await?.stored().await
+        let Some(group) = &self.shared.group else {
+            return self.send_event(append).await?.stored().await;
+        };
+        let alone = |subject, message| self.store(subject, message, LETTER_BYTES);
+        group.append(append, alone).await
     }
 
     async fn append_all(&self, appends: &[Append]) -> Vec<Result<Stored, AppendError>> {
+        if self.shared.group.is_some() {
+            return join_all(appends.iter().map(|append| self.append(append))).await;
+        }
         let mut sent = Vec::with_capacity(appends.len());
         for append in appends {
             sent.push(self.send_event(append).await);

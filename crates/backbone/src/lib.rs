@@ -11,7 +11,7 @@ pub mod subject;
 mod config;
 mod port;
 
-pub use config::{Config, DeadLetters, Events, Storage};
+pub use config::{Config, DeadLetters, Durability, Events, Storage};
 pub use port::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
     MessageId, Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start,

@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use humantime_serde::re::humantime::format_rfc3339_nanos;
 use tidegate_event::Event;
 
-use crate::{DeadLetter, Unreadable};
+use crate::{Append, DeadLetter, Unreadable};
 
 /// Most bytes of a message's headers: nats-server's limit.
 pub(super) const HEADER_BYTES_MAX: usize = 65_535;
@@ -56,6 +56,15 @@ impl Outgoing {
         outgoing
     }
 
+    /// An event with its identity.
+    pub(super) fn append(append: &Append) -> Self {
+        let mut outgoing = Self::event(&append.event);
+        if let Some(id) = &append.message_id {
+            outgoing.message_id(&id.0);
+        }
+        outgoing
+    }
+
     /// A dead letter: the event as it is, and why it is one.
     pub(super) fn letter(letter: &DeadLetter) -> Self {
         let mut outgoing = match &letter.event {
@@ -87,8 +96,22 @@ impl Outgoing {
     }
 
     /// Gives it an identity within the duplicate window.
-    pub(super) fn message_id(&mut self, id: &str) {
+    fn message_id(&mut self, id: &str) {
         self.add("Nats-Msg-Id", id);
+    }
+
+    /// The same as one of an atomic batch, counted from 1; the last one commits it.
+    pub(super) fn in_batch(&self, batch: &str, sequence: usize, is_last: bool) -> Self {
+        let mut outgoing = Self {
+            lines: self.lines.clone(),
+            payload: self.payload.clone(),
+        };
+        outgoing.add("Nats-Batch-Id", batch);
+        outgoing.add("Nats-Batch-Sequence", &sequence.to_string());
+        if is_last {
+            outgoing.add("Nats-Batch-Commit", "1");
+        }
+        outgoing
     }
 
     /// Bytes of its headers.

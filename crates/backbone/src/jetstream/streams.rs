@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::link::{ApiError, Link, STREAM_NOT_FOUND};
-use crate::{Config, Storage};
+use crate::{Config, Durability, Storage, config::REPLICAS_QUORUM_MIN};
 
 /// How long a dead letter's identity is remembered: longer than the retries of one burial.
 const DEAD_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
@@ -22,6 +22,9 @@ const FIXED: [&str; 2] = ["storage", "retention"];
 
 /// How many servers keep the stream.
 const REPLICAS: &str = "num_replicas";
+
+/// Whether it takes atomic batches.
+const ATOMIC: &str = "allow_atomic";
 
 /// A setting in which a stream differs from its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,45 @@ impl fmt::Display for Drift {
     }
 }
 
+impl Drift {
+    /// Whether the stream, as it stays, keeps less than is promised.
+    fn breaks(&self, durability: Durability) -> bool {
+        let promised = match durability {
+            Durability::Default => false,
+            Durability::Replicated => {
+                let replicas = self.actual.parse().unwrap_or(0);
+                self.field == REPLICAS && replicas < REPLICAS_QUORUM_MIN
+            }
+            Durability::Fsync => ["storage", ATOMIC].contains(&self.field),
+        };
+        promised && !self.repaired
+    }
+
+    fn error(&self, durability: Durability) -> EnsureError {
+        let advice = match durability {
+            Durability::Replicated => {
+                "backbone.durability: replicated needs a NATS cluster of at least as many servers"
+            }
+            Durability::Default | Durability::Fsync => {
+                "backbone.durability: fsync is not kept by this stream: name another one, or set \
+                 backbone.durability: default"
+            }
+        };
+        let Self {
+            field,
+            configured,
+            actual,
+            ..
+        } = self;
+        let reason = self.reason.as_deref().unwrap_or_default();
+        EnsureError {
+            stream: self.stream.clone(),
+            detail: format!("{field} is {actual} and cannot become {configured}: {reason}"),
+            advice: advice.to_owned(),
+        }
+    }
+}
+
 /// A stream could not be made or looked at.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("stream {stream}: {detail}; {advice}")]
@@ -91,22 +133,29 @@ struct Wanted<'a> {
 pub(super) async fn ensure(link: &Link, config: &Config) -> Result<Vec<Drift>, EnsureError> {
     let mut drifts = ensure_one(link, &events(config)).await?;
     drifts.extend(ensure_one(link, &dead_letters(config)).await?);
-    Ok(drifts)
+    match drifts.iter().find(|drift| drift.breaks(config.durability)) {
+        Some(drift) => Err(drift.error(config.durability)),
+        None => Ok(drifts),
+    }
 }
 
 fn events(config: &Config) -> Wanted<'_> {
     let events = &config.events;
+    let mut fields = fields(
+        config,
+        events.size_max.as_u64(),
+        // Ours to keep, see `expire`.
+        Duration::ZERO,
+        events.duplicate_window,
+    );
+    if config.durability == Durability::Fsync {
+        fields.push((ATOMIC, json!(true)));
+    }
     Wanted {
         section: "events",
         name: &events.stream,
         subject: format!("{}.>", config.events_root()),
-        fields: fields(
-            config,
-            events.size_max.as_u64(),
-            // Ours to keep, see `expire`.
-            Duration::ZERO,
-            events.duplicate_window,
-        ),
+        fields,
     }
 }
 

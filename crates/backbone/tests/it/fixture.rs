@@ -6,14 +6,14 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tidegate_backbone::{
-    Append, AppendError, Config, ConsumerSpec, Delivery, Log, MessageId, Receipt, Settle, Source,
-    Start, Stored, Unreadable,
+    Append, AppendError, Config, ConsumerSpec, Delivery, Durability, Log, MessageId, Receipt,
+    Settle, Source, Start, Stored, Unreadable,
     jetstream::Jetstream,
     memory::{Limits, Memory},
     subject,
 };
 use tidegate_event::Event;
-use tidegate_testkit::NatsServer;
+use tidegate_testkit::{NatsServer, fsync_nats_server_binary};
 
 /// Longer than anything here takes on a loaded machine; only ever reached by a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ impl Fixture for MemoryFixture {
 pub(crate) struct JetstreamFixture {
     pub(crate) server: NatsServer,
     pub(crate) config: Config,
-    log: Jetstream,
+    pub(crate) log: Jetstream,
 }
 
 impl JetstreamFixture {
@@ -119,7 +119,27 @@ impl JetstreamFixture {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        let server = NatsServer::start().await;
+        Self::on(NatsServer::start().await, config).await
+    }
+
+    /// On a server that syncs every write, with further lines of configuration; `None` without
+    /// one.
+    pub(crate) async fn fsync(config: Config, config_lines: &str) -> Option<Self> {
+        let server = fsync_server(config_lines).await?;
+        let durability = Durability::Fsync;
+        Some(
+            Self::on(
+                server,
+                Config {
+                    durability,
+                    ..config
+                },
+            )
+            .await,
+        )
+    }
+
+    async fn on(server: NatsServer, config: Config) -> Self {
         let log = Jetstream::connect(&config, &server.url(), "test")
             .await
             .unwrap();
@@ -135,6 +155,16 @@ impl JetstreamFixture {
     pub(crate) async fn client(&self) -> async_nats::Client {
         async_nats::connect(self.server.url()).await.unwrap()
     }
+}
+
+/// A server that syncs every write, or a word that there is none.
+pub(crate) async fn fsync_server(config_lines: &str) -> Option<NatsServer> {
+    let Some(binary) = fsync_nats_server_binary() else {
+        println!("skipped: TIDEGATE_NATS_SERVER_FSYNC is not set");
+        return None;
+    };
+    let lines = format!("jetstream {{ sync_interval: always, {config_lines} }}");
+    Some(NatsServer::start_binary(binary, &lines).await)
 }
 
 impl Fixture for JetstreamFixture {

@@ -1,6 +1,7 @@
 //! JetStream keeps the promises, on a real nats-server.
 
 mod failure;
+mod fsync;
 mod room;
 mod streams;
 

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::large_futures,
+    clippy::print_stdout,
     reason = "tests, though most of their code stands outside of functions marked as such"
 )]
 

@@ -30,6 +30,15 @@ pub(crate) fn delivery(scenario: &str, arguments: &[&str]) -> anyhow::Result<()>
         .run()
 }
 
+/// The log alone, without doors.
+pub(crate) fn fsync() -> anyhow::Result<()> {
+    let nats_server = nats::ensure_fsync()?;
+    cargo("bench")
+        .args(["--locked", "--package", "tidegate-backbone"])
+        .env("TIDEGATE_NATS_SERVER_FSYNC", nats_server)
+        .run()
+}
+
 /// Where the binaries are.
 fn build() -> anyhow::Result<PathBuf> {
     cargo("build")

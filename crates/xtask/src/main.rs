@@ -50,6 +50,7 @@ cargo xtask <command>
                     a sink that slows from 5 ms to 2 s and recovers, second by second
   bench handover [-- ARGS]
                     two processes on one NATS, killed in turn for ten minutes
+  bench fsync       appends per second on a server that syncs each write, together and each alone
 
 Examples:
   cargo xtask demo --once
@@ -96,6 +97,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["bench", "--", rest @ ..] => bench::publish(rest),
         ["bench", "compare"] => bench::compare(&[]),
         ["bench", "compare", "--", rest @ ..] => bench::compare(rest),
+        ["bench", "fsync"] => bench::fsync(),
         ["bench", what] if SCENARIOS.contains(what) => bench::delivery(what, &[]),
         ["bench", what, "--", rest @ ..] if SCENARIOS.contains(what) => bench::delivery(what, rest),
         [] | ["help" | "--help" | "-h"] => {

@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) folder: PathBuf,
     /// The largest message.
     pub(crate) message_bytes_max: u64,
+    /// Whether it syncs every write before it answers.
+    pub(crate) fsync: bool,
 }
 
 /// A nats-server that is restarted when it dies.
@@ -70,7 +72,7 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Ends one that a killed Tidegate left behind, and starts anew on the same store.
     pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
-        let (binary, version) = binary::find(options.binary.as_deref()).await?;
+        let (binary, version) = binary::find(options.binary.as_deref(), options.fsync).await?;
         let mut files = Files::prepare(&options)?;
         orphan::end(&files).await?;
         files.write_configuration(options.listen.port())?;

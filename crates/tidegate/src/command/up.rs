@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
+use tidegate_backbone::Durability;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -140,7 +141,15 @@ enum Nats {
 
 impl Nats {
     async fn of(arguments: &Arguments, config: &Config) -> anyhow::Result<Self> {
+        let fsync = config.backbone.durability == Durability::Fsync;
         if let Some(url) = arguments.nats.as_ref().or(config.backbone.url.as_ref()) {
+            if fsync {
+                // It tells its version, but to nobody outside of its system account how it syncs.
+                tracing::warn!(
+                    "backbone.durability: fsync counts on `sync_interval: always` in the \
+                     configuration of every nats-server, which cannot be asked for from here"
+                );
+            }
             return Ok(Self::Given(url.clone()));
         }
         let lock = lock(&arguments.data_dir)?;
@@ -149,6 +158,7 @@ impl Nats {
             listen: config.server.listen,
             folder: arguments.data_dir.join("nats"),
             message_bytes_max: config.receive.body_bytes_max.as_u64(),
+            fsync,
         })
         .await?;
         tracing::info!(

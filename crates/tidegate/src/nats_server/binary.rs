@@ -13,6 +13,9 @@ use tokio::{process::Command, time::timeout};
 /// The oldest version with everything that is used: consumers with several filter subjects.
 const VERSION_MIN: (u32, u32) = (2, 10);
 
+/// The oldest version that syncs once for a batch and not once for each of its events.
+const VERSION_FSYNC_MIN: (u32, u32) = (2, 15);
+
 /// How long it may take to say its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,8 +23,11 @@ const HOW_TO_GET_IT: &str = "get nats-server 2.10 or newer: `cargo xtask demo` i
      this project, https://nats.io/download has packages; put it on PATH, or name it in \
      server.binary (TIDEGATE__SERVER__BINARY), or give a running one with --nats";
 
-/// The binary and its version.
-pub(super) async fn find(configured: Option<&Path>) -> anyhow::Result<(PathBuf, String)> {
+/// The binary and its version; one that can do `fsync`, if asked for.
+pub(super) async fn find(
+    configured: Option<&Path>,
+    fsync: bool,
+) -> anyhow::Result<(PathBuf, String)> {
     let binary = match configured {
         Some(binary) => binary.to_owned(),
         None => on_path().with_context(|| format!("no nats-server on PATH; {HOW_TO_GET_IT}"))?,
@@ -45,6 +51,15 @@ pub(super) async fn find(configured: Option<&Path>) -> anyhow::Result<(PathBuf, 
     if number < VERSION_MIN {
         bail!(
             "{} is version {version}, too old; {HOW_TO_GET_IT}",
+            binary.display()
+        );
+    }
+    if fsync && number < VERSION_FSYNC_MIN {
+        let (major, minor) = VERSION_FSYNC_MIN;
+        bail!(
+            "{} is version {version}; backbone.durability: fsync needs nats-server {major}.{minor} \
+             or newer: put one on PATH, or name it in server.binary \
+             (TIDEGATE__SERVER__BINARY); https://nats.io/download has packages",
             binary.display()
         );
     }

@@ -35,6 +35,7 @@ pub(super) struct Files {
     folder: PathBuf,
     host: IpAddr,
     message_bytes_max: u64,
+    fsync: bool,
     password: String,
 }
 
@@ -52,6 +53,7 @@ impl Files {
             folder,
             host: options.listen.ip(),
             message_bytes_max,
+            fsync: options.fsync,
             password,
         })
     }
@@ -93,6 +95,11 @@ impl Files {
         } else {
             port.to_string()
         };
+        let sync = if self.fsync {
+            ", sync_interval: always"
+        } else {
+            ""
+        };
         let path = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
         let text = format!(
             "# Written by tidegate at every start; changes are lost.\n\
@@ -104,7 +111,7 @@ impl Files {
              ports_file_dir: {folder}\n\
              log_file: {log}\n\
              logfile_size_limit: {LOG_BYTES_MAX}\n\
-             jetstream {{ store_dir: {store} }}\n\
+             jetstream {{ store_dir: {store}{sync} }}\n\
              authorization {{ user: {user}, password: \"{password}\" }}\n",
             host = self.host,
             max_payload = self.message_bytes_max,

@@ -10,6 +10,7 @@ fn options(folder: &Path, binary: Option<PathBuf>) -> Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         folder: folder.join("nats"),
         message_bytes_max: 1 << 20,
+        fsync: false,
     }
 }
 
@@ -66,6 +67,39 @@ async fn an_orphan_is_ended_before_a_new_start() {
     let gone = || fs::read(format!("/proc/{orphan}/cmdline")).map_or(true, |line| line.is_empty());
     until("the orphan still runs", gone).await;
     second.stop().await;
+}
+
+/// What is promised about the disk is what the server is told, at every start.
+#[tokio::test]
+async fn the_configuration_says_whether_it_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    for (fsync, expected) in [(false, 0), (true, 1), (false, 0)] {
+        let options = Options {
+            fsync,
+            ..options(dir.path(), None)
+        };
+        let mut files = Files::prepare(&options).unwrap();
+        files.write_configuration(4222).unwrap();
+        let text = fs::read_to_string(files.configuration()).unwrap();
+        assert_eq!(text.matches("sync_interval: always").count(), expected);
+    }
+}
+
+/// A server that would sync for each event is refused, by its version and with the way out.
+#[tokio::test]
+async fn fsync_needs_a_server_that_can_do_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("old");
+    fs::write(&old, "#!/bin/sh\necho 'nats-server: v2.14.9'\n").unwrap();
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = Options {
+        fsync: true,
+        ..options(dir.path(), Some(old))
+    };
+    let error = Supervisor::start(options).await.unwrap_err().to_string();
+    for word in ["2.14.9", "fsync", "2.15", "server.binary"] {
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 /// Nobody else on the machine reads the password.

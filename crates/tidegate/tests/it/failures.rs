@@ -1,6 +1,6 @@
 //! kill -9 in the middle of a load: every event answered with 2xx reaches the sink.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fs};
 
 use crate::harness::{
     ListenProcess, Progress, Tidegate, free_address, numbers, publish_all, signal, subscription,
@@ -22,9 +22,18 @@ const CONFIGURATION: &str = "consume: { ack_wait: 2s, \
 async fn loaded(
     sink: std::net::SocketAddr,
 ) -> (Tidegate, Progress, tokio::task::JoinHandle<usize>) {
-    let document = subscription("all", "/load", "load.v1", &format!("http://{sink}/"))
-        + "  config: { maxInFlightMessages: \"50\" }\n";
-    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    under_load(Tidegate::down(&document(sink), CONFIGURATION, &[])).await
+}
+
+fn document(sink: std::net::SocketAddr) -> String {
+    subscription("all", "/load", "load.v1", &format!("http://{sink}/"))
+        + "  config: { maxInFlightMessages: \"50\" }\n"
+}
+
+async fn under_load(
+    mut tidegate: Tidegate,
+) -> (Tidegate, Progress, tokio::task::JoinHandle<usize>) {
+    tidegate.start().await;
     let progress = Progress::default();
     let load = tokio::spawn({
         let (address, progress) = (tidegate.receive, progress.clone());
@@ -53,6 +62,26 @@ fn judge(what: &str, received: &[String], failures: usize, tidegate: &Tidegate) 
 async fn nothing_acknowledged_is_lost_when_nats_server_is_killed() {
     let function = ListenProcess::start(free_address()).await;
     let (tidegate, _, load) = loaded(function.address).await;
+    signal(tidegate.nats_pid, "KILL");
+    let failures = load.await.unwrap();
+    function.received(EVENTS).await;
+    judge("nats-server", &function.ids(), failures, &tidegate);
+}
+
+/// The same where many events are committed with one sync; the server is told to.
+#[tokio::test]
+async fn nothing_on_disk_is_lost_when_nats_server_is_killed() {
+    let Some(binary) = tidegate_testkit::fsync_nats_server_binary() else {
+        println!("skipped: TIDEGATE_NATS_SERVER_FSYNC is not set");
+        return;
+    };
+    let function = ListenProcess::start(free_address()).await;
+    let configuration = format!("{CONFIGURATION}backbone: {{ durability: fsync }}\n");
+    let mut tidegate = Tidegate::down(&document(function.address), &configuration, &[]);
+    tidegate.nats_server = binary;
+    let (tidegate, _, load) = under_load(tidegate).await;
+    let told = fs::read_to_string(tidegate.data_dir().join("nats/nats-server.conf")).unwrap();
+    assert!(told.contains("sync_interval: always"), "{told}");
     signal(tidegate.nats_pid, "KILL");
     let failures = load.await.unwrap();
     function.received(EVENTS).await;

@@ -26,6 +26,8 @@ pub(crate) struct Tidegate {
     pub(crate) receive: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) nats_pid: u32,
+    /// The binary of its nats-server.
+    pub(crate) nats_server: PathBuf,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -76,6 +78,7 @@ impl Tidegate {
             receive,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             nats_pid: 0,
+            nats_server: tidegate_testkit::nats_server_binary(),
             arguments: arguments
                 .iter()
                 .map(|&argument| argument.to_owned())
@@ -107,10 +110,7 @@ impl Tidegate {
             .env("TIDEGATE__RECEIVE__THREADS", "2")
             .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
             .env("TIDEGATE__SUBSCRIPTIONS__POLL_INTERVAL", "100ms")
-            .env(
-                "TIDEGATE__SERVER__BINARY",
-                tidegate_testkit::nats_server_binary(),
-            )
+            .env("TIDEGATE__SERVER__BINARY", &self.nats_server)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

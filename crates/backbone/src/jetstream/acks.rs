@@ -1,7 +1,7 @@
 //! Who waits for which acknowledgement: a bounded table of slots, one inbox for all of them.
 //!
-//! No timer, no channel, no map entry and no new subject per append: a slot, and one sweep for all
-//! deadlines. What an acknowledgement says is [`super::answer`]'s.
+//! No timer, no channel and no map entry per append: a slot, and one sweep for all deadlines. What
+//! an acknowledgement says is [`super::answer`]'s.
 
 use std::{
     future::Future,
@@ -19,8 +19,8 @@ use crate::AppendError;
 
 /// Which slot, and which of its uses: an answer that comes late meets no later append.
 ///
-/// A slot whose append was answered by the server is used again under the same key, since nothing
-/// more comes for it. So the server meets few reply subjects, which it routes from its cache.
+/// No two appends have the same one, though the server would route few reply subjects faster: more
+/// than one may answer on a subject, and what answers late must not make another append look stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     slot: u16,
@@ -62,7 +62,6 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    reply: Subject,
     deadline: Instant,
     state: State,
 }
@@ -71,15 +70,7 @@ struct Slot {
 enum State {
     Free,
     Waiting(Option<Waker>),
-    Answered(Answer, By),
-}
-
-/// Who answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Server,
-    /// We gave up; the server's answer may come yet.
-    Ourselves,
+    Answered(Answer),
 }
 
 impl Acks {
@@ -112,12 +103,10 @@ impl Acks {
             slot,
             generation: entry.generation,
         };
-        let reply = entry.reply.clone();
         drop(slots);
         Ok(Waiting {
             acks: Arc::clone(self),
             key,
-            reply,
         })
     }
 
@@ -129,13 +118,8 @@ impl Acks {
             return Err(busy);
         }
         let slot = u16::try_from(slots.all.len()).map_err(|_| busy)?;
-        let key = Key {
-            slot,
-            generation: 0,
-        };
         slots.all.push(Slot {
-            generation: key.generation,
-            reply: key.reply(self),
+            generation: 0,
             deadline,
             state: State::Free,
         });
@@ -149,7 +133,7 @@ impl Acks {
             return;
         };
         let waker = if slot.generation == key.generation {
-            slot.state.answer(answer, By::Server)
+            slot.state.answer(answer)
         } else {
             None
         };
@@ -175,7 +159,7 @@ impl Acks {
         let mut wakers = Vec::new();
         for slot in &mut self.lock().all {
             if let (State::Waiting(_), Some(error)) = (&slot.state, error(slot.deadline)) {
-                wakers.extend(slot.state.answer(Answer::Failed(error), By::Ourselves));
+                wakers.extend(slot.state.answer(Answer::Failed(error)));
             }
         }
         wakers.into_iter().for_each(Waker::wake);
@@ -184,12 +168,7 @@ impl Acks {
     fn release(&self, key: Key) {
         let mut slots = self.lock();
         let entry = slots.get(key.slot);
-        if !matches!(entry.state, State::Answered(_, By::Server)) {
-            entry.generation = entry.generation.wrapping_add(1);
-            let Key { slot, .. } = key;
-            let generation = entry.generation;
-            entry.reply = Key { slot, generation }.reply(self);
-        }
+        entry.generation = entry.generation.wrapping_add(1);
         entry.state = State::Free;
         slots.free.push(key.slot);
     }
@@ -215,14 +194,14 @@ impl Slots {
 }
 
 impl State {
-    fn answer(&mut self, answer: Answer, by: By) -> Option<Waker> {
+    fn answer(&mut self, answer: Answer) -> Option<Waker> {
         match self {
             Self::Waiting(waker) => {
                 let waker = waker.take();
-                *self = Self::Answered(answer, by);
+                *self = Self::Answered(answer);
                 waker
             }
-            Self::Free | Self::Answered(..) => None,
+            Self::Free | Self::Answered(_) => None,
         }
     }
 }
@@ -232,13 +211,12 @@ impl State {
 pub(super) struct Waiting {
     acks: Arc<Acks>,
     key: Key,
-    reply: Subject,
 }
 
 impl Waiting {
     /// Where the server is to answer.
     pub(super) fn reply(&self) -> Subject {
-        self.reply.clone()
+        self.key.reply(&self.acks)
     }
 }
 
@@ -251,7 +229,7 @@ impl Future for Waiting {
         let mut slots = self.acks.lock();
         let state = &mut slots.get(self.key.slot).state;
         match state {
-            State::Answered(answer, _) => return Poll::Ready(answer.clone()),
+            State::Answered(answer) => return Poll::Ready(answer.clone()),
             State::Waiting(Some(waker)) => waker.clone_from(context.waker()),
             State::Waiting(None) | State::Free => {
                 *state = State::Waiting(Some(context.waker().clone()));
@@ -334,9 +312,9 @@ mod tests {
         assert!((&mut now).now_or_never().is_none());
     }
 
-    /// The server routes answers from its cache when it meets the same subjects again.
+    /// Whoever else answers on the subject of an append that has its answer is not heard by the next.
     #[tokio::test]
-    async fn an_answered_slot_keeps_its_subject() {
+    async fn no_two_appends_have_one_subject() {
         let acks = acks(1);
         let first = acks.wait().unwrap();
         let (key, reply) = (first.key, first.reply());
@@ -344,9 +322,10 @@ mod tests {
         assert_eq!(Key::parse(token), Some(key));
         acks.answer(key, STORED);
         drop(first);
-        assert_eq!(acks.wait().unwrap().reply(), reply);
-        // That one was given up, and its answer may come yet.
-        assert_ne!(acks.wait().unwrap().reply(), reply);
+        let mut next = acks.wait().unwrap();
+        assert_ne!(next.reply(), reply);
+        acks.answer(key, STORED);
+        assert!((&mut next).now_or_never().is_none());
     }
 
     /// No append waits longer than its timeout.

@@ -27,6 +27,14 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{conformance, fixture::*};
 
+/// A busy machine is not what is looked for here.
+fn patient() -> Config {
+    Config {
+        append_timeout: Duration::from_secs(30),
+        ..Config::default()
+    }
+}
+
 /// Appends of events with ids of their own, deduplicated by them.
 fn appends(ids: impl IntoIterator<Item = String>) -> Vec<Append> {
     ids.into_iter()
@@ -67,7 +75,7 @@ async fn kept(fixture: &JetstreamFixture) -> BTreeMap<u64, (String, Option<Strin
 #[tokio::test]
 async fn appends_at_once_are_committed_together() {
     const COUNT: usize = 500;
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), "").await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     let answers = append_all(&fixture.log, &numbered("e", COUNT)).await;
@@ -98,7 +106,7 @@ async fn appends_at_once_are_committed_together() {
 /// of one of the same batch.
 #[tokio::test]
 async fn a_duplicate_fails_no_neighbour() {
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), "").await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     let log = &fixture.log;
@@ -131,7 +139,7 @@ async fn a_full_log_refuses_each() {
     };
     let config = Config {
         events,
-        ..Config::default()
+        ..patient()
     };
     let Some(fixture) = JetstreamFixture::fsync(config, "").await else {
         return;
@@ -157,12 +165,7 @@ async fn a_full_log_refuses_each() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_has_all_that_it_acknowledged() {
     const SENDERS: usize = 64;
-    let config = Config {
-        // A busy disk is no lost connection.
-        append_timeout: Duration::from_secs(30),
-        ..Config::default()
-    };
-    let Some(mut fixture) = JetstreamFixture::fsync(config, "").await else {
+    let Some(mut fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     let mut acknowledged = BTreeMap::new();
@@ -256,7 +259,7 @@ async fn a_silent_server_holds_nobody_up() {
 /// While one is committed, also alone, the others gather for the next batch.
 #[tokio::test]
 async fn what_comes_meanwhile_is_the_next_batch() {
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), "").await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     signal(&fixture, "-STOP");
@@ -284,7 +287,7 @@ async fn what_comes_meanwhile_is_the_next_batch() {
 /// More bytes than a batch takes are several batches, and no event is left behind.
 #[tokio::test]
 async fn large_events_are_several_batches() {
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), "").await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     let mut all = numbered("e", 40);
@@ -324,7 +327,7 @@ async fn a_member_that_is_too_large_fails_no_neighbour() {
 /// Appends that are given up take nothing with them.
 #[tokio::test]
 async fn given_up_appends_harm_nobody() {
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), "").await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
     let log = &fixture.log;
@@ -365,7 +368,7 @@ async fn waiting_appends_are_bounded() {
 #[tokio::test]
 async fn smaller_batches_are_learned() {
     let limit = "limits: { batch: { max_msgs: 20 } }";
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), limit).await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), limit).await else {
         return;
     };
     for round in 0..8 {
@@ -384,7 +387,7 @@ async fn smaller_batches_are_learned() {
 #[tokio::test]
 async fn too_many_batches_at_once_fail_nobody() {
     let limit = "limits: { batch: { max_inflight_per_stream: 1 } }";
-    let Some(fixture) = JetstreamFixture::fsync(Config::default(), limit).await else {
+    let Some(fixture) = JetstreamFixture::fsync(patient(), limit).await else {
         return;
     };
     let mut publishers = JoinSet::new();
@@ -415,7 +418,7 @@ async fn too_many_batches_at_once_fail_nobody() {
 /// The promises of the port hold as everywhere.
 #[tokio::test]
 async fn the_port_keeps_its_promises() {
-    let fixture = async || JetstreamFixture::fsync(Config::default(), "").await;
+    let fixture = async || JetstreamFixture::fsync(patient(), "").await;
     if let Some(fixture) = fixture().await {
         conformance::sequences_grow(&fixture).await;
     }

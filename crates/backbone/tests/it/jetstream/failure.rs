@@ -165,6 +165,7 @@ async fn after_a_restart_is_asked_once() {
     for number in 0..20 {
         append_until_stored(&log, &append_of(event(&number.to_string()))).await;
     }
+    until_ready(&log).await;
     assert_eq!(pull(&mut source, 4).await.len(), 4);
     assert_eq!(log.consumers().await.unwrap()[0].unsettled, 4);
 }

@@ -258,7 +258,7 @@ async fn write(shared: &Shared, mut stream: OwnedWriteHalf) -> io::Result<()> {
 async fn read(shared: &Shared, mut stream: OwnedReadHalf, mut buffer: BytesMut) -> io::Result<()> {
     loop {
         while let Some((op, length)) = protocol::parse(&buffer)? {
-            shared.heed(&op)?;
+            shared.heed(&op);
             buffer.advance(length);
         }
         buffer.reserve(READ_BYTES);
@@ -290,7 +290,7 @@ async fn watch(shared: &Shared) -> io::Result<()> {
 }
 
 impl Shared {
-    fn heed(&self, op: &Op<'_>) -> io::Result<()> {
+    fn heed(&self, op: &Op<'_>) {
         match op {
             Op::Message {
                 subject,
@@ -304,10 +304,11 @@ impl Shared {
                 }
             }
             Op::Ping => self.say(protocol::PONG),
-            Op::Error(error) => return Err(io::Error::other(format!("nats-server says {error}"))),
+            // About one message, such as a subject that is not permitted; where the connection is
+            // meant, the server ends it.
+            Op::Error(error) => tracing::warn!(error, "nats-server reports an error"),
             Op::Other => {}
         }
-        Ok(())
     }
 }
 

@@ -139,7 +139,7 @@ impl JetstreamFixture {
         )
     }
 
-    async fn on(server: NatsServer, config: Config) -> Self {
+    pub(crate) async fn on(server: NatsServer, config: Config) -> Self {
         let log = Jetstream::connect(&config, &server.url(), "test")
             .await
             .unwrap();

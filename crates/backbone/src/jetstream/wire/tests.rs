@@ -80,9 +80,9 @@ async fn a_lost_connection_answers_and_is_made_anew() {
     let faults = async {
         let error = b"-ERR 'Stale Connection'\r\n";
         stream.write_all(error).await.unwrap();
-        stream
+        drop(stream);
     };
-    let (answer, _stream) = tokio::join!(append(&wire, 1), faults);
+    let (answer, ()) = tokio::join!(append(&wire, 1), faults);
     let is_lost = matches!(answer, Answer::Failed(AppendError::Unreachable { .. }));
     assert!(is_lost, "{answer:?}");
     let mut next = timeout(PATIENCE, greeted(&listener)).await.unwrap();

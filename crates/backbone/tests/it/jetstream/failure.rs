@@ -195,6 +195,36 @@ async fn closing_hands_back_what_is_under_way() {
     assert_eq!(ids(&pulled).into_iter().collect::<BTreeSet<_>>().len(), 50);
 }
 
+/// An append that the server does not permit costs nobody the connection.
+#[tokio::test]
+async fn a_forbidden_subject_costs_nobody_else() {
+    let server = NatsServer::start_with(
+        "no_auth_user: u\nauthorization { users: [ { user: u, password: p, permissions: { publish: { \
+         deny: [\"tidegate.events.denied.>\"] } } } ] }",
+    )
+    .await;
+    let config = Config {
+        append_timeout: Duration::from_secs(1),
+        ..Config::default()
+    };
+    let fixture = JetstreamFixture::on(server, config).await;
+    let log = fixture.log();
+    let mut denied = append_of(event("denied"));
+    denied.subject = "tidegate.events.denied.t".to_owned();
+    let others = async {
+        let mut stored = 0;
+        for number in 0..200 {
+            let append = append_of(event(&number.to_string()));
+            stored += usize::from(log.append(&append).await.is_ok());
+        }
+        stored
+    };
+    let (refused, stored) = tokio::join!(log.append(&denied), others);
+    let error = refused.unwrap_err();
+    assert!(matches!(error, AppendError::TimedOut { .. }), "{error}");
+    assert_eq!(stored, 200);
+}
+
 /// Without a stream on the subject nothing is stored, and that is said at once.
 #[tokio::test]
 async fn without_a_stream_nothing_is_stored() {

@@ -39,8 +39,8 @@ use super::{
 };
 use crate::{AppendError, Config};
 
-/// Bytes that wait to be sent; who comes then waits. It is what a loopback socket takes in a
-/// millisecond or two, and a message of the largest size.
+/// Bytes that wait to be sent, from which on who comes waits; so one message may be beyond, however
+/// large. It is what a loopback socket takes in a millisecond or two.
 const FRAMES_BYTES_MAX: usize = 1 << 20;
 
 /// What is read at once: a few hundred acknowledgements.
@@ -161,10 +161,10 @@ impl Shared {
         if !out.is_open {
             return Err(NotPut::Closed);
         }
-        let was_empty = out.frames.is_empty();
-        if !was_empty && out.frames.len() + message.bytes() > FRAMES_BYTES_MAX {
+        if out.frames.len() >= FRAMES_BYTES_MAX {
             return Err(NotPut::Full);
         }
+        let was_empty = out.frames.is_empty();
         protocol::publish(subject, reply, message, &mut out.frames);
         drop(out);
         if was_empty {

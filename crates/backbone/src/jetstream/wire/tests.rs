@@ -64,7 +64,8 @@ async fn who_finds_no_room_waits_no_longer_than_an_append_may() {
     // More than the sockets' buffers and ours take together.
     let mut appends = pin!(join_all((0..60).map(|_| append(&wire, 900 << 10))));
     assert!(appends.as_mut().now_or_never().is_none());
-    assert!(wire.shared.lock().frames.len() <= FRAMES_BYTES_MAX);
+    let waiting = wire.shared.lock().frames.len();
+    assert!(waiting <= FRAMES_BYTES_MAX + (1 << 20), "{waiting}");
     for answer in timeout(PATIENCE, appends).await.unwrap() {
         let is_late = matches!(answer, Answer::Failed(AppendError::TimedOut { .. }));
         assert!(is_late, "{answer:?}");
@@ -135,4 +136,14 @@ async fn tls_is_left_to_the_library() {
             .await
             .is_none()
     );
+}
+
+/// A large message needs no moment in which nothing waits, which might never come.
+#[tokio::test]
+async fn a_large_message_is_taken_as_soon_as_a_small_one() {
+    let (wire, _listener, _stream) = connected().await;
+    let put = |bytes| wire.shared.put("a.b", "r", &message(bytes)).is_ok();
+    assert!(put(FRAMES_BYTES_MAX / 2));
+    assert!(put(FRAMES_BYTES_MAX));
+    assert!(!put(1));
 }

@@ -169,6 +169,11 @@ impl Config {
         format!("{}.dead", self.subject_root)
     }
 
+    /// The names of the streams that appends go to.
+    pub(crate) fn streams(&self) -> [String; 2] {
+        [self.events.stream.clone(), self.dead_letters.stream.clone()]
+    }
+
     /// Every mistake as `key: reason`.
     pub fn validate(&self) -> Vec<String> {
         let mut mistakes = self.connection_mistakes();

@@ -1,7 +1,7 @@
 //! The log in NATS JetStream.
 //!
-//! Create one [`Jetstream`] for each runtime thread: it is one connection, and its tasks run
-//! where it was made. Running a nats-server, and what subjects mean, is not known here.
+//! Create one [`Jetstream`] for each runtime thread: it is one connection, or two, and its tasks
+//! run where it was made. Running a nats-server, and what subjects mean, is not known here.
 
 mod acks;
 mod answer;
@@ -19,24 +19,18 @@ mod source;
 mod streams;
 mod wire;
 
-use std::{
-    collections::BTreeMap,
-    fmt, io,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 use self::{
-    acks::{Acks, Waiting},
+    acks::Waiting,
     answer::Answer,
     group::Group,
-    link::{Link, NOT_CONNECTED},
+    library::Library,
+    link::{Link, NOT_CONNECTED, unreachable},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
     wire::Wire,
 };
@@ -55,9 +49,6 @@ use crate::{
     Log, Pending, Stored, subject,
 };
 
-/// How often is looked whose time is over: an append waits by so much longer at most.
-const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
-
 /// A stream with less room than this cannot take an event now: one of about a KiB.
 const READY_BYTES_MIN: u64 = 2 * 1024;
 
@@ -72,14 +63,33 @@ pub struct Jetstream {
 
 struct Shared {
     link: Arc<Link>,
-    /// The connection of appends, where the usual one is not needed for them.
-    wire: Option<Wire>,
-    config: Config,
-    acks: Arc<Acks>,
-    dead_letters_root: String,
+    appends: Appends,
     /// Where each write is synced, appends are committed together.
     group: Option<Group>,
-    tasks: [JoinHandle<()>; 2],
+    config: Config,
+    dead_letters_root: String,
+}
+
+/// Which connection appends go over.
+enum Appends {
+    /// One of their own.
+    Own(Wire),
+    /// That of all else.
+    Shared(Library),
+}
+
+impl Appends {
+    async fn send(&self, subject: String, message: Outgoing) -> Result<Waiting, Answer> {
+        match self {
+            Self::Own(wire) => wire.send(&subject, &message).await,
+            Self::Shared(library) => library.send(subject, message).await,
+        }
+    }
+
+    /// Whether a connection of their own is missing.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Own(wire) if !wire.is_open())
+    }
 }
 
 /// No connection to the log.
@@ -159,8 +169,7 @@ impl Jetstream {
         name: &str,
         wire: impl AsyncFnOnce(String) -> Option<Wire>,
     ) -> Result<Self, ConnectError> {
-        let acks = Arc::new(Acks::new(config.in_flight_max, config.append_timeout));
-        let link = Arc::new(Link::connect(config, url, name, Arc::clone(&acks)).await?);
+        let link = Arc::new(Link::connect(config, url, name).await?);
         let version = link.client().server_info().version;
         if is_before(&version, SERVER_MIN) {
             return Err(ConnectError::TooOld { version });
@@ -177,36 +186,19 @@ impl Jetstream {
             }
         };
         let inbox = link.client().new_inbox();
-        acks.answered_at(format!("{inbox}."));
-        let subscriber = link
-            .client()
-            .subscribe(format!("{inbox}.*"))
-            .await
-            .map_err(subscribe)?;
-        let streams = [
-            config.events.stream.clone(),
-            config.dead_letters.stream.clone(),
-        ];
-        let wire = wire(link.client().new_inbox()).await;
-        let tasks = [
-            tokio::spawn(library::read_answers(
-                subscriber,
-                Arc::clone(&acks),
-                streams,
-            )),
-            match &wire {
-                None => tokio::spawn(library::sweep(Arc::clone(&link), Arc::clone(&acks))),
-                Some(wire) => tokio::spawn(wire::sweep(Arc::clone(wire.acks()), SWEEP_INTERVAL)),
-            },
-        ];
+        let appends = match wire(inbox.clone()).await {
+            Some(wire) => Appends::Own(wire),
+            None => {
+                let library = Library::start(Arc::clone(&link), config, &inbox).await;
+                Appends::Shared(library.map_err(subscribe)?)
+            }
+        };
         let shared = Shared {
             link,
-            wire,
-            config: config.clone(),
-            acks,
-            dead_letters_root: config.dead_letters_root(),
+            appends,
             group,
-            tasks,
+            config: config.clone(),
+            dead_letters_root: config.dead_letters_root(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -256,11 +248,8 @@ impl Jetstream {
         message: Outgoing,
         reserved: usize,
     ) -> Result<Sent, AppendError> {
-        let Shared {
-            link, wire, acks, ..
-        } = &*self.shared;
-        let client = link.client();
-        let max_payload = client.max_payload();
+        let Shared { link, appends, .. } = &*self.shared;
+        let max_payload = link.client().max_payload();
         let bytes = message.bytes();
         for (bytes, bytes_max) in [
             (message.header_bytes(), HEADER_BYTES_MAX),
@@ -271,11 +260,7 @@ impl Jetstream {
                 return Err(AppendError::TooLarge { bytes, bytes_max });
             }
         }
-        let sent = match wire {
-            Some(wire) => wire.send(&subject, &message).await,
-            None => library::send(link, acks, subject, message).await,
-        };
-        match sent {
+        match appends.send(subject, message).await {
             Ok(waiting) => Ok(Sent {
                 waiting,
                 bytes,
@@ -287,7 +272,7 @@ impl Jetstream {
             }),
             Err(Answer::Failed(error)) => Err(error),
             // Never: nothing was sent.
-            Err(Answer::Stored(_)) => Err(library::unreachable()),
+            Err(Answer::Stored(_)) => Err(unreachable(NOT_CONNECTED)),
         }
     }
 
@@ -334,14 +319,6 @@ impl fmt::Debug for Jetstream {
         f.debug_struct("Jetstream")
             .field("link", &self.shared.link)
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
     }
 }
 
@@ -452,9 +429,12 @@ impl Log for Jetstream {
     async fn ready(&self) -> Result<(), ControlError> {
         let action = "asking the log";
         let Shared {
-            link, wire, config, ..
+            link,
+            appends,
+            config,
+            ..
         } = &*self.shared;
-        if wire.as_ref().is_some_and(|wire| !wire.is_open()) {
+        if appends.is_closed() {
             return Err(ControlError {
                 action: action.to_owned(),
                 detail: NOT_CONNECTED.to_owned(),

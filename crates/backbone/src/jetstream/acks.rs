@@ -6,16 +6,19 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use async_nats::Subject;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answer::Answer;
 use crate::AppendError;
+
+/// How often is looked whose time is over: an append waits by so much longer at most.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Which slot, and which of its uses: an answer that comes late meets no later append.
 ///
@@ -30,8 +33,8 @@ pub(super) struct Key {
 impl Key {
     /// The reply subject that ends with it.
     fn reply(self, acks: &Acks) -> Subject {
-        let prefix = acks.prefix.get().map_or("", String::as_str);
-        format!("{prefix}{:04x}{:08x}", self.slot, self.generation).into()
+        let Self { slot, generation } = self;
+        format!("{}{slot:04x}{generation:08x}", acks.prefix).into()
     }
 
     /// The key of the last token of a reply subject.
@@ -47,8 +50,8 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Acks {
     slots: Mutex<Slots>,
-    /// What reply subjects begin with; known when the connection stands.
-    prefix: OnceLock<String>,
+    /// What reply subjects begin with.
+    prefix: String,
     in_flight_max: usize,
     timeout: Duration,
 }
@@ -74,18 +77,14 @@ enum State {
 }
 
 impl Acks {
-    pub(super) fn new(in_flight_max: usize, timeout: Duration) -> Self {
+    /// Answers are read at subjects below `inbox`.
+    pub(super) fn new(inbox: &str, in_flight_max: usize, timeout: Duration) -> Self {
         Self {
             slots: Mutex::default(),
-            prefix: OnceLock::new(),
+            prefix: format!("{inbox}."),
             in_flight_max,
             timeout,
         }
-    }
-
-    /// Answers are read at subjects that begin with this. Before anybody waits.
-    pub(super) fn answered_at(&self, prefix: String) {
-        self.prefix.get_or_init(|| prefix);
     }
 
     /// Takes a slot, if one is free.
@@ -148,8 +147,17 @@ impl Acks {
         self.fail(|_| Some(error.clone()));
     }
 
-    /// Answers everybody whose time is over.
-    pub(super) fn sweep(&self) {
+    /// Answers everybody whose time is over, again and again.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        let mut ticks = interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
         let now = Instant::now();
         let waited = self.timeout;
         self.fail(|deadline| (deadline <= now).then_some(AppendError::TimedOut { waited }));
@@ -258,9 +266,7 @@ mod tests {
     });
 
     fn acks(in_flight_max: usize) -> Arc<Acks> {
-        let acks = Acks::new(in_flight_max, Duration::from_secs(5));
-        acks.answered_at("inbox.".to_owned());
-        Arc::new(acks)
+        Arc::new(Acks::new("inbox", in_flight_max, Duration::from_secs(5)))
     }
 
     /// Every append gets its own answer.

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     answer::{self, Answer},
-    link::{Link, NOT_CONNECTED},
+    link::{LOST, Link, NOT_CONNECTED, unreachable},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
 };
 use crate::{Append, AppendError, Config, Stored};
@@ -99,10 +99,7 @@ impl Group {
             events_max: BATCH_EVENTS_MAX.min(config.in_flight_max),
             is_told: false,
             timeout: config.append_timeout,
-            streams: [
-                config.events.stream.clone(),
-                config.dead_letters.stream.clone(),
-            ],
+            streams: config.streams(),
         };
         Ok(Self {
             link,
@@ -271,7 +268,7 @@ impl Committer {
                 outcome.unwrap_or(Outcome::Unknown(AppendError::TimedOut { waited }))
             }
             // What was sent is a batch without a commit, which the server forgets.
-            _ = losses.changed() => Outcome::Unknown(unreachable("the connection was lost")),
+            _ = losses.changed() => Outcome::Unknown(unreachable(LOST)),
         }
     }
 
@@ -387,12 +384,6 @@ struct Commit<'a> {
 fn is_commit(payload: &[u8], batch: &str, count: usize) -> bool {
     serde_json::from_slice::<Commit<'_>>(payload)
         .is_ok_and(|commit| commit.batch == batch && commit.count == count)
-}
-
-fn unreachable(detail: &str) -> AppendError {
-    AppendError::Unreachable {
-        detail: detail.to_owned(),
-    }
 }
 
 #[cfg(test)]

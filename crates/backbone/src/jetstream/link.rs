@@ -14,7 +14,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{ConnectError, acks::Acks};
+use super::ConnectError;
 use crate::{AppendError, Config, ControlError};
 
 /// How long a request to JetStream's API may take. Creating a replicated stream takes a second or
@@ -43,7 +43,6 @@ pub(super) struct Link {
 /// What the connection's events lead to.
 #[derive(Debug)]
 struct Signals {
-    acks: Arc<Acks>,
     /// Counts connections that were lost.
     losses: watch::Sender<u64>,
 }
@@ -122,11 +121,9 @@ impl Link {
         config: &Config,
         url: &str,
         name: &str,
-        acks: Arc<Acks>,
     ) -> Result<Self, ConnectError> {
         let servers = servers_of(url)?;
         let signals = Arc::new(Signals {
-            acks,
             losses: watch::channel(0).0,
         });
         let events = Arc::clone(&signals);
@@ -235,14 +232,22 @@ fn unanswered(error: &RequestError) -> ApiError {
 /// Said when there is no connection.
 pub(super) const NOT_CONNECTED: &str = "there is no connection to NATS";
 
+/// Said when it was lost meanwhile.
+pub(super) const LOST: &str = "the connection was lost";
+
+/// An append that may be stored or not.
+pub(super) fn unreachable(detail: &str) -> AppendError {
+    AppendError::Unreachable {
+        detail: detail.to_owned(),
+    }
+}
+
 impl Signals {
     fn on(&self, event: &Event) {
         match event {
             Event::Connected => tracing::info!("connected to nats"),
             Event::Disconnected | Event::Closed => {
                 tracing::warn!("connection to nats lost");
-                let detail = "the connection was lost".to_owned();
-                self.acks.fail_all(&AppendError::Unreachable { detail });
                 self.losses.send_modify(|losses| *losses += 1);
             }
             Event::SlowConsumer(subscription) => {

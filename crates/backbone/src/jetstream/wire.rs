@@ -15,7 +15,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::{Buf as _, BytesMut};
@@ -34,10 +33,10 @@ use self::{
 use super::{
     acks::{Acks, Key, Waiting},
     answer::{self, Answer},
-    link::{NOT_CONNECTED, PING_INTERVAL, reconnect_delay},
+    link::{LOST, NOT_CONNECTED, PING_INTERVAL, reconnect_delay, unreachable},
     message::Outgoing,
 };
-use crate::{AppendError, Config};
+use crate::Config;
 
 /// Bytes that wait to be sent, from which on who comes waits; so one message may be beyond, however
 /// large. It is what a loopback socket takes in a millisecond or two.
@@ -53,7 +52,7 @@ const SILENT_MAX: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Wire {
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 #[derive(Debug)]
@@ -85,21 +84,17 @@ enum NotPut {
 impl Wire {
     /// Connects, or goes on trying to; `None` where appends need the other connection.
     pub(super) async fn start(config: &Config, url: &str, name: &str, inbox: &str) -> Option<Self> {
-        let dialer = Dialer::new(config, url, name, inbox)?;
-        let acks = Arc::new(Acks::new(config.in_flight_max, config.append_timeout));
-        acks.answered_at(format!("{inbox}."));
+        let mut dialer = Dialer::new(config, url, name, inbox)?;
+        let acks = Acks::new(inbox, config.in_flight_max, config.append_timeout);
+        let acks = Arc::new(acks);
         let shared = Arc::new(Shared {
             acks,
-            streams: [
-                config.events.stream.clone(),
-                config.dead_letters.stream.clone(),
-            ],
+            streams: config.streams(),
             out: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
             heard: AtomicBool::new(false),
         });
-        let mut dialer = dialer;
         let first = match dialer.dial().await {
             Ok(dialed) => {
                 shared.open();
@@ -111,16 +106,15 @@ impl Wire {
                 None
             }
         };
-        let task = tokio::spawn(keep(Arc::clone(&shared), dialer, first));
-        Some(Self { shared, task })
+        let tasks = [
+            tokio::spawn(Arc::clone(&shared.acks).keep_time()),
+            tokio::spawn(keep(Arc::clone(&shared), dialer, first)),
+        ];
+        Some(Self { shared, tasks })
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.shared.lock().is_open
-    }
-
-    pub(super) fn acks(&self) -> &Arc<Acks> {
-        &self.shared.acks
     }
 
     /// Puts a message on its way; waits while there is no room, as long as an append may wait.
@@ -132,7 +126,7 @@ impl Wire {
             let emptied = shared.emptied.notified();
             match shared.put(subject, &waiting.reply(), message) {
                 Ok(()) => return Ok(waiting),
-                Err(NotPut::Closed) => return Err(closed()),
+                Err(NotPut::Closed) => return Err(Answer::Failed(unreachable(NOT_CONNECTED))),
                 Err(NotPut::Full) => tokio::select! {
                     biased;
                     answer = &mut waiting => return Err(answer),
@@ -145,14 +139,10 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
-}
-
-fn closed() -> Answer {
-    Answer::Failed(AppendError::Unreachable {
-        detail: NOT_CONNECTED.to_owned(),
-    })
 }
 
 impl Shared {
@@ -186,8 +176,7 @@ impl Shared {
     fn close(&self) {
         *self.lock() = Out::default();
         self.emptied.notify_waiters();
-        let detail = "the connection was lost".to_owned();
-        self.acks.fail_all(&AppendError::Unreachable { detail });
+        self.acks.fail_all(&unreachable(LOST));
     }
 
     fn lock(&self) -> MutexGuard<'_, Out> {
@@ -309,16 +298,6 @@ impl Shared {
             Op::Error(error) => tracing::warn!(error, "nats-server reports an error"),
             Op::Other => {}
         }
-    }
-}
-
-/// How long a wait for an answer goes on beyond its time, at most.
-pub(super) async fn sweep(acks: Arc<Acks>, every: Duration) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        acks.sweep();
     }
 }
 

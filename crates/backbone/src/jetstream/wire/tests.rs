@@ -1,6 +1,6 @@
 //! What `wire` promises, with a far end that is at fault.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all};
@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::AppendError;
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,9 +39,7 @@ async fn connected() -> (Wire, TcpListener, TcpStream) {
         Wire::start(&config, &url, "test", "_INBOX.t"),
         greeted(&listener)
     );
-    let wire = wire.unwrap();
-    tokio::spawn(sweep(Arc::clone(wire.acks()), Duration::from_millis(10)));
-    (wire, listener, stream)
+    (wire.unwrap(), listener, stream)
 }
 
 fn message(bytes: usize) -> Outgoing {

@@ -239,6 +239,59 @@ async fn a_batch_says_which_events_are_stored() {
     assert!(results[2].is_ok());
 }
 
+/// What of a batch failed for the moment is repeated, and nothing else of it; each outcome is told
+/// of its own event, also beside one that can never be stored.
+#[tokio::test(start_paused = true)]
+async fn of_a_batch_only_what_failed_is_repeated() {
+    let stored = |sequence| {
+        Ok(Stored {
+            sequence,
+            duplicate: false,
+        })
+    };
+    let rounds = [
+        stored(11),
+        unreachable_log(),
+        stored(13),
+        unreachable_log(),
+        stored(14),
+        unreachable_log(),
+        stored(16),
+    ];
+    let log = Scripted::answering(rounds);
+    let mut events: Vec<_> = ["1", "2", "never", "3", "4"].map(event).into();
+    events[2].r#type = "t".repeat(subject::BYTES_MAX).into();
+    let publisher = publisher(&log, &Config::default());
+    let results = publisher.publish_all("app", events).await;
+    let told = results.iter().map(|result| match result {
+        Ok(stored) => stored.sequence.to_string(),
+        Err(error) => error.code().to_owned(),
+    });
+    let told: Vec<_> = told.collect();
+    let never = results[2].as_ref().unwrap_err().code();
+    assert_eq!(told, ["11", "14", never, "13", "16"]);
+    assert!(matches!(results[2], Err(Error::SubjectTooLong(_))));
+    let ids = ["1", "2", "3", "4", "2", "4", "4"];
+    let ids = ids.map(|id| Some(message_id("app", &event(id).source, id)));
+    let asked: Vec<_> = log.asked().into_iter().map(|(_, id)| id).collect();
+    assert_eq!(asked, ids);
+}
+
+/// A batch waits no longer for a log that stays away than one event does.
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_at_the_deadline_too() {
+    let log = Scripted::answering(std::iter::repeat_with(unreachable_log).take(1_000));
+    let config = Config::default();
+    let began = Instant::now();
+    let events = vec![event("1"), event("2")];
+    let results = publisher(&log, &config).publish_all("app", events).await;
+    assert!(began.elapsed() <= config.deadline);
+    for result in results {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
+}
+
 /// When there is no room for all of a batch, nothing of it is stored.
 #[tokio::test(start_paused = true)]
 async fn a_batch_without_room_is_refused_whole() {

@@ -35,6 +35,9 @@ pub struct Config {
     pub url: Option<String>,
     /// A NATS credentials file (JWT and seed).
     pub credentials_file: Option<PathBuf>,
+    /// Certificates, in PEM, of the authorities that vouch for the NATS servers, instead of those
+    /// that the machine knows. For `tls://` and wherever a server asks for TLS.
+    pub ca_file: Option<PathBuf>,
     /// What the subjects begin with: events go to `<root>.events.<source>.<type>`, dead letters
     /// to `<root>.dead.<namespace>.<subscription>`.
     pub subject_root: String,
@@ -123,6 +126,7 @@ impl Default for Config {
         Self {
             url: None,
             credentials_file: None,
+            ca_file: None,
             subject_root: "tidegate".to_owned(),
             replicas: 1,
             storage: Storage::File,

@@ -1,15 +1,16 @@
 //! The log in NATS JetStream.
 //!
-//! Create one [`Jetstream`] for each runtime thread: it is one connection, or two, and its tasks
-//! run where it was made. Running a nats-server, and what subjects mean, is not known here.
+//! Create one [`Jetstream`] for each runtime thread: it is three connections, and their tasks run
+//! where it was made. Running a nats-server, and what subjects mean, is not known here.
 
 mod acks;
 mod answer;
+mod appends;
 mod consumers;
+mod deliveries;
 mod expire;
 mod group;
 mod letters;
-mod library;
 mod link;
 mod message;
 mod pin;
@@ -24,15 +25,16 @@ use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::System
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use self::{
     acks::Waiting,
     answer::Answer,
+    appends::Appends,
+    deliveries::Deliveries,
     group::Group,
-    library::Library,
     link::{Link, NOT_CONNECTED, unreachable},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
-    wire::Wire,
 };
 pub use self::{
     expire::{Expired, Missed},
@@ -64,32 +66,14 @@ pub struct Jetstream {
 struct Shared {
     link: Arc<Link>,
     appends: Appends,
+    /// Made with the first consumer: who only publishes has none.
+    deliveries: OnceCell<Arc<Deliveries>>,
+    /// Where the servers are, and what we are called there.
+    address: (String, String),
     /// Where each write is synced, appends are committed together.
     group: Option<Group>,
     config: Config,
     dead_letters_root: String,
-}
-
-/// Which connection appends go over.
-enum Appends {
-    /// One of their own.
-    Own(Wire),
-    /// That of all else.
-    Shared(Library),
-}
-
-impl Appends {
-    async fn send(&self, subject: String, message: Outgoing) -> Result<Waiting, Answer> {
-        match self {
-            Self::Own(wire) => wire.send(&subject, &message).await,
-            Self::Shared(library) => library.send(subject, message).await,
-        }
-    }
-
-    /// Whether a connection of their own is missing.
-    fn is_closed(&self) -> bool {
-        matches!(self, Self::Own(wire) if !wire.is_open())
-    }
 }
 
 /// No connection to the log.
@@ -159,16 +143,6 @@ struct StreamConfig {
 impl Jetstream {
     /// Connects to `url` (several separated by commas) under a name that shows on the server.
     pub async fn connect(config: &Config, url: &str, name: &str) -> Result<Self, ConnectError> {
-        let wire = async |inbox: String| Wire::start(config, url, name, &inbox).await;
-        Self::connect_with(config, url, name, wire).await
-    }
-
-    async fn connect_with(
-        config: &Config,
-        url: &str,
-        name: &str,
-        wire: impl AsyncFnOnce(String) -> Option<Wire>,
-    ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::connect(config, url, name).await?);
         let version = link.client().server_info().version;
         if is_before(&version, SERVER_MIN) {
@@ -186,16 +160,11 @@ impl Jetstream {
             }
         };
         let inbox = link.client().new_inbox();
-        let appends = match wire(inbox.clone()).await {
-            Some(wire) => Appends::Own(wire),
-            None => {
-                let library = Library::start(Arc::clone(&link), config, &inbox).await;
-                Appends::Shared(library.map_err(subscribe)?)
-            }
-        };
         let shared = Shared {
+            appends: Appends::start(config, url, name, inbox).await?,
+            deliveries: OnceCell::new(),
+            address: (url.to_owned(), name.to_owned()),
             link,
-            appends,
             group,
             config: config.clone(),
             dead_letters_root: config.dead_letters_root(),
@@ -260,7 +229,7 @@ impl Jetstream {
                 return Err(AppendError::TooLarge { bytes, bytes_max });
             }
         }
-        match appends.send(subject, message).await {
+        match appends.send(&subject, &message).await {
             Ok(waiting) => Ok(Sent {
                 waiting,
                 bytes,
@@ -274,6 +243,21 @@ impl Jetstream {
             // Never: nothing was sent.
             Err(Answer::Stored(_)) => Err(unreachable(NOT_CONNECTED)),
         }
+    }
+
+    async fn deliveries(&self) -> Result<Arc<Deliveries>, ConnectError> {
+        let Shared {
+            link,
+            config,
+            deliveries,
+            address: (url, name),
+            ..
+        } = &*self.shared;
+        let start = || async {
+            let deliveries = Deliveries::start(Arc::clone(link), config, url, name).await?;
+            Ok(Arc::new(deliveries))
+        };
+        deliveries.get_or_try_init(start).await.map(Arc::clone)
     }
 
     async fn send_event(&self, append: &Append) -> Result<Sent, AppendError> {
@@ -401,7 +385,11 @@ impl Log for Jetstream {
             });
         }
         let former = consumers::bring(link, stream, &spec).await?;
-        JetstreamSource::open(Arc::clone(link), stream, &spec, former).await
+        let deliveries = self.deliveries().await.map_err(|error| ControlError {
+            action: format!("opening consumer {}", spec.name),
+            detail: error.to_string(),
+        })?;
+        Ok(JetstreamSource::open(deliveries, stream, &spec, former))
     }
 
     async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {
@@ -431,10 +419,12 @@ impl Log for Jetstream {
         let Shared {
             link,
             appends,
+            deliveries,
             config,
             ..
         } = &*self.shared;
-        if appends.is_closed() {
+        let delivers = deliveries.get().is_none_or(|one| one.is_open());
+        if !appends.is_open() || !delivers {
             return Err(ControlError {
                 action: action.to_owned(),
                 detail: NOT_CONNECTED.to_owned(),

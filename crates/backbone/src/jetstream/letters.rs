@@ -4,7 +4,6 @@ pub(super) mod kept;
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use humantime::parse_rfc3339;
@@ -216,7 +215,7 @@ impl Letter {
         let headers = STANDARD.decode(stored.hdrs).ok()?;
         let headers = String::from_utf8_lossy(&headers);
         let payload = Bytes::from(STANDARD.decode(stored.data).ok()?);
-        let mut of_event = HeaderMap::new();
+        let mut of_event = Vec::new();
         let mut own = Vec::new();
         for line in headers.lines().skip(1) {
             let Some((name, value)) = line.split_once(':') else {
@@ -226,11 +225,8 @@ impl Letter {
             let lower = name.to_ascii_lowercase();
             if lower.starts_with(OWN) {
                 own.push((lower, value.to_owned()));
-            } else if !lower.starts_with("nats-")
-                && let (Ok(name), Ok(value)) =
-                    (name.parse::<HeaderName>(), value.parse::<HeaderValue>())
-            {
-                of_event.append(name, value);
+            } else if !lower.starts_with("nats-") {
+                of_event.push((name, value));
             }
         }
         let text = |name: &str| {
@@ -251,7 +247,7 @@ impl Letter {
             attempts: text("attempts").parse().unwrap_or(0),
             original_sequence: text("sequence").parse().unwrap_or(0),
             stored_at: parse_rfc3339(&text("stored-at")).ok(),
-            event: message::read(Some(&of_event), payload),
+            event: message::read(of_event.into_iter(), payload),
         })
     }
 }

@@ -139,6 +139,9 @@ impl Link {
         if let Some((user, password)) = user_of(&servers) {
             options = options.user_and_password(user, password);
         }
+        if let Some(file) = &config.ca_file {
+            options = options.add_root_certificates(file.clone());
+        }
         if let Some(file) = &config.credentials_file {
             options = options.credentials_file(file).await.map_err(|source| {
                 ConnectError::Credentials {

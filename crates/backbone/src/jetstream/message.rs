@@ -6,7 +6,6 @@ use std::{borrow::Cow, str::FromStr as _};
 
 use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
-use bytestring::ByteString;
 use humantime_serde::re::humantime::format_rfc3339_nanos;
 use tidegate_event::Event;
 
@@ -175,22 +174,13 @@ impl Outgoing {
 }
 
 /// The event of a message, or what is there in its place.
-pub(super) fn read(headers: Option<&HeaderMap>, payload: Bytes) -> Result<Event, Unreadable> {
-    let pairs = || {
-        headers
-            .into_iter()
-            .flat_map(HeaderMap::iter)
-            .flat_map(|(name, values)| {
-                let name: &str = name.as_ref();
-                values.iter().map(move |value| (name, value.as_str()))
-            })
-    };
-    tidegate_event::nats::decode(pairs(), payload.clone()).map_err(|error| {
-        let mut headers: Vec<(ByteString, ByteString)> = pairs()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        // The client's map has no order of its own.
-        headers.sort();
+pub(super) fn read<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    payload: Bytes,
+) -> Result<Event, Unreadable> {
+    tidegate_event::nats::decode(headers.clone(), payload.clone()).map_err(|error| {
+        let headers = headers.map(|(name, value)| (name.into(), value.into()));
+        let headers = headers.collect();
         let reason = error.to_string();
         let reason = cut(&reason, REASON_BYTES_MAX).to_owned();
         Unreadable {

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -20,6 +19,9 @@ pub(super) const SERVER_MIN: (u64, u64) = (2, 11);
 
 /// The status of a request with an id that is not the pinned client's.
 pub(super) const LOST: u16 = 423;
+
+/// The header of an event that tells it.
+pub(super) const ID: &str = "Nats-Pin-Id";
 
 /// The shortest time after which a silent client loses the pin.
 const TIMEOUT_MIN: Duration = Duration::from_secs(3);
@@ -89,9 +91,8 @@ impl Pin {
     }
 
     /// An event has come, with the id that is this client's.
-    pub(super) fn learn(&mut self, headers: Option<&HeaderMap>) {
-        let id = headers.and_then(|headers| headers.get("Nats-Pin-Id"));
-        if let Some(id) = id.map(async_nats::HeaderValue::as_str)
+    pub(super) fn learn(&mut self, id: Option<&str>) {
+        if let Some(id) = id
             && self.id.as_deref() != Some(id)
         {
             self.id = Some(id.to_owned());

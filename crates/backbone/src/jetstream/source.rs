@@ -4,11 +4,11 @@
 //! request ends early, by a status. What is asked for and not yet here is counted, so that never
 //! more is under way than the caller has room for, and so that one request is for many events.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
-use async_nats::{HeaderMap, Message, RequestErrorKind, StatusCode, Subject, Subscriber};
+use async_nats::{RequestErrorKind, StatusCode};
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
+use bytestring::ByteString;
 use serde_json::json;
 use tokio::{
     sync::watch,
@@ -17,7 +17,8 @@ use tokio::{
 
 use super::{
     consumers,
-    link::{Link, NOT_CONNECTED},
+    deliveries::{Deliveries, Inbox, Incoming},
+    link::NOT_CONNECTED,
     message,
     pin::{self, Pin},
     reply,
@@ -39,11 +40,14 @@ const SILENCE_MAX: Duration = Duration::from_millis(12_500);
 /// How long is waited after a request was refused, so that refusals do not spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long a settlement may wait for the connection's buffer.
+/// How long the answer to a settlement may take.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a request may wait that only keeps the pin.
 const PIN_EXPIRES: Duration = Duration::from_millis(100);
+
+/// The header that says how many events of an ended request will not come.
+const PENDING: &str = "Nats-Pending-Messages";
 
 /// How long closing waits for what is still on its way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,20 +55,19 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// One opening of a durable consumer.
 #[derive(Debug)]
 pub struct JetstreamSource {
-    link: Arc<Link>,
+    deliveries: Arc<Deliveries>,
     stream: String,
     name: String,
     former: Vec<Former>,
     /// Of an exclusive consumer.
     pin: Option<Pin>,
-    next: Subject,
-    inbox: Subject,
-    subscriber: Subscriber,
+    next: String,
+    inbox: Inbox,
     losses: watch::Receiver<u64>,
     /// Events that were asked for and have not come.
     outstanding: usize,
     /// Events that have come and were not returned.
-    arrived: VecDeque<Message>,
+    arrived: VecDeque<Incoming>,
     /// When the server was last heard, or asked.
     heard: Instant,
     /// Until when nothing is asked for.
@@ -81,73 +84,63 @@ enum Next {
 }
 
 impl JetstreamSource {
-    pub(super) async fn open(
-        link: Arc<Link>,
+    pub(super) fn open(
+        deliveries: Arc<Deliveries>,
         stream: &str,
         spec: &ConsumerSpec,
         former: Vec<Former>,
-    ) -> Result<Self, ControlError> {
+    ) -> Self {
         let name = spec.name.clone();
-        let inbox = Subject::from(link.client().new_inbox());
-        let losses = link.losses();
-        let subscriber = link
-            .client()
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| ControlError {
-                action: format!("opening consumer {name}"),
-                detail: error.to_string(),
-            })?;
-        Ok(Self {
-            next: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}").into(),
-            link,
+        Self {
+            next: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
+            inbox: deliveries.inbox(),
+            losses: deliveries.losses(),
+            deliveries,
             stream: stream.to_owned(),
             name,
             former,
             pin: spec.exclusive.then(|| Pin::new(spec.ack_wait)),
-            inbox,
-            subscriber,
-            losses,
             outstanding: 0,
             arrived: VecDeque::new(),
             heard: Instant::now(),
             pause: None,
-        })
+        }
     }
 
     /// Takes in what is here already, without waiting.
     async fn take_in(&mut self, max: usize) -> Result<(), SourceError> {
-        while self.arrived.len() < max {
-            match self.subscriber.next().now_or_never() {
-                Some(Some(message)) => self.handle(message).await?,
-                Some(None) => return Err(self.unreachable("the subscription ended")),
-                None => break,
-            }
+        while self.arrived.len() < max
+            && let Some(message) = self.inbox.try_next()
+        {
+            self.handle(message).await?;
         }
         Ok(())
     }
 
-    async fn handle(&mut self, message: Message) -> Result<(), SourceError> {
+    async fn handle(&mut self, message: Incoming) -> Result<(), SourceError> {
         self.heard = Instant::now();
-        let Some(status) = message.status else {
+        let Some((status, description)) = message.status() else {
             self.outstanding = self.outstanding.saturating_sub(1);
             if let Some(pin) = &mut self.pin {
-                pin.learn(message.headers.as_ref());
+                pin.learn(message.header(pin::ID));
             }
             self.arrived.push_back(message);
             return Ok(());
         };
-        if status == StatusCode::IDLE_HEARTBEAT {
+        if status == StatusCode::IDLE_HEARTBEAT.as_u16() {
             return Ok(());
         }
-        let description = message.description.as_deref().unwrap_or_default();
-        match pending(message.headers.as_ref()) {
+        match message
+            .header(PENDING)
+            .and_then(|pending| pending.parse().ok())
+        {
+            // How many events of a request will not come, if the server says so.
             Some(pending) => self.outstanding = self.outstanding.saturating_sub(pending),
             // It does not say which request it ends: all are asked for anew.
             None => self.outstanding = 0,
         }
         if let Some(pin) = &mut self.pin
-            && status.as_u16() == pin::LOST
+            && status == pin::LOST
         {
             self.outstanding = 0;
             return match pin.lose() {
@@ -161,7 +154,7 @@ impl JetstreamSource {
             Next::GoOn => {}
             Next::Gone => return Err(self.gone()),
             Next::LookForConsumer => {
-                tracing::debug!(consumer = self.name, %status, description, "pull refused");
+                tracing::debug!(consumer = self.name, status, description, "pull refused");
                 self.pause = Some(Instant::now() + REFUSED_PAUSE);
                 self.look_for_consumer(status).await?;
             }
@@ -170,11 +163,11 @@ impl JetstreamSource {
     }
 
     /// After a refusal: an error if the consumer is gone, or if nobody knows.
-    async fn look_for_consumer(&self, status: StatusCode) -> Result<(), SourceError> {
-        if status != StatusCode::NO_RESPONDERS {
+    async fn look_for_consumer(&self, status: u16) -> Result<(), SourceError> {
+        if status != StatusCode::NO_RESPONDERS.as_u16() {
             return Ok(());
         }
-        match consumers::find(&self.link, &self.stream, &self.name).await {
+        match consumers::find(self.deliveries.link(), &self.stream, &self.name).await {
             Ok(None) => Err(self.gone()),
             Ok(Some(_)) => Ok(()),
             Err(error) => Err(self.unreachable(error.to_string())),
@@ -184,7 +177,7 @@ impl JetstreamSource {
     /// What was asked for over a lost connection is not known over the next one. Looked at before
     /// anything is asked for, so that it is not asked for twice.
     fn forget_lost(&mut self) {
-        if self.losses.has_changed().unwrap_or(true) || !self.link.is_connected() {
+        if self.losses.has_changed().unwrap_or(true) || !self.deliveries.is_open() {
             self.losses.mark_unchanged();
             self.outstanding = 0;
         }
@@ -199,15 +192,11 @@ impl JetstreamSource {
         let Some((batch, body)) = self.next_request(max) else {
             return Ok(());
         };
-        self.link
-            .client()
-            .publish_with_reply(
-                self.next.clone(),
-                self.inbox.clone(),
-                body.to_string().into(),
-            )
-            .await
-            .map_err(|error| self.unreachable(error.to_string()))?;
+        let body = body.to_string();
+        let sent = self
+            .deliveries
+            .send(&self.next, self.inbox.subject(), body.as_bytes());
+        sent.await.map_err(|error| self.unreachable(error))?;
         if self.outstanding == 0 {
             self.heard = Instant::now();
         }
@@ -261,10 +250,7 @@ impl JetstreamSource {
             .fold(patience, Instant::min);
         tokio::select! {
             biased;
-            message = self.subscriber.next() => match message {
-                Some(message) => return self.handle(message).await,
-                None => return Err(self.unreachable("the subscription ended")),
-            },
+            message = self.inbox.next() => return self.handle(message).await,
             _ = self.losses.changed() => self.outstanding = 0,
             () = sleep_until(until) => {
                 if Instant::now() >= patience {
@@ -277,28 +263,25 @@ impl JetstreamSource {
         Ok(())
     }
 
-    fn deliver(&self, message: Message) -> Option<Delivery<JetstreamReceipt>> {
-        let Message {
-            reply,
-            payload,
-            headers,
-            ..
-        } = message;
-        let place = reply.as_deref().and_then(reply::parse);
-        let (Some(reply), Some(place)) = (reply, place) else {
+    fn deliver(&self, message: Incoming) -> Option<Delivery<JetstreamReceipt>> {
+        let Some(place) = reply::parse(&message.reply) else {
             tracing::warn!(consumer = self.name, "a message came that is no delivery");
             return None;
         };
         Some(Delivery {
-            event: message::read(headers.as_ref(), payload),
+            event: message::read(message.headers(), message.payload.clone()),
             sequence: place.sequence,
             attempt: place.attempt,
             stored_at: place.stored_at,
-            receipt: JetstreamReceipt {
-                link: Arc::clone(&self.link),
-                reply,
-            },
+            receipt: self.receipt(message.reply),
         })
+    }
+
+    fn receipt(&self, reply: ByteString) -> JetstreamReceipt {
+        JetstreamReceipt {
+            deliveries: Arc::clone(&self.deliveries),
+            reply,
+        }
     }
 
     fn gone(&self) -> SourceError {
@@ -323,12 +306,8 @@ fn wanted(max: usize, under_way: usize) -> usize {
     }
 }
 
-/// How many events of a request will not come, if the server says so.
-fn pending(headers: Option<&HeaderMap>) -> Option<usize> {
-    headers?.get("Nats-Pending-Messages")?.as_str().parse().ok()
-}
-
-fn after(status: StatusCode, description: &str) -> Next {
+fn after(status: u16, description: &str) -> Next {
+    let status = StatusCode::from_u16(status).unwrap_or_default();
     let says = |words: &str| description.to_ascii_lowercase().contains(words);
     if status == StatusCode::REQUEST_TERMINATED {
         return match () {
@@ -361,7 +340,7 @@ impl Source for JetstreamSource {
             self.take_in(returned_max).await?;
             if !self.arrived.is_empty() {
                 let returned = self.arrived.len().min(returned_max);
-                let messages: Vec<Message> = self.arrived.drain(..returned).collect();
+                let messages: Vec<Incoming> = self.arrived.drain(..returned).collect();
                 let deliveries: Vec<_> = messages
                     .into_iter()
                     .filter_map(|message| self.deliver(message))
@@ -372,7 +351,7 @@ impl Source for JetstreamSource {
                 continue;
             }
             self.forget_lost();
-            if !self.link.is_connected() {
+            if !self.deliveries.is_open() {
                 return Err(self.unreachable(NOT_CONNECTED));
             }
             self.request(max).await?;
@@ -385,46 +364,37 @@ impl Source for JetstreamSource {
     }
 
     async fn unsettled(&mut self) -> Result<u64, ControlError> {
-        match consumers::find(&self.link, &self.stream, &self.name).await {
+        match consumers::find(self.deliveries.link(), &self.stream, &self.name).await {
             Ok(info) => Ok(info.map_or(0, |info| info.num_ack_pending)),
             Err(error) => Err(error.during(format!("asking for consumer {}", self.name))),
         }
     }
 
     async fn close(mut self) {
-        if !self.link.is_connected() || self.subscriber.drain().await.is_err() {
+        if !self.deliveries.is_open() {
             return;
         }
-        let rest = async {
-            while let Some(message) = self.subscriber.next().await {
-                if message.status.is_none() {
-                    self.arrived.push_back(message);
-                }
-            }
-        };
-        if timeout(CLOSE_TIMEOUT, rest).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, self.inbox.close()).await.is_err() {
             tracing::debug!(
                 consumer = self.name,
                 "what is on its way comes after the ack wait"
             );
         }
-        for reply in self.arrived.drain(..).filter_map(|message| message.reply) {
-            let receipt = JetstreamReceipt {
-                link: Arc::clone(&self.link),
-                reply,
-            };
-            if receipt
-                .settle(Settle::Retry {
-                    delay: Duration::ZERO,
-                })
-                .await
-                .is_err()
-            {
+        while let Some(message) = self.inbox.try_next() {
+            if message.status().is_none() {
+                self.arrived.push_back(message);
+            }
+        }
+        let at_once = Settle::Retry {
+            delay: Duration::ZERO,
+        };
+        for message in mem::take(&mut self.arrived) {
+            if self.receipt(message.reply).settle(at_once).await.is_err() {
                 return;
             }
         }
-        if self.pin.is_some_and(|pin| pin.is_held()) {
-            consumers::unpin(&self.link, &self.stream, &self.name).await;
+        if self.pin.as_ref().is_some_and(Pin::is_held) {
+            consumers::unpin(self.deliveries.link(), &self.stream, &self.name).await;
         }
     }
 }
@@ -432,50 +402,36 @@ impl Source for JetstreamSource {
 /// How a delivery of JetStream is settled.
 #[derive(Debug)]
 pub struct JetstreamReceipt {
-    link: Arc<Link>,
-    reply: Subject,
+    deliveries: Arc<Deliveries>,
+    reply: ByteString,
 }
 
 impl Receipt for JetstreamReceipt {
     async fn settle(&self, settle: Settle) -> Result<(), SettleError> {
-        if !self.link.is_connected() {
-            return Err(SettleError {
-                detail: NOT_CONNECTED.to_owned(),
-            });
-        }
-        let sent = self.link.client().publish(self.reply.clone(), word(settle));
-        match timeout(SETTLE_TIMEOUT, sent).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(SettleError {
-                detail: error.to_string(),
-            }),
-            Err(_) => Err(late()),
-        }
+        let word = word(settle);
+        let sent = self.deliveries.send(&self.reply, "", &word);
+        sent.await.map_err(|detail| SettleError { detail })
     }
 
     async fn settle_surely(&self, settle: Settle) -> Result<(), SettleError> {
-        if !self.link.is_connected() {
+        let link = self.deliveries.link();
+        if !link.is_connected() {
             return Err(SettleError {
                 detail: NOT_CONNECTED.to_owned(),
             });
         }
-        let answer = self.link.client().request(self.reply.clone(), word(settle));
-        match timeout(SETTLE_TIMEOUT, answer).await {
+        let request = link.client().request(self.reply.to_string(), word(settle));
+        match timeout(SETTLE_TIMEOUT, request).await {
             Ok(Ok(_)) => Ok(()),
             // The consumer is no more.
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
             Ok(Err(error)) => Err(SettleError {
                 detail: error.to_string(),
             }),
-            Err(_) => Err(late()),
+            Err(_) => Err(SettleError {
+                detail: format!("not within {SETTLE_TIMEOUT:?}"),
+            }),
         }
-    }
-}
-
-/// What one was not sent, or not answered, within.
-fn late() -> SettleError {
-    SettleError {
-        detail: format!("not within {SETTLE_TIMEOUT:?}"),
     }
 }
 
@@ -497,68 +453,4 @@ fn word(settle: Settle) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One request is for many events, and never more is under way than there is room for.
-    #[test]
-    fn requests_are_few_and_bounded() {
-        assert_eq!(wanted(1, 0), 1);
-        assert_eq!(wanted(1, 1), 0);
-        assert_eq!(wanted(100, 0), 100);
-        assert_eq!(wanted(100, 49), 51);
-        assert_eq!(wanted(100, 50), 0);
-        // The caller's room has shrunk since.
-        assert_eq!(wanted(10, 100), 0);
-        for max in 1..50 {
-            for under_way in 0..max {
-                assert!(under_way + wanted(max, under_way) <= max);
-            }
-        }
-    }
-
-    /// An ended request is repeated at once only when it ended as it should.
-    #[test]
-    fn statuses_are_told_apart() {
-        let ended = StatusCode::REQUEST_TERMINATED;
-        assert_eq!(after(StatusCode::TIMEOUT, "Request Timeout"), Next::GoOn);
-        assert_eq!(after(StatusCode::NOT_FOUND, "No Messages"), Next::GoOn);
-        assert_eq!(after(ended, "Batch Completed"), Next::GoOn);
-        assert_eq!(after(ended, "Consumer Deleted"), Next::Gone);
-        assert_eq!(after(ended, "Consumer is push based"), Next::Gone);
-        assert_eq!(after(ended, "Leadership Change"), Next::LookForConsumer);
-        assert_eq!(after(ended, "Exceeded MaxWaiting"), Next::LookForConsumer);
-        assert_eq!(after(ended, "Server Shutdown"), Next::LookForConsumer);
-        assert_eq!(after(StatusCode::NO_RESPONDERS, ""), Next::LookForConsumer);
-    }
-
-    /// The words are JetStream's, to the letter.
-    #[test]
-    fn settlements_are_jetstreams_words() {
-        for (settle, expected) in [
-            (Settle::Ack, "+ACK"),
-            (Settle::Terminate, "+TERM"),
-            (Settle::Progress, "+WPI"),
-            (
-                Settle::Retry {
-                    delay: Duration::ZERO,
-                },
-                "-NAK",
-            ),
-            (
-                Settle::Retry {
-                    delay: Duration::from_millis(1_500),
-                },
-                "-NAK {\"delay\":1500000000}",
-            ),
-            (
-                Settle::Retry {
-                    delay: Duration::MAX,
-                },
-                "-NAK {\"delay\":9223372036854775807}",
-            ),
-        ] {
-            assert_eq!(word(settle), expected);
-        }
-    }
-}
+mod tests;

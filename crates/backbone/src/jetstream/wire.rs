@@ -1,16 +1,18 @@
-//! The connection of appends: NATS by hand, for this one thing.
+//! A connection to NATS by hand, for what there is most of: appends and their acknowledgements,
+//! deliveries and their settlements.
 //!
 //! Frames are written into a buffer that a task swaps for an empty one and sends, so that what many
-//! requests append at once leaves together; acknowledgements are matched as they are read. A client
-//! library's headers, channels and tasks for each message cost several times what a message does
-//! (decision 0017). Everything else that is asked of NATS goes through [`super::link`], and appends
-//! too where a connection needs TLS or a credentials file.
+//! have to say at once leaves together; what comes is told as it is read. A client library's
+//! headers, channels and tasks for each message cost several times what a message does (decision
+//! 0017). Everything else that is asked of NATS goes through [`super::link`].
 
+mod credentials;
 mod dial;
 mod protocol;
+mod tls;
 
 use std::{
-    io, mem,
+    fmt, io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,22 +21,20 @@ use std::{
 
 use bytes::{Buf as _, BytesMut};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
-    sync::Notify,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
+    sync::{Notify, futures::Notified, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, interval, sleep},
 };
 
+pub(super) use self::protocol::{Message, headers, publish, publish_plain, status};
 use self::{
-    dial::{Dialed, Dialer},
+    dial::{Dialed, Dialer, Socket},
     protocol::Op,
 };
 use super::{
-    acks::{Acks, Key, Waiting},
-    answer::{self, Answer},
-    link::{LOST, NOT_CONNECTED, PING_INTERVAL, reconnect_delay, unreachable},
-    message::Outgoing,
+    ConnectError,
+    link::{PING_INTERVAL, reconnect_delay},
 };
 use crate::Config;
 
@@ -42,23 +42,35 @@ use crate::Config;
 /// large. It is what a loopback socket takes in a millisecond or two.
 const FRAMES_BYTES_MAX: usize = 1 << 20;
 
-/// What is read at once: a few hundred acknowledgements.
-const READ_BYTES: usize = 32 << 10;
+/// What is read at once: several hundred acknowledgements, or some dozen events.
+const READ_BYTES: usize = 64 << 10;
 
 /// So many intervals without a byte from the server end a connection.
 const SILENT_MAX: u32 = 3;
 
+/// Whoever a connection is for.
+pub(super) trait Listener: fmt::Debug + Send + Sync + 'static {
+    /// What a connection begins with: `SUB <subject> <number>` for each subscription, a line each.
+    fn subscriptions(&self) -> String;
+
+    /// A message has come.
+    fn hear(&self, message: Message<'_>);
+
+    /// The connection is lost, and with it what was under way.
+    fn lost(&self);
+}
+
 /// The connection, which is made anew when it is lost.
 #[derive(Debug)]
-pub(super) struct Wire {
-    shared: Arc<Shared>,
-    tasks: [JoinHandle<()>; 2],
+pub(super) struct Wire<L> {
+    shared: Arc<Shared<L>>,
+    task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    acks: Arc<Acks>,
-    streams: [String; 2],
+struct Shared<L> {
+    name: String,
+    listener: L,
     out: Mutex<Out>,
     /// There is something to send.
     filled: Notify,
@@ -66,87 +78,106 @@ struct Shared {
     emptied: Notify,
     /// Something came since this was looked at.
     heard: AtomicBool,
+    /// How many of this connection's pings are answered.
+    pongs: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Out {
     is_open: bool,
     frames: Vec<u8>,
+    /// So many were sent.
+    pings: u64,
 }
 
-/// Why a message was not taken.
-enum NotPut {
+/// Why nothing was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NotPut {
     /// Later there is room.
     Full,
     Closed,
 }
 
-impl Wire {
-    /// Connects, or goes on trying to; `None` where appends need the other connection.
-    pub(super) async fn start(config: &Config, url: &str, name: &str, inbox: &str) -> Option<Self> {
-        let mut dialer = Dialer::new(config, url, name, inbox)?;
-        let acks = Acks::new(inbox, config.in_flight_max, config.append_timeout);
-        let acks = Arc::new(acks);
+impl<L: Listener> Wire<L> {
+    /// Connects, or goes on trying to, under a name that shows on the server.
+    pub(super) async fn start(
+        config: &Config,
+        url: &str,
+        name: String,
+        listener: L,
+    ) -> Result<Self, ConnectError> {
+        let mut dialer = Dialer::new(config, url, &name)?;
         let shared = Arc::new(Shared {
-            acks,
-            streams: config.streams(),
+            name,
+            listener,
             out: Mutex::default(),
             filled: Notify::new(),
             emptied: Notify::new(),
             heard: AtomicBool::new(false),
+            pongs: watch::Sender::new(0),
         });
-        let first = match dialer.dial().await {
+        let first = match dialer.dial(&shared.listener.subscriptions()).await {
             Ok(dialed) => {
                 shared.open();
                 Some(dialed)
             }
-            Err(dial::Error::NeedsTls) => return None,
             Err(error) => {
-                tracing::warn!(%error, "no connection for appends yet");
+                tracing::warn!(%error, connection = shared.name, "no connection to nats yet");
                 None
             }
         };
-        let tasks = [
-            tokio::spawn(Arc::clone(&shared.acks).keep_time()),
-            tokio::spawn(keep(Arc::clone(&shared), dialer, first)),
-        ];
-        Some(Self { shared, tasks })
+        let task = tokio::spawn(keep(Arc::clone(&shared), dialer, first));
+        Ok(Self { shared, task })
+    }
+
+    pub(super) fn listener(&self) -> &L {
+        &self.shared.listener
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.shared.lock().is_open
     }
 
-    /// Puts a message on its way; waits while there is no room, as long as an append may wait.
-    pub(super) async fn send(&self, subject: &str, message: &Outgoing) -> Result<Waiting, Answer> {
-        let shared = &*self.shared;
-        let mut waiting = shared.acks.wait().map_err(Answer::Failed)?;
-        loop {
-            // Before it is looked whether there is room, or the word that there is may be missed.
-            let emptied = shared.emptied.notified();
-            match shared.put(subject, &waiting.reply(), message) {
-                Ok(()) => return Ok(waiting),
-                Err(NotPut::Closed) => return Err(Answer::Failed(unreachable(NOT_CONNECTED))),
-                Err(NotPut::Full) => tokio::select! {
-                    biased;
-                    answer = &mut waiting => return Err(answer),
-                    () = emptied => {}
-                },
-            }
-        }
+    /// Puts what `write` writes on its way, if there is room.
+    pub(super) fn put(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), NotPut> {
+        self.shared.put(write)
+    }
+
+    /// Ready when there may be room again. Has to be had before it is looked whether there is, or
+    /// the word that there is may be missed.
+    pub(super) fn emptied(&self) -> Notified<'_> {
+        self.shared.emptied.notified()
+    }
+
+    /// Bytes that wait to be sent.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.lock().frames.len()
+    }
+
+    /// Puts a word on its way that is never too much; nothing where there is no connection.
+    pub(super) fn say(&self, word: &str) {
+        self.shared.say(word.as_bytes());
+    }
+
+    /// Waits until the server has read all that was put before, and what it said until then has
+    /// come. Never ends when the connection is lost meanwhile.
+    pub(super) async fn flush(&self) {
+        let mut pongs = self.shared.pongs.subscribe();
+        let ping = self.shared.ping();
+        // An error means that the connection is given up.
+        drop(pongs.wait_for(|pongs| *pongs >= ping).await);
     }
 }
 
-impl Drop for Wire {
+impl<L> Drop for Wire<L> {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
-impl Shared {
-    fn put(&self, subject: &str, reply: &str, message: &Outgoing) -> Result<(), NotPut> {
+impl<L: Listener> Shared<L> {
+    fn put(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), NotPut> {
         let mut out = self.lock();
         if !out.is_open {
             return Err(NotPut::Closed);
@@ -155,7 +186,7 @@ impl Shared {
             return Err(NotPut::Full);
         }
         let was_empty = out.frames.is_empty();
-        protocol::publish(subject, reply, message, &mut out.frames);
+        write(&mut out.frames);
         drop(out);
         if was_empty {
             self.filled.notify_one();
@@ -163,22 +194,68 @@ impl Shared {
         Ok(())
     }
 
-    /// A word of the protocol itself, which is never too much.
     fn say(&self, word: &[u8]) {
-        self.lock().frames.extend_from_slice(word);
+        let mut out = self.lock();
+        if out.is_open {
+            out.frames.extend_from_slice(word);
+            drop(out);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Asks for a sign of life. Which one it is, is returned.
+    fn ping(&self) -> u64 {
+        let mut out = self.lock();
+        out.pings += 1;
+        if out.is_open {
+            out.frames.extend_from_slice(protocol::PING);
+        }
+        let ping = out.pings;
+        drop(out);
         self.filled.notify_one();
+        ping
     }
 
     fn open(&self) {
-        self.lock().is_open = true;
+        // Those that were made while it was dialed are not among those that the server knows.
+        let frames = self.listener.subscriptions().into_bytes();
+        let mut out = self.lock();
+        self.pongs.send_replace(0);
+        *out = Out {
+            is_open: true,
+            frames,
+            pings: 0,
+        };
+        drop(out);
+        self.filled.notify_one();
     }
 
     fn close(&self) {
         *self.lock() = Out::default();
         self.emptied.notify_waiters();
-        self.acks.fail_all(&unreachable(LOST));
+        self.listener.lost();
     }
 
+    fn heed(&self, op: &Op<'_>) {
+        match op {
+            Op::Message(message) => self.listener.hear(*message),
+            Op::Ping => self.say(protocol::PONG),
+            Op::Pong => self.pongs.send_modify(|pongs| *pongs += 1),
+            // About one message, such as a subject that is not permitted; where the connection is
+            // meant, the server ends it.
+            Op::Error(error) => {
+                tracing::warn!(
+                    error,
+                    connection = self.name,
+                    "nats-server reports an error"
+                );
+            }
+            Op::Other => {}
+        }
+    }
+}
+
+impl<L> Shared<L> {
     fn lock(&self) -> MutexGuard<'_, Out> {
         // Every change is complete before anything in it can panic.
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,20 +263,21 @@ impl Shared {
 }
 
 /// Keeps a connection, for ever.
-async fn keep(shared: Arc<Shared>, mut dialer: Dialer, first: Option<Dialed>) {
+async fn keep<L: Listener>(shared: Arc<Shared<L>>, mut dialer: Dialer, first: Option<Dialed>) {
     let mut dialed = first;
     let mut attempts = 0;
+    let connection = &*shared.name;
     loop {
-        let connection = match dialed.take() {
-            Some(connection) => connection,
-            None => match dialer.dial().await {
-                Ok(connection) => {
-                    tracing::info!("connected to nats for appends");
+        let standing = match dialed.take() {
+            Some(standing) => standing,
+            None => match dialer.dial(&shared.listener.subscriptions()).await {
+                Ok(standing) => {
+                    tracing::info!(connection, "connected to nats");
                     shared.open();
-                    connection
+                    standing
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "no connection for appends");
+                    tracing::debug!(%error, connection, "no connection to nats");
                     attempts += 1;
                     sleep(reconnect_delay(attempts)).await;
                     continue;
@@ -207,28 +285,44 @@ async fn keep(shared: Arc<Shared>, mut dialer: Dialer, first: Option<Dialed>) {
             },
         };
         attempts = 0;
-        let error = talk(&shared, connection).await;
+        let error = talk(&shared, standing).await;
         shared.close();
-        tracing::warn!(%error, "connection to nats for appends lost");
+        tracing::warn!(%error, connection, "connection to nats lost");
         sleep(reconnect_delay(1)).await;
     }
 }
 
 /// Sends and reads until the connection ends, and says why it did.
-async fn talk(shared: &Shared, dialed: Dialed) -> io::Error {
-    let Dialed { stream, rest } = dialed;
-    let (reading, writing) = stream.into_split();
-    let ended = tokio::select! {
-        ended = write(shared, writing) => ended,
-        ended = read(shared, reading, rest) => ended,
-        ended = watch(shared) => ended,
+async fn talk<L: Listener>(shared: &Shared<L>, dialed: Dialed) -> io::Error {
+    let ended = match dialed.socket {
+        Socket::Plain(stream) => {
+            let (reading, writing) = stream.into_split();
+            both_ways(shared, reading, writing, dialed.rest).await
+        }
+        Socket::Tls(stream) => {
+            let (reading, writing) = split(stream);
+            both_ways(shared, reading, writing, dialed.rest).await
+        }
     };
     ended
         .err()
         .unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-async fn write(shared: &Shared, mut stream: OwnedWriteHalf) -> io::Result<()> {
+async fn both_ways<L: Listener>(
+    shared: &Shared<L>,
+    reading: impl AsyncRead + Unpin,
+    writing: impl AsyncWrite + Unpin,
+    rest: BytesMut,
+) -> io::Result<()> {
+    tokio::select! {
+        ended = write(shared, writing) => ended,
+        ended = read(shared, reading, rest) => ended,
+        ended = watch_over(shared) => ended,
+    }
+}
+
+async fn write<L>(shared: &Shared<L>, mut stream: impl AsyncWrite + Unpin) -> io::Result<()> {
     let mut frames = Vec::new();
     loop {
         mem::swap(&mut shared.lock().frames, &mut frames);
@@ -238,17 +332,25 @@ async fn write(shared: &Shared, mut stream: OwnedWriteHalf) -> io::Result<()> {
         }
         shared.emptied.notify_waiters();
         stream.write_all(&frames).await?;
+        stream.flush().await?;
         frames.clear();
         // A large message must not keep its room for ever.
         frames.shrink_to(FRAMES_BYTES_MAX);
     }
 }
 
-async fn read(shared: &Shared, mut stream: OwnedReadHalf, mut buffer: BytesMut) -> io::Result<()> {
+async fn read<L: Listener>(
+    shared: &Shared<L>,
+    mut stream: impl AsyncRead + Unpin,
+    mut buffer: BytesMut,
+) -> io::Result<()> {
     loop {
         while let Some((op, length)) = protocol::parse(&buffer)? {
             shared.heed(&op);
             buffer.advance(length);
+        }
+        if buffer.is_empty() && buffer.capacity() > FRAMES_BYTES_MAX {
+            buffer = BytesMut::new();
         }
         buffer.reserve(READ_BYTES);
         if stream.read_buf(&mut buffer).await? == 0 {
@@ -259,7 +361,7 @@ async fn read(shared: &Shared, mut stream: OwnedReadHalf, mut buffer: BytesMut) 
 }
 
 /// Asks for signs of life, and misses them.
-async fn watch(shared: &Shared) -> io::Result<()> {
+async fn watch_over<L: Listener>(shared: &Shared<L>) -> io::Result<()> {
     let mut ticks = interval(PING_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = 0;
@@ -274,32 +376,6 @@ async fn watch(shared: &Shared) -> io::Result<()> {
             let silence = PING_INTERVAL * SILENT_MAX;
             return Err(io::Error::other(format!("nothing came for {silence:?}")));
         }
-        shared.say(protocol::PING);
+        shared.ping();
     }
 }
-
-impl Shared {
-    fn heed(&self, op: &Op<'_>) {
-        match op {
-            Op::Message {
-                subject,
-                status,
-                payload,
-            } => {
-                let token = subject.rsplit('.').next();
-                if let Some(key) = token.and_then(Key::parse) {
-                    let answer = answer::of(*status, payload, &self.streams);
-                    self.acks.answer(key, answer);
-                }
-            }
-            Op::Ping => self.say(protocol::PONG),
-            // About one message, such as a subject that is not permitted; where the connection is
-            // meant, the server ends it.
-            Op::Error(error) => tracing::warn!(error, "nats-server reports an error"),
-            Op::Other => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -283,6 +283,16 @@ pub(crate) async fn append_until_stored(log: &impl Log, append: &Append) -> Stor
     .await
 }
 
+/// Waits until every connection stands: one may be back before the others.
+pub(crate) async fn until_ready(log: &impl Log) {
+    within(async {
+        while log.ready().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 pub(crate) fn message_id(id: &str) -> Option<MessageId> {
     Some(MessageId(id.to_owned()))
 }
@@ -344,6 +354,13 @@ pub(crate) async fn pull_nothing<S: Source>(source: &mut S, during: Duration) {
 pub(crate) async fn settle<R: Receipt>(deliveries: &[Delivery<R>], settle: Settle) {
     for delivery in deliveries {
         delivery.receipt.settle(settle).await.unwrap();
+    }
+}
+
+/// The same, and the log knows it then, on whichever connection it is asked.
+pub(crate) async fn settle_surely<R: Receipt>(deliveries: &[Delivery<R>], settle: Settle) {
+    for delivery in deliveries {
+        delivery.receipt.settle_surely(settle).await.unwrap();
     }
 }
 

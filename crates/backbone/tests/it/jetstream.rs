@@ -3,6 +3,7 @@
 mod failure;
 mod fsync;
 mod room;
+mod secured;
 mod streams;
 
 use std::time::Duration;

@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::large_futures,
     clippy::print_stdout,
     reason = "tests, though most of their code stands outside of functions marked as such"
 )]

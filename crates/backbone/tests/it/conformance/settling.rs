@@ -46,7 +46,7 @@ pub(crate) async fn a_waiting_retry_holds_up_no_other_event(fixture: &impl Fixtu
     }
     let mut source = log.open(spec("c")).await.unwrap();
     let first = pull(&mut source, 10).await;
-    settle(&first, Settle::Retry { delay: PATIENCE }).await;
+    settle_surely(&first, Settle::Retry { delay: PATIENCE }).await;
     let rest = pull(&mut source, 10).await;
     assert_eq!(id(&rest[0]), "10");
     let consumers = log.consumers().await.unwrap();
@@ -102,7 +102,7 @@ pub(crate) async fn what_is_terminated_never_comes_again(fixture: &impl Fixture)
         .await
         .unwrap();
     let pulled = pull(&mut source, 1).await;
-    settle(&pulled, Settle::Terminate).await;
+    settle_surely(&pulled, Settle::Terminate).await;
     pull_nothing(&mut source, 2 * ACK_WAIT).await;
     assert_eq!(log.consumers().await.unwrap()[0].unsettled, 0);
 }

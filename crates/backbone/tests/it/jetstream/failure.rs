@@ -89,16 +89,6 @@ async fn a_killed_server_loses_nothing_acknowledged() {
     assert_eq!(acknowledged, BTreeSet::new(), "acknowledged and lost");
 }
 
-/// Appends have a connection of their own, which may be back before the other.
-async fn until_ready(log: &Jetstream) {
-    within(async {
-        while log.ready().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
-}
-
 /// A source that was open goes on over a restart, without a new one and without a stall.
 #[tokio::test]
 async fn a_source_goes_on_after_a_restart() {

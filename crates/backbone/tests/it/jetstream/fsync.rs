@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::Command,
     sync::{
         Arc,
@@ -216,6 +217,21 @@ async fn a_killed_server_has_all_that_it_acknowledged() {
 fn signal(fixture: &JetstreamFixture, name: &str) {
     let pid = fixture.server.pid().unwrap().to_string();
     Command::new("kill").args([name, &pid]).status().unwrap();
+    // Its threads stop one after the other, and the last may still answer.
+    while name == "-STOP" && !is_stopped(&pid) {
+        std::thread::yield_now();
+    }
+}
+
+/// Whether each of its threads is stopped.
+fn is_stopped(pid: &str) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut states = threads.map(|thread| {
+        let stat = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+        let (_, behind_the_name) = stat.rsplit_once(") ").unwrap();
+        behind_the_name.starts_with('T')
+    });
+    states.all(|is_stopped| is_stopped)
 }
 
 /// A server that says nothing: each append ends in its time, also one that waits for the batch

@@ -62,7 +62,7 @@ async fn nothing_unsettled_is_purged() {
     let mut fast = log.open(spec("fast")).await.unwrap();
     let mut slow = log.open(spec("slow")).await.unwrap();
     let count = fill(&fixture).await;
-    settle(&pull(&mut fast, count).await, Settle::Ack).await;
+    settle_surely(&pull(&mut fast, count).await, Settle::Ack).await;
     let nothing = log.reclaim().await.unwrap();
     assert_eq!(
         (nothing.events, nothing.held_by.as_deref()),
@@ -72,9 +72,9 @@ async fn nothing_unsettled_is_purged() {
 
     // Ten are settled but the third, which waits for a retry.
     let ten = pull(&mut slow, 10).await;
-    settle(&ten[..2], Settle::Ack).await;
-    settle(&ten[2..3], Settle::Retry { delay: PATIENCE }).await;
-    settle(&ten[3..], Settle::Ack).await;
+    settle_surely(&ten[..2], Settle::Ack).await;
+    settle_surely(&ten[2..3], Settle::Retry { delay: PATIENCE }).await;
+    settle_surely(&ten[3..], Settle::Ack).await;
     within(async {
         while log.reclaim().await.unwrap().events == 0 {
             tokio::task::yield_now().await;
@@ -97,10 +97,10 @@ async fn only_the_missing_room_is_made() {
     let log = fixture.log();
     let mut source = log.open(spec("c")).await.unwrap();
     append(log, event("1")).await;
-    settle(&pull(&mut source, 1).await, Settle::Ack).await;
+    settle_surely(&pull(&mut source, 1).await, Settle::Ack).await;
     assert_eq!(log.reclaim().await.unwrap().events, 0);
     let count = fill(&fixture).await;
-    settle(&pull(&mut source, count).await, Settle::Ack).await;
+    settle_surely(&pull(&mut source, count).await, Settle::Ack).await;
     let reclaimed = within(async {
         loop {
             let reclaimed = log.reclaim().await.unwrap();
@@ -163,7 +163,7 @@ async fn nothing_goes_by_age_without_a_word() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let all = pull(&mut done, 4).await;
-    settle(&all, Settle::Ack).await;
+    settle_surely(&all, Settle::Ack).await;
     let first = pull(&mut slow, 1).await;
     let stored = |index: usize| all[index].stored_at;
     let young = log.expire(stored(0) + AGE_MAX / 2).await.unwrap();
@@ -188,7 +188,7 @@ async fn nothing_goes_by_age_without_a_word() {
     };
     assert_eq!((expired.events, expired.missed), (2, vec![missed]));
     assert_eq!(held(&fixture).await.0, 3);
-    settle(&first, Settle::Ack).await;
+    settle_surely(&first, Settle::Ack).await;
     assert_eq!(id(&pull(&mut slow, 2).await[0]), "3");
 }
 

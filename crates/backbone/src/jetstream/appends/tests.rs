@@ -1,4 +1,4 @@
-//! What `wire` promises, with a far end that is at fault.
+//! What `appends` and `wire` promise, with a far end that is at fault.
 
 use std::{pin::pin, time::Duration};
 
@@ -6,12 +6,16 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all};
 use tidegate_event::Event;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::{Instant, timeout},
 };
 
 use super::*;
 use crate::AppendError;
+
+/// From so many bytes on who comes waits.
+const FRAMES_BYTES_MAX: usize = 1 << 20;
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,18 +32,18 @@ async fn greeted(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-async fn connected() -> (Wire, TcpListener, TcpStream) {
+async fn connected() -> (Appends, TcpListener, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("nats://{}", listener.local_addr().unwrap());
     let config = Config {
         append_timeout: TIMEOUT,
         ..Config::default()
     };
-    let (wire, stream) = tokio::join!(
-        Wire::start(&config, &url, "test", "_INBOX.t"),
+    let (appends, stream) = tokio::join!(
+        Appends::start(&config, &url, "test", "_INBOX.t".to_owned()),
         greeted(&listener)
     );
-    (wire.unwrap(), listener, stream)
+    (appends.unwrap(), listener, stream)
 }
 
 fn message(bytes: usize) -> Outgoing {
@@ -48,8 +52,8 @@ fn message(bytes: usize) -> Outgoing {
     Outgoing::event(&event)
 }
 
-async fn append(wire: &Wire, bytes: usize) -> Answer {
-    match wire.send("a.b", &message(bytes)).await {
+async fn append(appends: &Appends, bytes: usize) -> Answer {
+    match appends.send("a.b", &message(bytes)).await {
         Ok(waiting) => waiting.await,
         Err(answer) => answer,
     }
@@ -58,14 +62,14 @@ async fn append(wire: &Wire, bytes: usize) -> Answer {
 /// A server that reads nothing costs each append its time, and a bounded buffer.
 #[tokio::test]
 async fn who_finds_no_room_waits_no_longer_than_an_append_may() {
-    let (wire, _listener, _stream) = connected().await;
+    let (appends, _listener, _stream) = connected().await;
     let began = Instant::now();
     // More than the sockets' buffers and ours take together.
-    let mut appends = pin!(join_all((0..60).map(|_| append(&wire, 900 << 10))));
-    assert!(appends.as_mut().now_or_never().is_none());
-    let waiting = wire.shared.lock().frames.len();
+    let mut sent = pin!(join_all((0..60).map(|_| append(&appends, 900 << 10))));
+    assert!(sent.as_mut().now_or_never().is_none());
+    let waiting = appends.wire.waiting();
     assert!(waiting <= FRAMES_BYTES_MAX + (1 << 20), "{waiting}");
-    for answer in timeout(PATIENCE, appends).await.unwrap() {
+    for answer in timeout(PATIENCE, sent).await.unwrap() {
         let is_late = matches!(answer, Answer::Failed(AppendError::TimedOut { .. }));
         assert!(is_late, "{answer:?}");
     }
@@ -76,17 +80,17 @@ async fn who_finds_no_room_waits_no_longer_than_an_append_may() {
 /// used when it stands.
 #[tokio::test]
 async fn a_lost_connection_answers_and_is_made_anew() {
-    let (wire, listener, mut stream) = connected().await;
+    let (appends, listener, mut stream) = connected().await;
     let faults = async {
         let error = b"-ERR 'Stale Connection'\r\n";
         stream.write_all(error).await.unwrap();
         drop(stream);
     };
-    let (answer, ()) = tokio::join!(append(&wire, 1), faults);
+    let (answer, ()) = tokio::join!(append(&appends, 1), faults);
     let is_lost = matches!(answer, Answer::Failed(AppendError::Unreachable { .. }));
     assert!(is_lost, "{answer:?}");
     let mut next = timeout(PATIENCE, greeted(&listener)).await.unwrap();
-    while !wire.is_open() {
+    while !appends.is_open() {
         tokio::task::yield_now().await;
     }
     let server = async {
@@ -95,53 +99,33 @@ async fn a_lost_connection_answers_and_is_made_anew() {
             assert_ne!(next.read_buf(&mut read).await.unwrap(), 0);
         }
         let text = String::from_utf8(read).unwrap();
-        let reply = text.split(' ').nth(2).unwrap();
+        let (_, sent) = text.split_once("HPUB ").unwrap();
+        let reply = sent.split(' ').nth(1).unwrap();
         let acknowledgement = r#"{"stream":"TIDEGATE_EVENTS", "seq":7}"#;
         let length = acknowledgement.len();
         let said = format!("MSG {reply} 1 {length}\r\n{acknowledgement}\r\n");
         next.write_all(said.as_bytes()).await.unwrap();
         next
     };
-    let (answer, _next) = timeout(PATIENCE, async { tokio::join!(append(&wire, 1), server) })
-        .await
-        .unwrap();
+    let (answer, _next) = timeout(PATIENCE, async {
+        tokio::join!(append(&appends, 1), server)
+    })
+    .await
+    .unwrap();
     let Answer::Stored(stored) = answer else {
         panic!("{answer:?}")
     };
     assert_eq!(stored.sequence, 7);
 }
 
-/// A server that wants TLS is spoken to by the client library, which has it.
-#[tokio::test]
-async fn tls_is_left_to_the_library() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = Config::default();
-    let url = format!("nats://{address}");
-    let server = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        stream
-            .write_all(b"INFO {\"tls_required\":true}\r\n")
-            .await
-            .unwrap();
-        stream
-    };
-    let start = Wire::start(&config, &url, "test", "_INBOX.t");
-    let (wire, _stream) = tokio::join!(start, server);
-    assert!(wire.is_none());
-    let url = format!("tls://{address}");
-    assert!(
-        Wire::start(&config, &url, "test", "_INBOX.t")
-            .await
-            .is_none()
-    );
-}
-
 /// A large message needs no moment in which nothing waits, which might never come.
 #[tokio::test]
 async fn a_large_message_is_taken_as_soon_as_a_small_one() {
-    let (wire, _listener, _stream) = connected().await;
-    let put = |bytes| wire.shared.put("a.b", "r", &message(bytes)).is_ok();
+    let (appends, _listener, _stream) = connected().await;
+    let put = |bytes| {
+        let write = |frames: &mut Vec<u8>| wire::publish("a.b", "r", &message(bytes), frames);
+        appends.wire.put(write).is_ok()
+    };
     assert!(put(FRAMES_BYTES_MAX / 2));
     assert!(put(FRAMES_BYTES_MAX));
     assert!(!put(1));

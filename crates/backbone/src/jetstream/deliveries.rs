@@ -1,0 +1,283 @@
+//! The connection of deliveries: an inbox for each opened consumer, and what is said to it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use bytestring::ByteString;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    ConnectError,
+    link::{Link, NOT_CONNECTED},
+    wire::{self, Listener, NotPut, Wire},
+};
+use crate::Config;
+
+/// Most messages that wait in one inbox. What is asked for is bounded far below; what a server
+/// sends beyond is dropped here, and comes again.
+const WAITING_MAX: usize = 1 << 16;
+
+/// How long a word may wait for the connection's buffer.
+const PUT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connection; what is asked beside it goes over the link.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    link: Arc<Link>,
+    wire: Wire<Inboxes>,
+}
+
+/// Gives each message to the inbox that it is for.
+#[derive(Debug)]
+struct Inboxes {
+    open: Mutex<HashMap<u64, Arc<Arrived>>>,
+    next: AtomicU64,
+    /// Counts connections that were lost.
+    losses: watch::Sender<u64>,
+}
+
+/// Where the messages of one subscription wait.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    deliveries: Arc<Deliveries>,
+    number: u64,
+    arrived: Arc<Arrived>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    subject: String,
+    messages: Mutex<VecDeque<Incoming>>,
+    came: Notify,
+}
+
+/// A message that has come.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// Where its answer goes; empty where none is wanted.
+    pub(super) reply: ByteString,
+    /// Its headers as they came, with their first line.
+    pub(super) headers: ByteString,
+    pub(super) payload: Bytes,
+}
+
+impl Deliveries {
+    pub(super) async fn start(
+        link: Arc<Link>,
+        config: &Config,
+        url: &str,
+        name: &str,
+    ) -> Result<Self, ConnectError> {
+        let inboxes = Inboxes {
+            open: Mutex::default(),
+            next: AtomicU64::new(1),
+            losses: watch::Sender::new(0),
+        };
+        Ok(Self {
+            link,
+            wire: Wire::start(config, url, format!("{name}-deliver"), inboxes).await?,
+        })
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.wire.is_open()
+    }
+
+    /// Changes whenever the connection is lost.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.wire.listener().losses.subscribe()
+    }
+
+    /// An inbox for whatever is sent to its subject.
+    pub(super) fn inbox(self: &Arc<Self>) -> Inbox {
+        let inboxes = self.wire.listener();
+        let number = inboxes.next.fetch_add(1, Ordering::Relaxed);
+        let arrived = Arc::new(Arrived {
+            subject: self.link.client().new_inbox(),
+            messages: Mutex::default(),
+            came: Notify::new(),
+        });
+        let subscribe = arrived.subscribe(number);
+        inboxes.lock().insert(number, Arc::clone(&arrived));
+        // Where there is no connection, the next one begins with it.
+        self.wire.say(&subscribe);
+        Inbox {
+            deliveries: Arc::clone(self),
+            number,
+            arrived,
+        }
+    }
+
+    /// Puts a word on its way, with a subject for the answer or an empty one. Waits a while when
+    /// there is no room.
+    pub(super) async fn send(
+        &self,
+        subject: &str,
+        reply: &str,
+        payload: &[u8],
+    ) -> Result<(), String> {
+        let mut deadline = None;
+        loop {
+            let emptied = self.wire.emptied();
+            let write = |frames: &mut Vec<u8>| wire::publish_plain(subject, reply, payload, frames);
+            match self.wire.put(write) {
+                Ok(()) => return Ok(()),
+                Err(NotPut::Closed) => return Err(NOT_CONNECTED.to_owned()),
+                Err(NotPut::Full) => {
+                    let until = *deadline.get_or_insert_with(|| Instant::now() + PUT_TIMEOUT);
+                    let emptied = timeout_at(until, emptied).await;
+                    emptied.map_err(|_| format!("not within {PUT_TIMEOUT:?}"))?;
+                }
+            }
+        }
+    }
+}
+
+// === impl Inbox ===
+
+impl Inbox {
+    pub(super) fn subject(&self) -> &str {
+        &self.arrived.subject
+    }
+
+    /// What is here already.
+    pub(super) fn try_next(&self) -> Option<Incoming> {
+        self.arrived.lock().pop_front()
+    }
+
+    /// Waits for the next.
+    pub(super) async fn next(&self) -> Incoming {
+        loop {
+            let came = self.arrived.came.notified();
+            if let Some(message) = self.try_next() {
+                return message;
+            }
+            came.await;
+        }
+    }
+
+    /// Takes nothing more in, and waits until all that is on its way has come. Never ends when the
+    /// connection is lost meanwhile.
+    pub(super) async fn close(&self) {
+        self.unsubscribe();
+        self.deliveries.wire.flush().await;
+    }
+
+    fn unsubscribe(&self) {
+        self.deliveries
+            .wire
+            .say(&format!("UNSUB {}\r\n", self.number));
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let inboxes = self.deliveries.wire.listener();
+        inboxes.lock().remove(&self.number);
+        self.unsubscribe();
+    }
+}
+
+impl Arrived {
+    fn subscribe(&self, number: u64) -> String {
+        format!("SUB {} {number}\r\n", self.subject)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Incoming>> {
+        // Every change is complete before anything in it can panic.
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inboxes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Arrived>>> {
+        // Every change is complete before anything in it can panic.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Listener for Inboxes ===
+
+impl Listener for Inboxes {
+    fn subscriptions(&self) -> String {
+        let open = self.lock();
+        let lines = open.iter().map(|(number, one)| one.subscribe(*number));
+        lines.collect()
+    }
+
+    fn hear(&self, message: wire::Message<'_>) {
+        let Some(arrived) = self.lock().get(&message.subscription).map(Arc::clone) else {
+            return;
+        };
+        let mut messages = arrived.lock();
+        if messages.len() >= WAITING_MAX {
+            tracing::warn!(subject = message.subject, "more came than was asked for");
+            return;
+        }
+        messages.push_back(Incoming::from(message));
+        drop(messages);
+        arrived.came.notify_one();
+    }
+
+    fn lost(&self) {
+        self.losses.send_modify(|losses| *losses += 1);
+    }
+}
+
+// === impl Incoming ===
+
+impl From<wire::Message<'_>> for Incoming {
+    /// Copied out of what was read, so that an event that is held for long holds nothing else.
+    fn from(message: wire::Message<'_>) -> Self {
+        let headers = String::from_utf8_lossy(message.headers);
+        let reply = message.reply;
+        let bytes = reply.len() + headers.len() + message.payload.len();
+        let mut all = BytesMut::with_capacity(bytes);
+        all.put_slice(reply.as_bytes());
+        all.put_slice(headers.as_bytes());
+        all.put_slice(message.payload);
+        let mut all = all.freeze();
+        let mut text = |bytes| {
+            let text = all.split_to(bytes);
+            ByteString::try_from(text).expect("it was text before it was copied")
+        };
+        Self {
+            reply: text(reply.len()),
+            headers: text(headers.len()),
+            payload: all,
+        }
+    }
+}
+
+impl Incoming {
+    /// The status and what is said to it, where it has one instead of an event.
+    pub(super) fn status(&self) -> Option<(u16, &str)> {
+        wire::status(self.headers.as_bytes())
+    }
+
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        wire::headers(&self.headers)
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers();
+        headers.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

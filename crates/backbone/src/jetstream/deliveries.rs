@@ -1,6 +1,7 @@
 //! The connection of deliveries: an inbox for each opened consumer, and what is said to it.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -67,7 +68,7 @@ pub(super) struct Incoming {
     /// Where its answer goes; empty where none is wanted.
     pub(super) reply: ByteString,
     /// Its headers as they came, with their first line.
-    pub(super) headers: ByteString,
+    head: Bytes,
     pub(super) payload: Bytes,
 }
 
@@ -243,21 +244,21 @@ impl Listener for Inboxes {
 impl From<wire::Message<'_>> for Incoming {
     /// Copied out of what was read, so that an event that is held for long holds nothing else.
     fn from(message: wire::Message<'_>) -> Self {
-        let headers = String::from_utf8_lossy(message.headers);
-        let reply = message.reply;
-        let bytes = reply.len() + headers.len() + message.payload.len();
-        let mut all = BytesMut::with_capacity(bytes);
+        let wire::Message {
+            reply,
+            headers,
+            payload,
+            ..
+        } = message;
+        let mut all = BytesMut::with_capacity(reply.len() + headers.len() + payload.len());
         all.put_slice(reply.as_bytes());
-        all.put_slice(headers.as_bytes());
-        all.put_slice(message.payload);
+        all.put_slice(headers);
+        all.put_slice(payload);
         let mut all = all.freeze();
-        let mut text = |bytes| {
-            let text = all.split_to(bytes);
-            ByteString::try_from(text).expect("it was text before it was copied")
-        };
+        let reply = ByteString::try_from(all.split_to(reply.len()));
         Self {
-            reply: text(reply.len()),
-            headers: text(headers.len()),
+            reply: reply.expect("it was text before it was copied"),
+            head: all.split_to(headers.len()),
             payload: all,
         }
     }
@@ -266,16 +267,24 @@ impl From<wire::Message<'_>> for Incoming {
 impl Incoming {
     /// The status and what is said to it, where it has one instead of an event.
     pub(super) fn status(&self) -> Option<(u16, &str)> {
-        wire::status(self.headers.as_bytes())
+        wire::status(&self.head)
     }
 
-    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        wire::headers(&self.headers)
+    /// Its headers, for [`wire::headers`].
+    pub(super) fn head(&self) -> Cow<'_, str> {
+        match str::from_utf8(&self.head) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(&self.head),
+        }
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers();
-        headers.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let head = self.head();
+        let mut headers = wire::headers(&head);
+        let value = headers
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))?
+            .1;
+        Some(value.to_owned())
     }
 }
 

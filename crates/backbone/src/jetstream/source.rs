@@ -21,7 +21,7 @@ use super::{
     link::NOT_CONNECTED,
     message,
     pin::{self, Pin},
-    reply,
+    reply, wire,
 };
 use crate::{
     ConsumerSpec, ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError,
@@ -122,7 +122,7 @@ impl JetstreamSource {
         let Some((status, description)) = message.status() else {
             self.outstanding = self.outstanding.saturating_sub(1);
             if let Some(pin) = &mut self.pin {
-                pin.learn(message.header(pin::ID));
+                pin.learn(message.header(pin::ID).as_deref());
             }
             self.arrived.push_back(message);
             return Ok(());
@@ -269,7 +269,7 @@ impl JetstreamSource {
             return None;
         };
         Some(Delivery {
-            event: message::read(message.headers(), message.payload.clone()),
+            event: message::read(wire::headers(&message.head()), message.payload.clone()),
             sequence: place.sequence,
             attempt: place.attempt,
             stored_at: place.stored_at,

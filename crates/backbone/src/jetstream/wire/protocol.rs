@@ -1,6 +1,9 @@
 //! The words of NATS that are needed: <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    iter,
+};
 
 use super::super::message::Outgoing;
 
@@ -160,10 +163,17 @@ pub(in super::super) fn status(headers: &[u8]) -> Option<(u16, &str)> {
 
 /// The names and values in a message's headers.
 pub(in super::super) fn headers(headers: &str) -> impl Iterator<Item = (&str, &str)> + Clone {
-    let lines = headers.split("\r\n").skip(1);
-    lines.filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        Some((name, value.trim_ascii()))
+    let mut rest = headers;
+    let mut next = move || {
+        let end = memchr::memchr(b'\n', rest.as_bytes())?;
+        let (line, after) = rest.split_at_checked(end + 1)?;
+        rest = after;
+        Some(line)
+    };
+    next();
+    iter::from_fn(next).filter_map(|line| {
+        let (name, value) = line.split_at_checked(memchr::memchr(b':', line.as_bytes())?)?;
+        Some((name, value.strip_prefix(':')?.trim_ascii()))
     })
 }
 

@@ -18,6 +18,10 @@ const FIRST: u32 = 10;
 /// So much slower than usual is no slowness: latencies spread.
 const TOLERANCE: f64 = 2.0;
 
+/// In seconds: what is usual counts as no less. Below it an answer tells more of when this process
+/// came to read it than of its sink.
+const USUAL_LEAST: f64 = 0.01;
+
 /// The least part that one answer leaves of the window, before smoothing.
 const GRADIENT_LEAST: f64 = 0.5;
 
@@ -128,7 +132,8 @@ impl Window {
         if beside.saturating_mul(2) < self.limit() {
             return;
         }
-        let gradient = (TOLERANCE * self.usual / self.lately).clamp(GRADIENT_LEAST, 1.0);
+        let usual = self.usual.max(USUAL_LEAST);
+        let gradient = (TOLERANCE * usual / self.lately).clamp(GRADIENT_LEAST, 1.0);
         let room = self.limit.sqrt() / 2.0;
         let wanted = self.limit * gradient + room;
         let limit = self.limit + (wanted - self.limit) * SMOOTHING;
@@ -178,6 +183,23 @@ mod tests {
             }
         }
         assert!(least >= 60, "{least}");
+    }
+
+    /// Attempts that end together, as they do under load, say nothing of their sink by how they
+    /// differ: some were read at once, and some a few milliseconds later.
+    #[test]
+    fn what_takes_milliseconds_is_never_slow() {
+        let mut window = Window::new(100, 10);
+        answers(&mut window, 1_000, Duration::from_micros(200));
+        let mut least = 100;
+        for _ in 0..100 {
+            answers(&mut window, 30, Duration::from_millis(15));
+            least = least.min(window.limit());
+            answers(&mut window, 300, Duration::from_micros(200));
+        }
+        assert_eq!(least, 100);
+        answers(&mut window, 30, Duration::from_millis(60));
+        assert!(window.limit() < 50, "{}", window.limit());
     }
 
     /// A sink that becomes slow gets one at a time soon, and all again soon after it is quick; one

@@ -54,13 +54,13 @@ pub(crate) fn read<'a>(
     Ok(draft)
 }
 
-/// Calls `header` with each attribute's name (without `ce-`) and header value; not with
-/// `datacontenttype`, which the bindings place differently.
-pub(crate) fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
-    header("specversion", "1.0");
-    header("id", &percent::encode(&event.id));
-    header("source", &percent::encode(&event.source));
-    header("type", &percent::encode(&event.r#type));
+/// Calls `header` with each attribute's name (without `ce-`) and text, which is to be encoded; not
+/// with `datacontenttype`, which the bindings place differently.
+pub(crate) fn encode(event: &Event, mut header: impl FnMut(&str, &ByteString)) {
+    header("specversion", &ByteString::from_static("1.0"));
+    header("id", &event.id);
+    header("source", &event.source);
+    header("type", &event.r#type);
     let optional = [
         ("dataschema", &event.dataschema),
         ("subject", &event.subject),
@@ -68,10 +68,10 @@ pub(crate) fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
     ];
     for (name, value) in optional {
         if let Some(value) = value {
-            header(name, &percent::encode(value));
+            header(name, value);
         }
     }
     for (name, value) in event.extensions.iter() {
-        header(name.as_str(), &percent::encode(&value.to_text()));
+        header(name.as_str(), &value.to_text());
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! The structured and the batch mode are [`crate::json`] with a content type.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONTENT_TYPE, Entry},
 };
 
-use crate::{Draft, Error, Event, Leniency, error::Shown, headers};
+use crate::{Draft, Error, Event, Leniency, error::Shown, headers, percent};
 
 /// The content type of the structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
@@ -107,8 +109,13 @@ pub fn read_binary(headers: &HeaderMap, body: Bytes) -> Result<Draft, Error> {
 
 /// Writes the headers of an event in binary mode; the body is `event.data` as it is.
 pub fn encode_binary(event: &Event, headers: &mut HeaderMap) {
-    headers::encode(event, |name, value| {
-        let (Some(name), Ok(value)) = (header_name(name), HeaderValue::from_str(value)) else {
+    headers::encode(event, |name, text| {
+        let value = match percent::encode(text) {
+            Cow::Borrowed(_) => text.clone().into_bytes(),
+            Cow::Owned(encoded) => encoded.into(),
+        };
+        let value = HeaderValue::from_maybe_shared(value);
+        let (Some(name), Ok(value)) = (header_name(name), value) else {
             return; // neither happens: names are [a-z0-9], values printable ASCII
         };
         headers.insert(name, value);
@@ -125,14 +132,14 @@ pub fn encode_binary(event: &Event, headers: &mut HeaderMap) {
 
 fn header_name(attribute: &str) -> Option<HeaderName> {
     let known = match attribute {
-        "specversion" => "ce-specversion",
-        "id" => "ce-id",
-        "source" => "ce-source",
-        "type" => "ce-type",
-        "dataschema" => "ce-dataschema",
-        "subject" => "ce-subject",
-        "time" => "ce-time",
+        "specversion" => const { HeaderName::from_static("ce-specversion") },
+        "id" => const { HeaderName::from_static("ce-id") },
+        "source" => const { HeaderName::from_static("ce-source") },
+        "type" => const { HeaderName::from_static("ce-type") },
+        "dataschema" => const { HeaderName::from_static("ce-dataschema") },
+        "subject" => const { HeaderName::from_static("ce-subject") },
+        "time" => const { HeaderName::from_static("ce-time") },
         other => return HeaderName::try_from(format!("{PREFIX}{other}")).ok(),
     };
-    Some(HeaderName::from_static(known))
+    Some(known)
 }

@@ -8,15 +8,18 @@ use crate::{Error, Event, Leniency, headers, percent};
 /// Calls `header` with the name and the value of each header. The payload is `event.data` as it
 /// is. Values are printable ASCII: no line break can get into a header.
 pub fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
-    headers::encode(event, |name, value| match name {
-        "specversion" => header("ce-specversion", value),
-        "id" => header("ce-id", value),
-        "source" => header("ce-source", value),
-        "type" => header("ce-type", value),
-        "dataschema" => header("ce-dataschema", value),
-        "subject" => header("ce-subject", value),
-        "time" => header("ce-time", value),
-        extension => header(&format!("ce-{extension}"), value),
+    headers::encode(event, |name, text| {
+        let value = &*percent::encode(text);
+        match name {
+            "specversion" => header("ce-specversion", value),
+            "id" => header("ce-id", value),
+            "source" => header("ce-source", value),
+            "type" => header("ce-type", value),
+            "dataschema" => header("ce-dataschema", value),
+            "subject" => header("ce-subject", value),
+            "time" => header("ce-time", value),
+            extension => header(&format!("ce-{extension}"), value),
+        }
     });
     if let Some(content_type) = &event.datacontenttype {
         header("ce-datacontenttype", &percent::encode(content_type));

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 /// A header value for `text`: space, `"`, `%` and all beside printable ASCII are encoded.
 pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    if !text.bytes().any(needs_encoding) {
+    // All bytes are looked at, which takes fewer steps than to stop at one.
+    if !text
+        .bytes()
+        .fold(false, |any, byte| any | needs_encoding(byte))
+    {
         return Cow::Borrowed(text);
     }
     let mut encoded = String::with_capacity(text.len() + 16);

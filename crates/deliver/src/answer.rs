@@ -1,10 +1,12 @@
 //! The rest of an answer: read to a bound.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+
+use crate::hosts::{Connection, Host};
 
 /// How long a refusal's words are waited for: its status is known.
 const REFUSAL_MAX: Duration = Duration::from_secs(1);
@@ -20,40 +22,65 @@ pub(crate) enum NotWhole {
     Broken(hyper::Error),
 }
 
+/// The rest of an answer, and the connection that it comes by.
+pub(crate) struct Rest {
+    body: Incoming,
+    lent: Option<(Arc<Host>, Connection)>,
+}
+
+impl Rest {
+    pub(crate) fn new(body: Incoming, lent: Option<(Arc<Host>, Connection)>) -> Self {
+        Self { body, lent }
+    }
+
+    /// What comes next. At the end, and only there, the connection is given back.
+    async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        loop {
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Some(Ok(data));
+                    }
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    let (host, connection) = self.lent.take()?;
+                    host.give_back(connection);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
 /// Reads all of an answer, up to `bytes_max`, and keeps the first `kept`.
 pub(crate) async fn whole(
-    mut body: Incoming,
+    mut rest: Rest,
     bytes_max: usize,
     kept: usize,
 ) -> Result<Bytes, NotWhole> {
     let mut begin = BytesMut::new();
     let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(NotWhole::Broken)?;
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
+    while let Some(data) = rest.next().await {
+        let data = data.map_err(NotWhole::Broken)?;
         bytes += data.len();
         if bytes > bytes_max {
             return Err(NotWhole::TooLong);
         }
-        keep(&mut begin, data, kept);
+        keep(&mut begin, &data, kept);
     }
     Ok(begin.freeze())
 }
 
 /// Reads a refusal, and gives back how it begins. A longer or slower one is dropped with its
 /// connection.
-pub(crate) async fn refusal(mut body: Incoming, bytes_max: usize) -> Bytes {
+pub(crate) async fn refusal(mut rest: Rest, bytes_max: usize) -> Bytes {
     let mut begin = BytesMut::new();
     let read = async {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
+        while let Some(Ok(data)) = rest.next().await {
             bytes += data.len();
-            keep(&mut begin, data, BEGIN_BYTES_MAX);
+            keep(&mut begin, &data, BEGIN_BYTES_MAX);
             if bytes > bytes_max {
                 return;
             }

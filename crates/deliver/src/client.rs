@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use tidegate_event::{Event, Name, http::encode_binary, json};
 use tidegate_subscription::{Tls, WebHook};
 use tidegate_telemetry::trace;
@@ -18,11 +17,11 @@ use tokio::time::Instant;
 
 use crate::{
     Config, Metrics, Outcome, Seen, Sink,
-    answer::{self, NotWhole},
+    answer::{self, NotWhole, Rest},
     body::Pieces,
     classify,
     connections::Connections,
-    egress,
+    egress, hosts,
     outcome::without_answer,
     permission::{self, Granted},
     reply, retry_after,
@@ -129,14 +128,8 @@ impl Client {
         sent: Pin<&mut impl Future<Output = Result<Outcome, NoAnswer>>>,
     ) -> Outcome {
         // Whoever waits for its turn has not begun: the sink is not the one that is slow.
-        let places = sink.uri.authority().map(|authority| {
-            let look = || self.connections.places(authority);
-            sink.places.get_or_init(look)
-        });
-        let _place = match places {
-            Some(places) => places.acquire().await.ok(),
-            None => None,
-        };
+        let host = self.connections.hosts.of(sink);
+        let _place = host.places.acquire().await.ok();
         let began = Instant::now();
         let outcome = match tokio::time::timeout(timeout, sent).await {
             Ok(Ok(outcome)) => outcome,
@@ -206,29 +199,20 @@ impl Client {
         method: Method,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, NoAnswer> {
-        let refused = self.connections.egress.check_host(&sink.uri);
-        refused.map_err(|refused| (EGRESS, refused.to_string()))?;
+    ) -> Result<Response<Rest>, NoAnswer> {
         let body = Pieces::of(body);
         let left = body.left();
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        request.uri_mut().clone_from(&sink.uri);
         *request.headers_mut() = headers;
-        let pool = self.connections.pool().map_err(unarmed)?;
-        let answer = pool.request(request);
+        let answer = self.answer(sink, request);
         let answer = match self.first_byte_timeout {
             None => answer.await,
             Some(most) => tokio::time::timeout(most, answer).await.map_err(|_| {
                 let detail = format!("no answer began within {most:?}");
                 ("deliver/first-byte-timeout", detail)
             })?,
-        };
-        let answer = answer.map_err(|error| match egress::refused(&error) {
-            Some(refused) => (EGRESS, refused.to_string()),
-            None if error.is_connect() => ("deliver/connect", told(&error)),
-            None => ("deliver/transport", told(&error)),
-        })?;
+        }?;
         // Nobody has what nobody has read. A refusal may well come early.
         if answer.status().is_success() && !left.is_nothing() {
             let detail = format!(
@@ -240,12 +224,47 @@ impl Client {
         Ok(answer)
     }
 
-    async fn outcome(&self, sink: &Sink, response: Response<Incoming>) -> Outcome {
-        let after = retry_after::of(response.headers(), SystemTime::now());
+    async fn answer(
+        &self,
+        sink: &Sink,
+        mut request: Request<Pieces>,
+    ) -> Result<Response<Rest>, NoAnswer> {
+        // What a Subscription says of TLS must be right, though its sink has none.
+        let plain = sink.plain.as_ref();
+        if let Some((path, host)) = plain.filter(|_| self.connections.is_usual()) {
+            request.uri_mut().clone_from(path);
+            let headers = request.headers_mut();
+            headers.entry(header::HOST).or_insert_with(|| host.clone());
+            let host = self.connections.hosts.of(sink);
+            let (answer, connection) =
+                host.send(&sink.uri, request)
+                    .await
+                    .map_err(|error| match error {
+                        hosts::Error::Refused(refused) => (EGRESS, refused.to_string()),
+                        hosts::Error::Connect(error) => ("deliver/connect", told(&*error)),
+                        hosts::Error::Broken(error) => ("deliver/transport", told(&error)),
+                    })?;
+            return Ok(answer.map(|body| Rest::new(body, Some((host, connection)))));
+        }
+        let refused = self.connections.egress.check_host(&sink.uri);
+        refused.map_err(|refused| (EGRESS, refused.to_string()))?;
+        request.uri_mut().clone_from(&sink.uri);
+        let pool = self.connections.pool().map_err(unarmed)?;
+        let answer = pool.request(request).await;
+        let answer = answer.map_err(|error| match egress::refused(&error) {
+            Some(refused) => (EGRESS, refused.to_string()),
+            None if error.is_connect() => ("deliver/connect", told(&error)),
+            None => ("deliver/transport", told(&error)),
+        })?;
+        Ok(answer.map(|body| Rest::new(body, None)))
+    }
+
+    async fn outcome(&self, sink: &Sink, response: Response<Rest>) -> Outcome {
         let status = response.status();
         let (head, body) = response.into_parts();
         let (headers, most) = (head.headers, self.response_bytes_max);
         if !status.is_success() {
+            let after = retry_after::of(&headers, SystemTime::now());
             return classify(status, after, answer::refusal(body, most).await);
         }
         // Knative's data plane: what comes with 202 is no reply.

@@ -1,14 +1,12 @@
 //! Connections to sinks: where they may go, whom they trust, how long they are used.
 
 use std::{
-    collections::HashMap,
     fmt, fs, io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use http::uri::Authority;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
@@ -17,25 +15,23 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tidegate_subscription::{Secret, Tls};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Config,
     body::Pieces,
     egress::{self, Resolver},
+    hosts::Hosts,
     live::{FRESH_FOR, Live},
 };
 
 /// Most bytes of an answer's head, and of what is read ahead of its body.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How long a connection of HTTP/2 may be silent before it is asked for a sign of life.
 const SILENT_MAX: Duration = Duration::from_secs(20);
 
-/// Sinks whose places are remembered though nobody uses them.
-const SINKS_REMEMBERED: usize = 1_024;
-
-/// The pool of connections.
+/// The pool of connections that may have TLS.
 pub(crate) type Connector = Pool<HttpsConnector<HttpConnector<Resolver>>, Pieces>;
 
 /// Connections with one kind of TLS. Clones share them.
@@ -44,7 +40,7 @@ pub(crate) struct Connections {
     config: Arc<Config>,
     pub(crate) egress: Arc<egress::Config>,
     roots: Arc<RootCertStore>,
-    places: Places,
+    pub(crate) hosts: Hosts,
     own: Arc<Own>,
     /// Those that these differ from.
     usual: Option<Arc<Self>>,
@@ -84,17 +80,23 @@ impl fmt::Debug for Connections {
 impl Connections {
     /// With the machine's certificate authorities, and those of the configuration.
     pub(crate) fn new(config: &Config) -> io::Result<Self> {
+        let config = Arc::new(config.clone());
+        let egress = Arc::new(config.egress.clone());
         Ok(Self {
-            egress: Arc::new(config.egress.clone()),
             roots: Arc::new(usual_roots(config.ca.as_deref())?),
-            places: Places::new(config.connections_max.get()),
+            hosts: Hosts::new(
+                Arc::clone(&config),
+                Arc::clone(&egress),
+                tcp(&config, &egress),
+            ),
+            egress,
             own: Arc::new(Own {
                 ca: None,
                 client: None,
                 current: Mutex::new(None),
             }),
             usual: None,
-            config: Arc::new(config.clone()),
+            config,
         })
     }
 
@@ -119,9 +121,8 @@ impl Connections {
         self.usual.as_deref().unwrap_or(self)
     }
 
-    /// The places at this sink. Whoever finds all taken waits for one, in turn.
-    pub(crate) fn places(&self, sink: &Authority) -> Arc<Semaphore> {
-        self.places.of(sink)
+    pub(crate) fn is_usual(&self) -> bool {
+        self.usual.is_none()
     }
 
     /// The pool to use now. Connections are not used beyond their age, so that what a name means
@@ -171,16 +172,12 @@ impl Connections {
     }
 
     fn make(&self, tls: ClientConfig) -> Connector {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(Arc::clone(&self.egress)));
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(self.config.connect_timeout));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .enable_http2()
-            .wrap_connector(tcp);
+            .wrap_connector(tcp(&self.config, &self.egress));
         Pool::builder(TokioExecutor::new())
             .pool_idle_timeout(self.config.idle_timeout)
             .pool_max_idle_per_host(self.config.idle_connections_max)
@@ -217,6 +214,14 @@ impl Parts {
                 .map_err(|error| format!("the client certificate cannot be used: {error}")),
         }
     }
+}
+
+fn tcp(config: &Config, egress: &Arc<egress::Config>) -> HttpConnector<Resolver> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver::new(Arc::clone(egress)));
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(config.connect_timeout));
+    tcp
 }
 
 fn usual_roots(file: Option<&Path>) -> io::Result<RootCertStore> {
@@ -263,62 +268,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| "holds no private key in PEM".to_owned())
 }
 
-/// How many requests each sink gets at once, however many Subscriptions name it.
-#[derive(Clone)]
-struct Places {
-    most: usize,
-    sinks: Arc<Mutex<HashMap<Authority, Arc<Semaphore>>>>,
-}
-
-impl Places {
-    fn new(most: usize) -> Self {
-        Self {
-            most: most.min(Semaphore::MAX_PERMITS),
-            sinks: Arc::default(),
-        }
-    }
-
-    fn of(&self, sink: &Authority) -> Arc<Semaphore> {
-        let mut sinks = lock(&self.sinks);
-        if let Some(known) = sinks.get(sink) {
-            return Arc::clone(known);
-        }
-        if sinks.len() >= SINKS_REMEMBERED {
-            sinks.retain(|_, places| {
-                Arc::strong_count(places) > 1 || places.available_permits() < self.most
-            });
-        }
-        let places = Arc::new(Semaphore::new(self.most));
-        sinks.insert(sink.clone(), Arc::clone(&places));
-        places
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change is complete before anything in it can panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A Subscription without bound to its window must not take all of a sink's, nor the
-    /// process's, sockets; and what is forgotten is nobody's.
-    #[tokio::test]
-    async fn a_sink_has_so_many_places_and_no_more() {
-        let places = Places::new(2);
-        let name = |index: usize| -> Authority { format!("h{index}").parse().unwrap() };
-        let one = places.of(&name(0)).try_acquire_owned().unwrap();
-        let two = places.of(&name(0)).try_acquire_owned().unwrap();
-        assert!(places.of(&name(0)).try_acquire_owned().is_err());
-        assert!(places.of(&name(1)).try_acquire_owned().is_ok());
-        for index in 2..2 * SINKS_REMEMBERED {
-            places.of(&name(index));
-        }
-        assert!(lock(&places.sinks).len() <= SINKS_REMEMBERED);
-        assert!(places.of(&name(0)).try_acquire_owned().is_err());
-        drop((one, two));
-        assert!(places.of(&name(0)).try_acquire_owned().is_ok());
-    }
 }

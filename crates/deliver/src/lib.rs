@@ -10,6 +10,7 @@ mod config;
 mod connections;
 mod credentials;
 mod egress;
+mod hosts;
 mod live;
 mod metrics;
 mod outcome;

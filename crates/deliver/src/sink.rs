@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Authority};
 use tidegate_subscription::{Auth, Secret, WebHook};
-use tokio::sync::Semaphore;
 
-use crate::{credentials::Credentials, signing::Signer};
+use crate::{credentials::Credentials, hosts::Host, signing::Signer};
 
 /// A sink.
 #[derive(Clone, Debug)]
 pub struct Sink {
     pub(crate) uri: Uri,
+    pub(crate) authority: Authority,
+    /// Of a sink without TLS: what a request's first two lines say.
+    pub(crate) plain: Option<(Uri, HeaderValue)>,
     /// Whether the body is the event as JSON; else it is the data.
     pub(crate) structured: bool,
     /// Of every request, beside the event's.
@@ -25,8 +27,8 @@ pub struct Sink {
     pub(crate) replies: bool,
     /// As whom its permission was asked for.
     pub(crate) origin: Option<HeaderValue>,
-    /// Its places, once a client has looked for them.
-    pub(crate) places: Arc<OnceLock<Arc<Semaphore>>>,
+    /// Its places and connections, once a client has looked for them.
+    pub(crate) host: Arc<OnceLock<Arc<Host>>>,
 }
 
 /// An address that no request can be made to.
@@ -55,7 +57,9 @@ impl Sink {
         };
         let uri: Uri = address.parse().map_err(|_| error("not an address"))?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http" | "https"), Some(_)) => Ok(Self {
+            (Some(scheme @ ("http" | "https")), Some(authority)) => Ok(Self {
+                plain: (scheme == "http").then(|| plain(&uri)).flatten(),
+                authority: authority.clone(),
                 uri,
                 structured: false,
                 headers: HeaderMap::new(),
@@ -63,7 +67,7 @@ impl Sink {
                 signer: None,
                 replies: false,
                 origin: None,
-                places: Arc::default(),
+                host: Arc::default(),
             }),
             _ => Err(error("must be http:// or https:// with a host")),
         }
@@ -122,4 +126,14 @@ impl Sink {
         }
         Ok(self)
     }
+}
+
+/// The path, and what the field `host` says: the port only where it is not the usual one.
+fn plain(uri: &Uri) -> Option<(Uri, HeaderValue)> {
+    let host = uri.host()?;
+    let host = match uri.port_u16() {
+        None | Some(80) => HeaderValue::from_str(host),
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+    };
+    Some((uri.path_and_query()?.clone().into(), host.ok()?))
 }

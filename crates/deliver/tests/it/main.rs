@@ -5,6 +5,8 @@ mod answers;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod permission;

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use async_nats::Subject;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answer::Answer;
@@ -19,6 +18,9 @@ use crate::AppendError;
 
 /// How often is looked whose time is over: an append waits by so much longer at most.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Of a key in hexadecimal: four for the slot, eight for the generation.
+const DIGITS: usize = 12;
 
 /// Which slot, and which of its uses: an answer that comes late meets no later append.
 ///
@@ -32,9 +34,13 @@ pub(super) struct Key {
 
 impl Key {
     /// The reply subject that ends with it.
-    fn reply(self, acks: &Acks) -> Subject {
-        let Self { slot, generation } = self;
-        format!("{}{slot:04x}{generation:08x}", acks.prefix).into()
+    fn reply(self, acks: &Acks) -> String {
+        let digits = u64::from(self.slot) << 32 | u64::from(self.generation);
+        let mut reply = String::with_capacity(acks.prefix.len() + DIGITS);
+        reply.push_str(&acks.prefix);
+        let places = (0..DIGITS).rev().map(|place| digits >> (4 * place) & 0xf);
+        reply.extend(places.filter_map(|digit| char::from_digit(u32::try_from(digit).ok()?, 16)));
+        reply
     }
 
     /// The key of the last token of a reply subject.
@@ -223,7 +229,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Where the server is to answer.
-    pub(super) fn reply(&self) -> Subject {
+    pub(super) fn reply(&self) -> String {
         self.key.reply(&self.acks)
     }
 }

@@ -76,12 +76,15 @@ pub(super) fn of(status: Option<u16>, payload: &[u8], streams: &[String; 2]) -> 
     plain(payload, streams).unwrap_or_else(|| read_payload(payload, streams))
 }
 
-/// `{"stream":"EVENTS", "seq":12}`, as nearly all are, without a parser.
+/// `{"stream":"EVENTS","seq":12}`, as nearly all are, without a parser. Older servers write a space
+/// before the second field.
 fn plain(payload: &[u8], streams: &[String; 2]) -> Option<Answer> {
     let rest = payload.strip_prefix(br#"{"stream":""#)?;
     let of_stream = |stream: &String| rest.strip_prefix(stream.as_bytes());
     let rest = streams.iter().find_map(of_stream)?;
-    let digits = rest.strip_prefix(br#"", "seq":"#)?.strip_suffix(b"}")?;
+    let rest = rest.strip_prefix(br#"","#)?;
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let digits = rest.strip_prefix(br#""seq":"#)?.strip_suffix(b"}")?;
     if digits.is_empty() || digits.len() > 19 {
         return None;
     }
@@ -152,6 +155,21 @@ mod tests {
             payload.as_bytes(),
             &["EVENTS".to_owned(), "DEAD".to_owned()],
         )
+    }
+
+    /// What servers say to nearly every event needs no parser, and means the same as it would with
+    /// one.
+    #[test]
+    fn the_usual_answer_needs_no_parser() {
+        let streams = ["EVENTS".to_owned(), "DEAD".to_owned()];
+        for payload in [
+            r#"{"stream":"EVENTS","seq":12}"#,
+            r#"{"stream":"EVENTS", "seq":12}"#,
+        ] {
+            let quick = plain(payload.as_bytes(), &streams).unwrap();
+            let parsed = read_payload(payload.as_bytes(), &streams);
+            assert_eq!(format!("{quick:?}"), format!("{parsed:?}"));
+        }
     }
 
     /// An event is only stored when one of our streams says so, with a sequence.

@@ -3,7 +3,15 @@
 //! The doors of CloudEvents and of Kyma's legacy format are found without the router, which costs
 //! more than reading an event does ([`Routes::call`]); what they need is in [`through`].
 
-use std::{net::Ipv4Addr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -193,8 +201,10 @@ async fn asked<I: Intake>(shared: Arc<Shared<I>>, door: Door, request: Request) 
         check_headers(&parts.headers, &shared.config)?;
         let peer = peer_of(&parts.extensions);
         let head = head(door, place?, peer, parts);
-        let deadline = started + shared.config.request_timeout;
-        admit(&shared, head, deadline).await?;
+        let timeout = shared.config.request_timeout;
+        timeout_at(started + timeout, admit(&shared, head))
+            .await
+            .map_err(|_| Error::RequestTimeout(timeout))??;
         Ok(handshake::granted(&asked)?)
     };
     let response = match admitted.await {
@@ -223,16 +233,9 @@ fn head(door: Door, place: Place, peer: Peer, parts: Parts) -> Head {
     }
 }
 
-async fn admit<I: Intake>(
-    shared: &Shared<I>,
-    head: Head,
-    deadline: Instant,
-) -> Result<Admitted<I::Pass>, Refused> {
-    // What is waited for stays where it is: the timer's own future would move it, and it is large.
-    timeout_at(deadline, pin!(shared.intake.admit(head)))
-        .await
-        .map_err(|_| Error::RequestTimeout(shared.config.request_timeout))?
-        .map_err(|refusal| Refused::Behind(refusal, Body::Unread))
+async fn admit<I: Intake>(shared: &Shared<I>, head: Head) -> Result<Admitted<I::Pass>, Refused> {
+    let admitted = shared.intake.admit(head).await;
+    admitted.map_err(|refusal| Refused::Behind(refusal, Body::Unread))
 }
 
 /// Reads the request within its limits and hands it over.
@@ -245,25 +248,30 @@ async fn take_in<I: Intake>(
     started: Instant,
 ) -> Result<Accepted, Refused> {
     let config = &shared.config;
-    let (parts, body) = request.into_parts();
-    check_headers(&parts.headers, config)?;
     let timeout = config.request_timeout;
-    let deadline = started + timeout;
-    // A body is read only of those who may send it.
-    let admitted = admit(shared, head(door, place?, peer, parts), deadline).await?;
-    let own_max = admitted.body_bytes_max.unwrap_or(u64::MAX);
-    let bytes_max = config.body_bytes_max.as_u64().min(own_max);
-    // Held until the answer is known: the bytes are in memory as long.
-    let mut reservation = shared.limits.reservation();
-    let reading = pin!(body::read(body, bytes_max, &mut reservation));
-    let body = timeout_at(deadline, reading)
-        .await
-        .map_err(|_| Error::BodyTimeout(timeout))??;
-    shared.metrics.body(body.len());
-    timeout_at(deadline, pin!(shared.intake.accept(admitted.pass, body)))
-        .await
-        .map_err(|_| Error::RequestTimeout(timeout))?
-        .map_err(|refusal| Refused::Behind(refusal, Body::Read))
+    let is_reading = AtomicBool::new(false);
+    let taking = async {
+        let (parts, body) = request.into_parts();
+        check_headers(&parts.headers, config)?;
+        // A body is read only of those who may send it.
+        let admitted = admit(shared, head(door, place?, peer, parts)).await?;
+        let own_max = admitted.body_bytes_max.unwrap_or(u64::MAX);
+        let bytes_max = config.body_bytes_max.as_u64().min(own_max);
+        // Held until the answer is known: the bytes are in memory as long.
+        let mut reservation = shared.limits.reservation();
+        is_reading.store(true, Ordering::Relaxed);
+        let body = body::read(body, bytes_max, &mut reservation).await?;
+        is_reading.store(false, Ordering::Relaxed);
+        shared.metrics.body(body.len());
+        let accepted = shared.intake.accept(admitted.pass, body).await;
+        accepted.map_err(|refusal| Refused::Behind(refusal, Body::Read))
+    };
+    // It stays where it is: the timer's own future would move it, and it is large.
+    match timeout_at(started + timeout, pin!(taking)).await {
+        Ok(taken) => taken,
+        Err(_) if is_reading.load(Ordering::Relaxed) => Err(Error::BodyTimeout(timeout).into()),
+        Err(_) => Err(Error::RequestTimeout(timeout).into()),
+    }
 }
 
 /// The answer to what was refused. `unread` is the version of a request whose body may not have

@@ -48,17 +48,24 @@ impl<L: Log> Publisher<L> {
     }
 
     /// Stores one event. `application` is who sent it, empty when nobody said.
-    pub async fn publish(&self, application: &str, event: Event) -> Result<Stored, Error> {
+    pub fn publish(
+        &self,
+        application: &str,
+        event: Event,
+    ) -> impl Future<Output = Result<Stored, Error>> + Send + use<'_, L> {
         let began = Instant::now();
-        let result = match self.admission.enter(1, event.data_len()) {
-            Ok(_permit) => match self.append_of(application, event) {
-                Ok(append) => self.append(&append, began + self.deadline).await,
+        // Before there is a future: what is awaited with would be part of it, and of all around it.
+        let prepared = self.admission.enter(1, event.data_len());
+        let prepared =
+            prepared.and_then(|permit| Ok((permit, self.append_of(application, event)?)));
+        async move {
+            let result = match prepared {
+                Ok((_permit, append)) => self.append(&append, began + self.deadline).await,
                 Err(error) => Err(error),
-            },
-            Err(busy) => Err(busy),
-        };
-        self.metrics.settled(&result, began.elapsed());
-        result
+            };
+            self.metrics.settled(&result, began.elapsed());
+            result
+        }
     }
 
     /// Stores the events of one batch, in order, and says of each what became of it. When there

@@ -108,6 +108,28 @@ impl<L: Log> Intake<L> {
         Ok(normalized)
     }
 
+    /// Whose events they are, and which.
+    fn taken(&self, pass: Pass, body: Bytes) -> Result<(Sender, Events), Refusal> {
+        let Pass {
+            door,
+            topic,
+            headers,
+            sender,
+        } = pass;
+        let bytes = body.len();
+        let sender = sender.proven_by(&body, door)?;
+        let meant = Meant {
+            door,
+            topic: topic.as_deref(),
+            headers: &headers,
+            sender: &sender,
+        };
+        let normalized = self.events(meant, body)?;
+        let events = normalized.events.as_slice().len();
+        sender.quota().charge(events, bytes, Instant::now());
+        Ok((sender, normalized.events))
+    }
+
     async fn publish_batch(
         &self,
         door: Door,
@@ -149,42 +171,38 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
         })
     }
 
-    async fn accept(&self, pass: Pass, body: Bytes) -> Result<Accepted, Refusal> {
-        let Pass {
-            door,
-            topic,
-            headers,
-            sender,
-        } = pass;
-        let bytes = body.len();
-        let sender = sender.proven_by(&body, door)?;
-        let meant = Meant {
-            door,
-            topic: topic.as_deref(),
-            headers: &headers,
-            sender: &sender,
-        };
-        let normalized = self.events(meant, body)?;
-        let events = normalized.events.as_slice().len();
-        sender.quota().charge(events, bytes, Instant::now());
-        let name = &sender.application().name;
-        let accepted = match normalized.events {
-            Events::One(event) => {
-                let first_id = event.id.clone();
-                match self.publisher.publish(name, event).await {
-                    Ok(_stored) => Accepted {
-                        first_id,
-                        events: 1,
-                        status: None,
-                    },
-                    Err(error) => return Err(refusal::of_publish(door, &error)),
+    fn accept(
+        &self,
+        pass: Pass,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Accepted, Refusal>> + Send {
+        let door = pass.door;
+        let taken = self.taken(pass, body);
+        // In a place of its own: it is large, and what waits for it would be moved with it.
+        Box::pin(async move {
+            let (sender, events) = taken?;
+            let accepted = match events {
+                Events::One(event) => {
+                    let first_id = event.id.clone();
+                    let name = &sender.application().name;
+                    match self.publisher.publish(name, event).await {
+                        Ok(_stored) => Accepted {
+                            first_id,
+                            events: 1,
+                            status: None,
+                        },
+                        Err(error) => return Err(refusal::of_publish(door, &error)),
+                    }
                 }
-            }
-            Events::Batch(events) => Box::pin(self.publish_batch(door, name, events)).await?,
-        };
-        Ok(Accepted {
-            status: sender::status(door, sender.application()),
-            ..accepted
+                Events::Batch(events) => {
+                    let name = &sender.application().name;
+                    Box::pin(self.publish_batch(door, name, events)).await?
+                }
+            };
+            Ok(Accepted {
+                status: sender::status(door, sender.application()),
+                ..accepted
+            })
         })
     }
 

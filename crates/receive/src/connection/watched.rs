@@ -35,7 +35,8 @@ const PREFACE: &[u8] = b"PRI";
 pub(crate) async fn linger(stream: &mut TcpStream) {
     let wait = async {
         stream.shutdown().await?;
-        let mut chunk = [0; CHUNK_BYTES];
+        // On the heap: every connection has the room of what may happen to it, and this is rare.
+        let mut chunk = vec![0; CHUNK_BYTES];
         let mut bytes = 0;
         while bytes < LINGER_BYTES_MAX {
             match stream.read(&mut chunk).await? {
@@ -139,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             sleep: Box::pin(sleep(LINGER)),
             bytes: 0,
         });
-        let mut chunk = [0; CHUNK_BYTES];
+        // On the heap: every connection has the room of what may happen to it, and this is rare.
+        let mut chunk = vec![0; CHUNK_BYTES];
         while ending.bytes < LINGER_BYTES_MAX {
             let mut buf = ReadBuf::new(&mut chunk);
             match Pin::new(&mut *stream).poll_read(cx, &mut buf) {

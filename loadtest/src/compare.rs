@@ -1,4 +1,5 @@
-//! Two doors in turn, A B A B, so that what else the machine does hits both.
+//! Two doors in turn, A B A B, so that what else the machine does hits both; or one door and two ways
+//! in which events travel.
 
 use anyhow::Context;
 use clap::Args;
@@ -10,6 +11,7 @@ use crate::{
     output::Output,
     publish::{add_baseline, alone},
     report::{Run, Summary},
+    request::Mode,
 };
 
 #[derive(Clone, Debug, Args)]
@@ -22,6 +24,9 @@ pub(crate) struct Compare {
     b: String,
     #[command(flatten)]
     load: Load,
+    /// How an event travels to the other, where that differs
+    #[arg(long, value_enum)]
+    mode_b: Option<Mode>,
     /// A process of the first to account for, as NAME=PID; the first must be the one that listens
     #[arg(long = "pid-a", value_name = "NAME=PID")]
     pids_a: Vec<String>,
@@ -49,6 +54,10 @@ pub(crate) struct Compare {
 
 pub(crate) async fn run(arguments: &Compare) -> anyhow::Result<()> {
     let Compare { load, nats, .. } = arguments;
+    let load_b = &Load {
+        mode: arguments.mode_b.unwrap_or(load.mode),
+        ..load.clone()
+    };
     let (mut streams, sides) = (Vec::new(), [&arguments.stream_a, &arguments.stream_b]);
     for name in sides {
         streams.push(match nats {
@@ -59,9 +68,13 @@ pub(crate) async fn run(arguments: &Compare) -> anyhow::Result<()> {
     let mut streams = streams.into_iter().flatten();
     let a = Door::new(&arguments.a, load, &arguments.pids_a, streams.next()).await;
     let a = a.context("--a")?;
-    let b = Door::new(&arguments.b, load, &arguments.pids_b, streams.next()).await;
+    let b = Door::new(&arguments.b, load_b, &arguments.pids_b, streams.next()).await;
     let b = b.context("--b")?;
-    let names = names(&a, &b);
+    let names = if load.mode == load_b.mode {
+        names(&a, &b)
+    } else {
+        [load.mode.name(), load_b.mode.name()]
+    };
     let mut pairs = Vec::new();
     for number in 1..=load.repeat.get() {
         if arguments.purge {
@@ -73,7 +86,7 @@ pub(crate) async fn run(arguments: &Compare) -> anyhow::Result<()> {
             None => None,
         };
         let mut pair = Vec::new();
-        for (door, name) in [(&a, &names[0]), (&b, &names[1])] {
+        for (door, load, name) in [(&a, load, &names[0]), (&b, load_b, &names[1])] {
             let says = format!("pair {number} of {}, {name}", load.repeat);
             let mut run = door.run(load, &says).await.context(name.clone())?;
             if let Some(baseline) = baseline {

@@ -17,6 +17,8 @@ use crate::{
     function::{self, Manner},
     mesh::{Binaries, Mesh, Setting},
     nats::NatsServer,
+    output::Output,
+    report::{Run, Summary},
     schedule::{KEYS, Schedule},
 };
 
@@ -39,6 +41,8 @@ pub(crate) struct Handover {
     /// `consume.ack_wait` of both: after that, what a killed one held comes again
     #[arg(long, default_value = "5s")]
     ack_wait: String,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What came to one Subscription.
@@ -160,7 +164,7 @@ pub(crate) async fn run(arguments: &Handover) -> anyhow::Result<()> {
         }
         sleep(Duration::from_millis(100)).await;
     }
-    report(&sink, events, kills.get());
+    report(arguments, &sink, events, kills.get())?;
     let (ordered, unordered) = (sink.ordered.borrow(), sink.unordered.borrow());
     if ordered.missing() + unordered.missing() > 0 || ordered.out_of_order > 0 {
         bail!("events are lost or out of order");
@@ -168,26 +172,26 @@ pub(crate) async fn run(arguments: &Handover) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(sink: &Sink, events: u32, kills: usize) {
-    println!("{kills} kills, {events} events for each\n");
-    println!("| Subscription | lost | delivered again | out of order | longest gap, s |");
-    println!("|---|---|---|---|---|");
+fn report(arguments: &Handover, sink: &Sink, events: u32, kills: usize) -> anyhow::Result<()> {
+    let mut run = Run::default();
     for (name, came) in [
         ("ordered by subject", &sink.ordered),
         ("without order", &sink.unordered),
     ] {
         let came = came.borrow();
-        println!(
-            "| {name} | {} | {} | {} | {:.1} |",
-            came.missing(),
-            came.repeated(),
-            match name {
-                "without order" => "-".to_owned(),
-                _ => came.out_of_order.to_string(),
-            },
-            came.gap.as_secs_f64()
-        );
+        run.add(&format!("lost, {name}"), came.missing() as f64);
+        run.add(&format!("delivered again, {name}"), came.repeated() as f64);
+        run.add(&format!("longest gap s, {name}"), came.gap.as_secs_f64());
     }
+    let out_of_order = sink.ordered.borrow().out_of_order;
+    run.add("out of order, ordered by subject", out_of_order.into());
+    run.add("kills", kills as f64);
+    run.add("events for each", events.into());
+    let title = format!(
+        "two processes at {} events/s, one killed every {} s, {kills} kills, {events} events for each",
+        arguments.rate, arguments.kill_every
+    );
+    arguments.output.write(&Summary::of(title, &[run]), &[])
 }
 
 #[expect(clippy::print_stderr, reason = "progress is for people")]

@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep};
 use crate::{
     function::{self, Manner},
     mesh::{Binaries, Mesh, Setting},
+    output::Output,
+    progress::say,
+    report::{Run, Summary},
     schedule::Schedule,
 };
 
@@ -38,8 +41,10 @@ pub(crate) struct Isolation {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Pairs of runs, one without the bad sinks and one with them
-    #[arg(long, default_value_t = 3)]
-    repeat: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Default)]
@@ -65,33 +70,22 @@ impl Manner for Sinks {
 
 /// Side by side, one after the other.
 pub(crate) async fn run(arguments: &Isolation) -> anyhow::Result<()> {
-    println!("| run | deliveries | p50 ms | p99 ms | p99 ms with a dead and a slow sink | ratio |");
-    println!("|---|---|---|---|---|---|");
-    let mut ratios = Vec::new();
+    let mut pairs = Vec::new();
     for number in 1..=arguments.repeat {
-        let without = one(arguments, false).await?;
+        say(&format!("pair {number} of {}", arguments.repeat));
         let with = one(arguments, true).await?;
-        let ratio = with.p99 / without.p99;
-        ratios.push(ratio);
-        println!(
-            "| {number} | {} | {:.2} | {:.2} | {:.2} | {ratio:.2} |",
-            without.deliveries, without.p50, without.p99, with.p99
-        );
+        pairs.push((with, one(arguments, false).await?));
     }
-    ratios.sort_by(f64::total_cmp);
-    if let Some(median) = ratios.get(ratios.len() / 2) {
-        println!("\nmedian of the ratios: {median:.2}");
-    }
-    Ok(())
+    let title = format!(
+        "{WELL} sinks that work, {} events a second for {} s to each, {} pairs of runs",
+        arguments.rate, arguments.seconds, arguments.repeat
+    );
+    let names = ["beside bad sinks", "without them"];
+    let summary = Summary::of_pairs(title, names, &pairs);
+    arguments.output.write(&summary, &[])
 }
 
-struct Measured {
-    deliveries: usize,
-    p50: f64,
-    p99: f64,
-}
-
-async fn one(arguments: &Isolation, with_bad: bool) -> anyhow::Result<Measured> {
+async fn one(arguments: &Isolation, with_bad: bool) -> anyhow::Result<Run> {
     let sinks = Rc::new(Sinks::default());
     let address = function::listen(Rc::clone(&sinks)).await?;
     let documents = documents(address, with_bad)?;
@@ -115,11 +109,11 @@ async fn one(arguments: &Isolation, with_bad: bool) -> anyhow::Result<Measured> 
         let place = latencies.len() * part / 100;
         latencies.get(place).map_or(0.0, |at| f64::from(*at) / 1e3)
     };
-    Ok(Measured {
-        deliveries: latencies.len(),
-        p50: at(50),
-        p99: at(99),
-    })
+    let mut run = Run::default();
+    run.add("ms until it arrives, p50", at(50));
+    run.add("ms until it arrives, p99", at(99));
+    run.add("deliveries", latencies.len() as f64);
+    Ok(run)
 }
 
 fn documents(sinks: SocketAddr, with_bad: bool) -> anyhow::Result<String> {

@@ -75,9 +75,7 @@ impl Load {
         };
         let mode = match self.mode {
             Mode::Batch => format!("batches of {}", self.batch),
-            mode @ (Mode::Binary | Mode::Structured | Mode::Legacy | Mode::Sap) => {
-                format!("{mode:?}").to_lowercase()
-            }
+            mode @ (Mode::Binary | Mode::Structured | Mode::Legacy | Mode::Sap) => mode.name(),
         };
         let rate = self
             .rate

@@ -54,7 +54,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Drives doors that take CloudEvents, and sinks that get them, and says what that took and cost.
 #[derive(Debug, Parser)]
-#[command(name = "loadtest", version, max_term_width = 100)]
+#[command(
+    name = "loadtest",
+    version,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -158,5 +163,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Who runs a scenario with its own arguments may be told others behind them.
+    #[test]
+    fn the_last_of_an_argument_counts() {
+        let words = ["loadtest", "post", "--seconds", "5", "--seconds", "1"];
+        assert!(Cli::try_parse_from(words).is_ok());
     }
 }

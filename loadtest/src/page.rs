@@ -187,6 +187,7 @@ mod tests {
         };
         let summary = Summary {
             title: "a < b".to_owned(),
+            runs: 1,
             columns: vec![String::new()],
             rows: vec![("events/s".to_owned(), vec![spread])],
         };

@@ -26,6 +26,8 @@ pub(crate) struct Spread {
 /// Each figure's name and what it was.
 pub(crate) struct Summary {
     pub(crate) title: String,
+    /// Of which each figure is the median.
+    pub(crate) runs: usize,
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<(String, Vec<Spread>)>,
 }
@@ -84,6 +86,7 @@ impl Summary {
             .collect();
         Self {
             title,
+            runs: runs.len(),
             columns: vec![String::new()],
             rows,
         }
@@ -95,6 +98,7 @@ impl Summary {
         let Some((first, second)) = pairs.first() else {
             return Self {
                 title,
+                runs: 0,
                 columns: Vec::new(),
                 rows: Vec::new(),
             };
@@ -121,6 +125,7 @@ impl Summary {
         let [a, b] = names;
         Self {
             title,
+            runs: pairs.len(),
             columns: vec![a.to_owned(), b.to_owned(), format!("{a} / {b}")],
             rows,
         }
@@ -162,7 +167,9 @@ impl Summary {
             (name.clone(), figures)
         });
         let rows: serde_json::Map<String, Value> = rows.collect();
-        json!({ "run": self.title, "figures": rows })
+        json!({
+            "run": self.title, "runs": self.runs, "columns": self.columns, "figures": rows,
+        })
     }
 }
 
@@ -207,6 +214,7 @@ mod tests {
         assert_eq!(summary.rows[0], ("events/s".to_owned(), vec![spread]));
         assert!(summary.table().contains("20.00 [10.00–30.00]"));
         assert_eq!(summary.json()["figures"]["CPU"]["median"], 2.0);
+        assert_eq!(summary.json()["runs"], 3);
     }
 
     /// A ratio is taken within a pair, since both ran beside the same noise.
@@ -231,6 +239,7 @@ mod tests {
             summary.json()["figures"]["events/s"]["a / b"]["median"],
             0.5
         );
+        assert_eq!(summary.json()["columns"][1], "b");
         // What was not measured of one has no ratio.
         assert_eq!(summary.rows[1].1[2].most, 2.0);
     }

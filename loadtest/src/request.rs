@@ -21,6 +21,12 @@ pub(crate) enum Mode {
     Sap,
 }
 
+impl Mode {
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
 /// What the events are like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
 use crate::{
     driver::Pace,
@@ -38,6 +38,9 @@ pub(crate) struct Together {
     /// `maxInFlight` of the Subscription
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     max_in_flight: u32,
+    /// Only the closed loop, or only the open one
+    #[arg(long, value_enum)]
+    only: Option<Loop>,
     /// Runs; the median counts
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
     repeat: u32,
@@ -45,23 +48,37 @@ pub(crate) struct Together {
     output: Output,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Loop {
+    /// As fast as the door takes them
+    Closed,
+    /// At the rate
+    Open,
+}
+
 pub(crate) async fn run(arguments: &Together) -> anyhow::Result<()> {
     let (mut runs, mut curves) = (Vec::new(), Vec::new());
     for number in 1..=arguments.repeat {
         let says = format!("run {number} of {}", arguments.repeat);
-        let mut run = closed(arguments, &says).await?;
-        let open = open(arguments, &says).await?;
-        run.figures.extend(open.figures);
-        curves.push((format!("closed {number}"), run.clone()));
+        let mut run = Run::default();
+        if arguments.only != Some(Loop::Open) {
+            run = closed(arguments, &says).await?;
+        }
+        if arguments.only != Some(Loop::Closed) {
+            run.figures.extend(open(arguments, &says).await?.figures);
+        }
+        curves.push((format!("run {number}"), run.clone()));
         runs.push(run);
     }
     let title = format!(
-        "published and delivered at once: {} bytes, {} connections, {} at once at the sink, {} runs of {} s",
+        "published and delivered at once: {} bytes, {} connections, {} at once at the sink, {} runs of \
+         {} s; the open loop at {} events/s",
         arguments.bytes,
         arguments.connections,
         arguments.max_in_flight,
         arguments.repeat,
-        arguments.seconds
+        arguments.seconds,
+        arguments.rate
     );
     arguments.output.write(&Summary::of(title, &runs), &curves)
 }
@@ -151,20 +168,16 @@ async fn open(arguments: &Together, says: &str) -> anyhow::Result<Run> {
         "the sink saw events without their time"
     );
     let mut run = Run::default();
-    let rate = arguments.rate;
     for (name, millis) in [
         ("p50", came.p50_ms),
         ("p99", came.p99_ms),
         ("p99.9", came.p999_ms),
     ] {
-        run.add(&format!("end to end ms at {rate}/s, {name}"), millis);
+        run.add(&format!("end to end ms, {name}"), millis);
     }
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
         let millis = driven.latencies.millis(share);
-        run.add(
-            &format!("answer of the door ms at {rate}/s, {name}"),
-            millis,
-        );
+        run.add(&format!("answer of the door ms, {name}"), millis);
     }
     Ok(run)
 }

@@ -1,7 +1,8 @@
 //! What a server that syncs every write takes: events a second, committed together and each alone,
 //! by as many publishers.
 //!
-//! `cargo xtask bench fsync`. Both ways run against the same server in turn, so the ratio counts.
+//! `cargo xtask bench fsync`. Both ways run against the same server in turn, so the ratio counts. Behind
+//! `--`, `--json` gives the result as JSON, and `--rounds N` and `--millis N` say how much is measured.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -18,6 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde_json::{Map, Value, json};
 use tidegate_backbone::{
     Append, Config, Durability, Log as _, MessageId, jetstream::Jetstream, subject,
 };
@@ -26,10 +28,10 @@ use tidegate_testkit::{NatsServer, fsync_nats_server_binary};
 use tokio::task::LocalSet;
 
 /// Rounds, of which the median counts: a round that something else disturbed does not.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
-/// Long enough for hundreds of syncs.
-const ROUND: Duration = Duration::from_secs(1);
+/// Milliseconds of a round: long enough for hundreds of syncs.
+const ROUND_MILLIS: usize = 1_000;
 
 /// Bytes of data of an event, as in the other benchmarks.
 const DATA_BYTES: usize = 1_024;
@@ -55,46 +57,94 @@ async fn main() {
     let together = log(Durability::Fsync).await;
     together.ensure().await.unwrap();
     let alone = log(Durability::Default).await;
-    println!("| publishers | together, events/s | each alone, events/s | ratio |");
-    println!("|---|---|---|---|");
+    let round = u64::try_from(number("--millis").unwrap_or(ROUND_MILLIS)).unwrap();
+    let round = Duration::from_millis(round);
+    let mut measured = Vec::new();
     for publishers in PUBLISHERS {
         let mut rounds = Vec::new();
-        for _ in 0..ROUNDS {
+        for _ in 0..number("--rounds").unwrap_or(ROUNDS).max(1) {
             let (together, alone) = (
-                rate(&together, publishers).await,
-                rate(&alone, publishers).await,
+                rate(&together, publishers, round).await,
+                rate(&alone, publishers, round).await,
             );
             rounds.push([together, alone, together / alone]);
         }
-        let [together, alone, ratio] = [0, 1, 2].map(|which| {
+        let spreads = [0, 1, 2].map(|which| {
             let mut values: Vec<f64> = rounds.iter().map(|round| round[which]).collect();
             values.sort_by(f64::total_cmp);
             values
         });
+        measured.push((publishers, spreads));
+    }
+    if std::env::args().any(|argument| argument == "--json") {
+        println!("{}", json(&measured));
+    } else {
+        table(&measured);
+    }
+}
+
+/// Publishers; and in order what came together, each alone, and the ratios.
+type Measured = (usize, [Vec<f64>; 3]);
+
+/// The number behind an argument.
+fn number(argument: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|one| one != argument);
+    arguments.nth(1)?.parse().ok()
+}
+
+fn table(measured: &[Measured]) {
+    println!("| publishers | together, events/s | each alone, events/s | ratio |");
+    println!("|---|---|---|---|");
+    for (publishers, [together, alone, ratio]) in measured {
         println!(
             "| {publishers} | {} | {} | {} |",
-            range(&together, 0),
-            range(&alone, 0),
-            range(&ratio, 1)
+            range(together, 0),
+            range(alone, 0),
+            range(ratio, 1)
         );
     }
 }
 
+/// As the load driver has it.
+fn json(measured: &[Measured]) -> Value {
+    let columns = ["together", "each alone", "together / each alone"];
+    let spread = |values: &[f64]| {
+        json!({
+            "median": values[values.len() / 2], "least": values[0], "most": values[values.len() - 1],
+        })
+    };
+    let figures = measured.iter().map(|(publishers, spreads)| {
+        let spreads = columns.iter().zip(spreads);
+        let spreads = spreads.map(|(column, values)| ((*column).to_owned(), spread(values)));
+        let spreads: Map<String, Value> = spreads.collect();
+        (format!("{publishers} publishers, events/s"), spreads.into())
+    });
+    let figures: Map<String, Value> = figures.collect();
+    let runs = measured
+        .first()
+        .map_or(0, |(_, [together, ..])| together.len());
+    json!({ "run": "appends that are on disk", "runs": runs, "columns": columns, "figures": figures })
+}
+
 /// The median, the least and the most.
 fn range(values: &[f64], digits: usize) -> String {
-    let (least, median, most) = (values[0], values[ROUNDS / 2], values[ROUNDS - 1]);
+    let (least, median, most) = (
+        values[0],
+        values[values.len() / 2],
+        values[values.len() - 1],
+    );
     format!("{median:.digits$} [{least:.digits$}–{most:.digits$}]")
 }
 
 /// Each publisher waits for its answer before it appends again.
-async fn rate(log: &Jetstream, publishers: usize) -> f64 {
+async fn rate(log: &Jetstream, publishers: usize, round: Duration) -> f64 {
     let stored = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let tasks = LocalSet::new();
     for _ in 0..publishers {
         let (log, stored) = (log.clone(), Arc::clone(&stored));
         tasks.spawn_local(async move {
-            while began.elapsed() < ROUND {
+            while began.elapsed() < round {
                 let kept = log.append(&append()).await.unwrap();
                 assert!(!kept.duplicate);
                 stored.fetch_add(1, Ordering::Relaxed);

@@ -16,6 +16,7 @@ mod courier;
 mod dispatcher;
 mod driver;
 mod exchange;
+mod fan_out;
 mod function;
 mod guard;
 mod handover;
@@ -106,6 +107,11 @@ enum Command {
         after_help = "Example:\n  loadtest subscriptions --tidegate target/release/tidegate --nats-server nats-server --steps 1,100"
     )]
     Subscriptions(subscriptions::Subscriptions),
+    /// What a delivery costs where 100 Subscriptions want every event, beside one Subscription
+    #[command(
+        after_help = "Example:\n  loadtest fan-out --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    FanOut(fan_out::FanOut),
     /// Time until ready, idle CPU, and memory: empty, for each Subscription, for each connection
     #[command(
         after_help = "Example:\n  loadtest startup --tidegate target/release/tidegate --nats-server nats-server"
@@ -145,6 +151,7 @@ fn main() -> anyhow::Result<()> {
             Command::Backlog(arguments) => backlog::run(&arguments).await,
             Command::Together(arguments) => together::run(&arguments).await,
             Command::Subscriptions(arguments) => subscriptions::run(&arguments).await,
+            Command::FanOut(arguments) => fan_out::run(&arguments).await,
             Command::Startup(arguments) => startup::run(&arguments).await,
             Command::Isolation(arguments) => isolation::run(&arguments).await,
             Command::Recovery(arguments) => recovery::run(&arguments).await,

@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -14,11 +14,17 @@ use clap::Args;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a start may take.
-const READY_MAX: Duration = Duration::from_secs(60);
+/// How long a start may take: thousands of Subscriptions need half a minute.
+const READY_MAX: Duration = Duration::from_secs(120);
 
 /// Where its Subscriptions are, below its folder.
-const SUBSCRIPTIONS: &str = "subscriptions/all.yaml";
+const SUBSCRIPTIONS: &str = "subscriptions";
+
+/// Documents of a file; a Tidegate reads a thousand.
+const DOCUMENTS_MAX: usize = 1_000;
+
+/// What it says of documents that it does not take.
+const UNUSABLE: &str = "a subscription is not usable";
 
 /// What is measured.
 #[derive(Clone, Debug, Args)]
@@ -57,8 +63,8 @@ impl Mesh {
     ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("subscriptions"))?;
-        fs::write(at(SUBSCRIPTIONS), documents)?;
+        fs::create_dir(at(SUBSCRIPTIONS))?;
+        write(folder.path(), documents)?;
         let mut process = Command::new(&binaries.tidegate)
             .args(["up", "--data-dir"])
             .arg(at("data"))
@@ -67,7 +73,7 @@ impl Mesh {
             .args(setting.nats.into_iter().flat_map(|url| ["--nats", url]))
             .env("TIDEGATE__RECEIVE__LISTEN", "127.0.0.1:0")
             .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
-            .env("TIDEGATE__SUBSCRIPTIONS__FOLDER", at("subscriptions"))
+            .env("TIDEGATE__SUBSCRIPTIONS__FOLDER", at(SUBSCRIPTIONS))
             .env("TIDEGATE__SERVER__BINARY", &binaries.nats_server)
             .envs(setting.variables.iter().copied())
             .stdin(Stdio::null())
@@ -92,21 +98,22 @@ impl Mesh {
             Ok(address.context("the ready file")?.parse()?)
         };
         let (receive, admin) = (address("receive")?, address("admin")?);
-        Ok(Self {
+        let log = fs::read_to_string(at("log"))?;
+        let mesh = Self {
             process,
             folder,
             receive,
             admin,
-        })
+        };
+        if let Some(line) = log.lines().find(|line| line.contains(UNUSABLE)) {
+            bail!("the run is void: {line}");
+        }
+        Ok(mesh)
     }
 
     /// Puts others in the place of its Subscriptions; it sees them within a second.
     pub(crate) fn subscribe(&self, documents: &str) -> anyhow::Result<()> {
-        // In one step, so that it never reads half of them.
-        let (new, file) = (self.folder.path().join("new"), SUBSCRIPTIONS);
-        fs::write(&new, documents)?;
-        fs::rename(new, self.folder.path().join(file))?;
-        Ok(())
+        write(self.folder.path(), documents)
     }
 
     /// Its process.
@@ -127,6 +134,26 @@ impl Mesh {
     }
 }
 
+/// Documents as files of so many as one may have.
+fn write(folder: &Path, documents: &str) -> anyhow::Result<()> {
+    let all = documents.split("---\n").filter(|text| !text.is_empty());
+    let all: Vec<&str> = all.collect();
+    let mut files: Vec<String> = all
+        .chunks(DOCUMENTS_MAX)
+        .map(|of| of.join("---\n"))
+        .collect();
+    // The first one is there always, and empty where nothing is wanted; others were there before.
+    let last = fs::read_dir(folder.join(SUBSCRIPTIONS))?.count().max(1);
+    files.resize(files.len().max(last), String::new());
+    for (number, text) in files.iter().enumerate() {
+        let file = folder.join(SUBSCRIPTIONS).join(format!("{number}.yaml"));
+        // In one step, so that it never reads half of them.
+        fs::write(folder.join("new"), text)?;
+        fs::rename(folder.join("new"), file)?;
+    }
+    Ok(())
+}
+
 impl Drop for Mesh {
     fn drop(&mut self) {
         let pid = self.process.id().to_string();
@@ -134,5 +161,29 @@ impl Drop for Mesh {
             Command::new("kill").args(["-TERM", &pid]).status().ok();
             self.process.wait().ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with more than a Tidegate reads would be none.
+    #[test]
+    fn many_documents_are_several_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(SUBSCRIPTIONS)).unwrap();
+        let read = |number: usize| {
+            let file = folder.path().join(SUBSCRIPTIONS);
+            fs::read_to_string(file.join(format!("{number}.yaml"))).unwrap()
+        };
+        write(folder.path(), &"---\nkind: x\n".repeat(2_500)).unwrap();
+        let each: Vec<usize> = (0..3)
+            .map(|number| read(number).matches("kind").count())
+            .collect();
+        assert_eq!(each, [1_000, 1_000, 500]);
+        write(folder.path(), "kind: x\n").unwrap();
+        let each = [0, 1, 2].map(read);
+        assert_eq!(each, ["kind: x\n", "", ""]);
     }
 }

@@ -3,9 +3,10 @@
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
+use anyhow::Context;
 use clap::{Args, value_parser};
-use serde_json::json;
-use tokio::time::Instant;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     driver::Pace,
@@ -13,6 +14,7 @@ use crate::{
     payload::Payload,
     process,
     progress::say,
+    report::{Run, Summary},
     request::{Mode, Shape, numbered},
     stage::Stage,
 };
@@ -20,11 +22,20 @@ use crate::{
 /// Deliveries of a dense step: few enough that one takes seconds.
 const DENSE_DELIVERIES: u64 = 50_000;
 
+/// How long a step may take: the start of thousands of consumers is most of it.
+const STEP_MAX: Duration = Duration::from_secs(180);
+
+/// After a start, before its memory is looked at.
+const CALM: Duration = Duration::from_secs(1);
+
+/// Fewer take less memory than differs from start to start.
+const MEMORY_FROM: u32 = 100;
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Subscriptions {
     #[command(flatten)]
     binaries: Binaries,
-    /// How many Subscriptions, one step after the other
+    /// How many Subscriptions, one step after the other; a step takes three minutes at most
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100, 1_000, 5_000])]
     steps: Vec<u32>,
     /// Seconds that each step publishes
@@ -36,6 +47,9 @@ pub(crate) struct Subscriptions {
     /// Bytes of each event's data
     #[arg(long, default_value_t = 1_024)]
     bytes: usize,
+    /// Rounds of all steps; the median counts
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    repeat: u32,
     /// The result as JSON
     #[arg(long)]
     json: bool,
@@ -43,38 +57,51 @@ pub(crate) struct Subscriptions {
 
 /// What one step came to.
 struct Step {
-    spread: &'static str,
     count: u32,
-    figures: Result<Figures, String>,
+    is_dense: bool,
+    runs: Vec<Run>,
+    error: Option<String>,
 }
 
-struct Figures {
-    ready: Duration,
-    published: f64,
-    delivered: f64,
-    /// Microseconds for each delivery: tidegate, the nats-server, the sink.
-    cpu: Vec<f64>,
-    /// The most memory of each, in MiB.
-    memory: Vec<f64>,
+impl Step {
+    fn name(&self) -> String {
+        let spread = if self.is_dense { "dense" } else { "sparse" };
+        format!("{spread}, {}", self.count)
+    }
 }
 
 pub(crate) async fn run(arguments: &Subscriptions) -> anyhow::Result<()> {
-    let mut steps = Vec::new();
-    for (spread, is_dense) in [("sparse", false), ("dense", true)] {
-        for &count in &arguments.steps {
-            say(&format!("{spread}, {count} Subscriptions"));
-            let figures = one(arguments, count.max(1), is_dense).await;
-            // A step that fails says so, and the next one is tried.
-            let figures = figures.map_err(|error| format!("{error:#}"));
-            steps.push(Step {
-                spread,
-                count,
-                figures,
-            });
+    let empty = Stage::start(&arguments.binaries, |_| String::new()).await?;
+    sleep(CALM).await;
+    let empty = resident(&empty)?;
+    let step = |is_dense| {
+        move |count: &u32| Step {
+            count: (*count).max(1),
+            is_dense,
+            runs: Vec::new(),
+            error: None,
+        }
+    };
+    let mut steps: Vec<Step> = arguments.steps.iter().map(step(false)).collect();
+    steps.extend(arguments.steps.iter().map(step(true)));
+    for round in 1..=arguments.repeat {
+        for step in &mut steps {
+            // One that fails says so, and the next one is tried.
+            if step.error.is_some() {
+                continue;
+            }
+            let repeat = arguments.repeat;
+            say(&format!("round {round} of {repeat}: {}", step.name()));
+            let run = timeout(STEP_MAX, one(arguments, step, empty)).await;
+            let run = run.context("it takes more than three minutes").flatten();
+            match run {
+                Ok(run) => step.runs.push(run),
+                Err(error) => step.error = Some(format!("{error:#}")),
+            }
         }
     }
     let text = if arguments.json {
-        json(&steps)
+        json(arguments, &steps).to_string()
     } else {
         table(&steps)?
     };
@@ -82,11 +109,24 @@ pub(crate) async fn run(arguments: &Subscriptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn one(arguments: &Subscriptions, count: u32, is_dense: bool) -> anyhow::Result<Figures> {
+/// What Tidegate has in memory now, in KiB.
+fn resident(stage: &Stage) -> anyhow::Result<f64> {
+    let processes = stage.processes();
+    let tidegate = processes.first().context("no tidegate")?;
+    Ok(tidegate.memory_resident()? as f64 / 1_024.0)
+}
+
+async fn one(arguments: &Subscriptions, step: &Step, empty: f64) -> anyhow::Result<Run> {
+    let &Step {
+        count, is_dense, ..
+    } = step;
     let began = Instant::now();
     let documents = |sink| documents(sink, count, is_dense);
     let mut stage = Stage::start(&arguments.binaries, documents).await?;
-    let ready = began.elapsed();
+    let mut run = Run::default();
+    run.add("ready s", began.elapsed().as_secs_f64());
+    sleep(CALM).await;
+    let each = (resident(&stage)? - empty) / f64::from(count);
     let shape = Shape {
         mode: Mode::Binary,
         payload: Payload::Uniform,
@@ -110,19 +150,23 @@ async fn one(arguments: &Subscriptions, count: u32, is_dense: bool) -> anyhow::R
     stage.settled(deliveries).await?;
     let took = began.elapsed().as_secs_f64();
     let after = process::usage(&processes)?;
-    let cpu = process::cpu(&processes, &before, &after).into_iter();
-    let peaks = processes.iter().map(process::Named::memory_peak);
-    Ok(Figures {
-        ready,
-        published: driven.events as f64 / driven.took.as_secs_f64(),
-        delivered: deliveries as f64 / took,
-        cpu: cpu
-            .map(|(_, micros)| micros as f64 / deliveries.max(1) as f64)
-            .collect(),
-        memory: peaks
-            .map(|peak| Ok(peak? as f64 / f64::from(1 << 20)))
-            .collect::<anyhow::Result<_>>()?,
-    })
+    let published = driven.events as f64 / driven.took.as_secs_f64();
+    run.add("published/s", published);
+    run.add("delivered/s", deliveries as f64 / took);
+    let cpu = process::cpu(&processes, &before, &after);
+    for (name, micros) in cpu.iter().take(2) {
+        let each = *micros as f64 / deliveries.max(1) as f64;
+        run.add(&format!("CPU µs/delivery, {name}"), each);
+    }
+    if let Some((name, micros)) = cpu.get(1) {
+        let each = *micros as f64 / driven.events.max(1) as f64;
+        run.add(&format!("CPU µs/event, {name}"), each);
+    }
+    run.add_memory(processes.get(..2).unwrap_or_default())?;
+    if count >= MEMORY_FROM {
+        run.add("KiB for each Subscription", each);
+    }
+    Ok(run)
 }
 
 fn documents(sink: SocketAddr, count: u32, is_dense: bool) -> String {
@@ -147,65 +191,75 @@ fn documents(sink: SocketAddr, count: u32, is_dense: bool) -> String {
     text
 }
 
+fn summary(step: &Step) -> Summary {
+    Summary::of(step.name(), &step.runs)
+}
+
+/// A row for each step.
 fn table(steps: &[Step]) -> anyhow::Result<String> {
-    let mut text = String::from(
-        "| | Subscriptions | ready s | published/s | delivered/s | CPU µs/delivery: tidegate | \
-         nats-server | sink | MiB: tidegate | nats-server |\n|---|---|---|---|---|---|---|---|---|---|",
-    );
-    for Step {
-        spread,
-        count,
-        figures,
-    } in steps
-    {
-        write!(text, "\n| {spread} | {count} |")?;
-        let figures = match figures {
-            Ok(figures) => figures,
-            Err(error) => {
-                write!(
-                    text,
-                    " failed: {} |",
-                    error.lines().next().unwrap_or_default()
-                )?;
-                continue;
-            }
-        };
-        let (ready, published) = (figures.ready.as_secs_f64(), figures.published);
-        write!(
-            text,
-            " {ready:.2} | {published:.0} | {:.0} |",
-            figures.delivered
-        )?;
-        for micros in &figures.cpu {
-            write!(text, " {micros:.1} |")?;
+    // The largest one has all columns.
+    let columns = steps.iter().map(|step| summary(step).rows);
+    let columns = columns.max_by_key(Vec::len).unwrap_or_default();
+    let mut text = String::from("| Subscriptions |");
+    for (name, _) in &columns {
+        write!(text, " {name} |")?;
+    }
+    write!(text, "\n|{}", "---|".repeat(columns.len() + 1))?;
+    for step in steps {
+        write!(text, "\n| {} |", step.name())?;
+        if let Some(error) = &step.error {
+            let line = error.lines().next().unwrap_or_default();
+            write!(text, " failed: {line} |")?;
+            continue;
         }
-        for mebibytes in figures.memory.iter().take(2) {
-            write!(text, " {mebibytes:.0} |")?;
+        for (_, spreads) in summary(step).rows {
+            let median = spreads.first().map_or(f64::NAN, |spread| spread.median);
+            let digits = if median >= 100.0 { 0 } else { 2 };
+            write!(text, " {median:.digits$} |")?;
         }
     }
     Ok(text)
 }
 
-fn json(steps: &[Step]) -> String {
-    let steps = steps.iter().map(|step| {
-        let figures = match &step.figures {
-            Err(error) => json!({ "error": error }),
-            Ok(figures) => json!({
-                "ready_s": figures.ready.as_secs_f64(),
-                "published_per_s": figures.published,
-                "delivered_per_s": figures.delivered,
-                "cpu_us_per_delivery": figures.cpu,
-                "memory_peak_mib": figures.memory,
-            }),
-        };
-        json!({ "spread": step.spread, "subscriptions": step.count, "figures": figures })
+/// As other results are: each figure with its step's name before it.
+fn json(arguments: &Subscriptions, steps: &[Step]) -> Value {
+    let rows = steps.iter().filter(|step| step.error.is_none());
+    let rows = rows.flat_map(|step| {
+        let rows = summary(step).rows.into_iter();
+        rows.map(|(name, spreads)| (format!("{}: {name}", step.name()), spreads))
     });
-    json!({ "processes": ["tidegate", "nats-server", "sink"], "steps": steps.collect::<Vec<_>>() })
-        .to_string()
+    let all = Summary {
+        title: format!(
+            "{} Subscriptions, {} rounds of {} s each",
+            arguments
+                .steps
+                .iter()
+                .map(u32::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            arguments.repeat,
+            arguments.seconds
+        ),
+        runs: arguments.repeat as usize,
+        columns: vec![String::new()],
+        rows: rows.collect(),
+    };
+    let failed = steps.iter().filter_map(|step| {
+        let line = step.error.as_ref()?.lines().next()?;
+        Some((step.name(), line.into()))
+    });
+    let failed: Map<String, Value> = failed.collect();
+    let mut json = all.json();
+    if let Some(object) = json.as_object_mut() {
+        object.insert("failed".to_owned(), failed.into());
+    }
+    json
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     /// Sparse Subscriptions want the very types that are published.
@@ -223,30 +277,67 @@ mod tests {
     /// A step that failed is a row, and the others stay.
     #[test]
     fn a_failed_step_is_told() {
-        let figures = Figures {
-            ready: Duration::from_millis(250),
-            published: 10_000.0,
-            delivered: 9_000.0,
-            cpu: vec![10.0, 8.0, 4.0],
-            memory: vec![30.0, 60.0, 5.0],
-        };
+        let mut run = Run::default();
+        run.add("ready s", 0.25);
+        run.add("published/s", 10_000.0);
         let steps = [
             Step {
-                spread: "sparse",
                 count: 1,
-                figures: Ok(figures),
+                is_dense: false,
+                runs: vec![run],
+                error: None,
             },
             Step {
-                spread: "dense",
                 count: 5,
-                figures: Err("not ready\nlog".to_owned()),
+                is_dense: true,
+                runs: Vec::new(),
+                error: Some("not ready\nlog".to_owned()),
             },
         ];
         let table = table(&steps).unwrap();
+        assert!(table.contains("| sparse, 1 | 0.25 | 10000 |"), "{table}");
         assert!(
-            table.contains("| sparse | 1 | 0.25 | 10000 | 9000 | 10.0 | 8.0 | 4.0 | 30 | 60 |")
+            table.ends_with("| dense, 5 | failed: not ready |"),
+            "{table}"
         );
-        assert!(table.ends_with("| dense | 5 | failed: not ready |"));
-        assert!(json(&steps).contains("\"error\":\"not ready"));
+    }
+
+    /// The page of figures reads steps by these names.
+    #[test]
+    fn a_step_is_named_before_its_figures() {
+        let words = [
+            "loadtest",
+            "--tidegate",
+            "t",
+            "--nats-server",
+            "n",
+            "--json",
+        ];
+        let arguments = Arguments::try_parse_from(words).unwrap().subscriptions;
+        let mut run = Run::default();
+        run.add("ready s", 0.25);
+        let steps = [
+            Step {
+                count: 1,
+                is_dense: false,
+                runs: vec![run],
+                error: None,
+            },
+            Step {
+                count: 5_000,
+                is_dense: true,
+                runs: Vec::new(),
+                error: Some("not ready".to_owned()),
+            },
+        ];
+        let json = json(&arguments, &steps);
+        assert_eq!(json["figures"]["sparse, 1: ready s"]["median"], 0.25);
+        assert_eq!(json["failed"]["dense, 5000"], "not ready");
+    }
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        subscriptions: Subscriptions,
     }
 }

@@ -41,6 +41,7 @@ mod report;
 mod request;
 mod schedule;
 mod sink;
+mod soak;
 mod stage;
 mod startup;
 mod subscriptions;
@@ -127,6 +128,11 @@ enum Command {
         after_help = "Example:\n  loadtest recovery --tidegate target/release/tidegate --nats-server nats-server --svg plot.svg"
     )]
     Recovery(recovery::Recovery),
+    /// Full load for an hour: whether memory stays as it is
+    #[command(
+        after_help = "Example:\n  loadtest soak --tidegate target/release/tidegate --nats-server nats-server --seconds 600 --svg memory.svg"
+    )]
+    Soak(soak::Soak),
     /// Two tidegates on one NATS, killed in turn: what is lost, repeated or out of order
     #[command(
         after_help = "Example:\n  loadtest handover --tidegate target/release/tidegate --nats-server nats-server"
@@ -155,6 +161,7 @@ fn main() -> anyhow::Result<()> {
             Command::Startup(arguments) => startup::run(&arguments).await,
             Command::Isolation(arguments) => isolation::run(&arguments).await,
             Command::Recovery(arguments) => recovery::run(&arguments).await,
+            Command::Soak(arguments) => soak::run(&arguments).await,
             Command::Handover(arguments) => handover::run(&arguments).await,
         }
     })

@@ -19,14 +19,23 @@ const STYLE: &str = "body{font:14px sans-serif;max-width:60em;margin:2em auto;co
     border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}\
     svg{background:#fff}";
 
-struct Curve<'a> {
-    name: &'a str,
-    points: Vec<(f64, f64)>,
+pub(crate) struct Curve<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 pub(crate) fn write(path: &Path, summary: &Summary, runs: &[(String, Run)]) -> anyhow::Result<()> {
     let page = page(summary, runs)?;
     fs::write(path, page).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Curves as a picture of its own.
+pub(crate) fn drawing(title: &str, curves: &[Curve<'_>]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let alone = "xmlns=\"http://www.w3.org/2000/svg\" style=\"background:#fff\" ";
+    draw(&mut text, alone, curves, &[])?;
+    let title = format!("<title>{}</title>\n</svg>\n", escaped(title));
+    Ok(text.replace("</svg>\n", &title))
 }
 
 fn page(summary: &Summary, runs: &[(String, Run)]) -> anyhow::Result<String> {
@@ -106,10 +115,23 @@ fn table(page: &mut String, summary: &Summary) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Curves over one axis; `places` are the names along it, its ends without any.
 fn plot(
     page: &mut String,
     title: &str,
+    curves: &[Curve<'_>],
+    places: &[(f64, String)],
+) -> anyhow::Result<()> {
+    if curves.iter().all(|curve| curve.points.is_empty()) {
+        return Ok(());
+    }
+    writeln!(page, "<h2>{title}</h2>")?;
+    draw(page, "", curves, places)
+}
+
+/// Curves over one axis; `places` are the names along it, its ends without any.
+fn draw(
+    page: &mut String,
+    attributes: &str,
     curves: &[Curve<'_>],
     places: &[(f64, String)],
 ) -> anyhow::Result<()> {
@@ -117,15 +139,12 @@ fn plot(
     let least = all().map(|(x, _)| *x).fold(f64::MAX, f64::min);
     let most = all().map(|(x, _)| *x).fold(f64::MIN, f64::max);
     let highest = all().map(|(_, y)| *y).fold(1e-3, f64::max);
-    if most < least {
-        return Ok(());
-    }
     let x = |value: f64| LEFT + (value - least) / (most - least).max(1e-9) * WIDTH;
     let y = |value: f64| HEIGHT - value / highest * (HEIGHT - 20.0);
     let height = HEIGHT + BOTTOM + 16.0 * curves.len() as f64;
     write!(
         page,
-        "<h2>{title}</h2>\n<svg viewBox=\"0 0 {} {height}\" font-size=\"11\" \
+        "<svg {attributes}viewBox=\"0 0 {} {height}\" font-size=\"11\" \
          font-family=\"sans-serif\">\n<path d=\"M{LEFT} 10V{HEIGHT}H{}\" stroke=\"#999\" \
          fill=\"none\"/>\n<text x=\"4\" y=\"24\">{highest:.1}</text><text x=\"4\" y=\"{HEIGHT}\">0</text>\n",
         WIDTH + LEFT + 40.0,
@@ -203,6 +222,21 @@ mod tests {
         }
         assert!(!page.contains("http") && !page.contains("<script"));
         assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+
+    /// A picture alone says what it is, and that it is one.
+    #[test]
+    fn a_drawing_stands_alone() {
+        let curve = Curve {
+            name: "tidegate",
+            points: vec![(0.0, 40.0), (1.0, 41.0)],
+        };
+        let text = drawing("memory < 50", &[curve]).unwrap();
+        assert!(text.starts_with("<svg xmlns="), "{text}");
+        assert!(
+            text.ends_with("<title>memory &lt; 50</title>\n</svg>\n"),
+            "{text}"
+        );
     }
 
     /// A run that came to nothing is no reason to fail.

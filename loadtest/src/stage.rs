@@ -84,6 +84,11 @@ impl Stage {
         Ok(driven)
     }
 
+    /// Empties the stream, once all is delivered.
+    pub(crate) async fn purge(&self) -> anyhow::Result<()> {
+        self.stored.purge().await
+    }
+
     /// What came to the sink.
     pub(crate) async fn came(&mut self) -> anyhow::Result<Came> {
         ask(&mut self.asked, "/").await

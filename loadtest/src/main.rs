@@ -27,6 +27,7 @@ mod listen;
 mod load;
 mod measure;
 mod mesh;
+mod metrics;
 mod nats;
 mod output;
 mod page;

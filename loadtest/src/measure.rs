@@ -1,5 +1,7 @@
 //! One door under load: what it took, and what that cost which process.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     guard,
     jetstream::Stream,
     load::Load,
+    metrics::Allocations,
     process::{self, Named},
     report::Run,
     request::Target,
@@ -17,6 +20,8 @@ pub(crate) struct Door {
     target: Target,
     processes: Vec<Named>,
     stream: Option<Stream>,
+    /// The admin door of a Tidegate whose allocations count.
+    counts: Option<SocketAddr>,
 }
 
 impl Door {
@@ -38,7 +43,13 @@ impl Door {
             target,
             processes,
             stream,
+            counts: None,
         })
+    }
+
+    /// Counts what is allocated for each event, as this admin door says.
+    pub(crate) fn count_allocations(&mut self, admin: Option<SocketAddr>) {
+        self.counts = admin;
     }
 
     /// Names of its processes.
@@ -62,13 +73,22 @@ impl Door {
             warm.context("warm-up")?;
         }
         let stored_before = self.stored().await?;
+        let allocated = match self.counts {
+            Some(admin) => Some((admin, Allocations::read(admin).await?)),
+            None => None,
+        };
         let before = process::usage(&self.processes)?;
         let driven = driver::drive(&self.target, &load.pace(load.seconds), says).await?;
         let after = process::usage(&self.processes)?;
         let stored = self.stored().await?.zip(stored_before);
         let stored = stored.map(|(now, then)| now - then);
         guard::stored_at_least(stored, driven.events)?;
-        self.figures(driven, &process::cpu(&self.processes, &before, &after))
+        let events = driven.events;
+        let mut run = self.figures(driven, &process::cpu(&self.processes, &before, &after))?;
+        if let Some((admin, allocated)) = allocated {
+            allocated.add(&mut run, admin, events).await?;
+        }
+        Ok(run)
     }
 
     fn figures(&self, driven: Driven, cpu: &[(String, u64)]) -> anyhow::Result<Run> {

@@ -1,6 +1,6 @@
 //! One door, beside JetStream alone in the same run.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
@@ -40,6 +40,13 @@ pub(crate) struct Publish {
     /// Delete everything in the stream before each run, so that long runs do not fill it
     #[arg(long, requires = "nats")]
     purge: bool,
+    /// Tell how much a Tidegate allocates for each event; it has to be built with
+    /// `--features count-allocations`, and costs more then
+    #[arg(long, requires = "admin")]
+    allocations: bool,
+    /// Its admin door, for that
+    #[arg(long, value_name = "IP:PORT")]
+    admin: Option<SocketAddr>,
     #[command(flatten)]
     output: Output,
 }
@@ -52,7 +59,8 @@ pub(crate) async fn run(arguments: &Publish) -> anyhow::Result<()> {
         Some(url) => Some(Stream::open(url, &arguments.stream).await?),
         None => None,
     };
-    let door = Door::new(url, load, pids, stream).await?;
+    let mut door = Door::new(url, load, pids, stream).await?;
+    door.count_allocations(arguments.admin.filter(|_| arguments.allocations));
     let mut runs = Vec::new();
     for number in 1..=load.repeat.get() {
         let says = format!("run {number} of {}", load.repeat);

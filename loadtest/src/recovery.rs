@@ -12,15 +12,12 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     function::{self, Manner},
     mesh::{Binaries, Mesh, Setting},
+    metrics,
     schedule::Schedule,
 };
 
@@ -174,18 +171,8 @@ fn report(arguments: &Recovery, samples: &[Sample], slows: f64, recovers: f64) {
 
 /// The Subscription's window, as its metric says.
 async fn window(admin: SocketAddr) -> anyhow::Result<f64> {
-    let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await?;
-    let mut lines = text.lines();
-    let line = lines.find(|line| line.starts_with("tidegate_consume_window{"));
-    let value = line.and_then(|line| line.rsplit(' ').next());
-    value
-        .context("no window among the metrics")?
-        .parse()
-        .context("the window")
+    let text = metrics::text(admin).await?;
+    metrics::value(&text, "tidegate_consume_window{").context("no window among the metrics")
 }
 
 /// Two curves over time: deliveries a second, and the window.

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, value_parser};
 use crate::{
     driver::Pace,
     mesh::Binaries,
+    metrics::Allocations,
     output::Output,
     payload::Payload,
     process::{self, Named},
@@ -41,6 +42,10 @@ pub(crate) struct Together {
     /// Only the closed loop, or only the open one
     #[arg(long, value_enum)]
     only: Option<Loop>,
+    /// Tell how much Tidegate allocates for each event of the closed loop; it has to be built with
+    /// `--features count-allocations`, and costs more then
+    #[arg(long)]
+    allocations: bool,
     /// Runs; the median counts
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
     repeat: u32,
@@ -120,7 +125,15 @@ async fn closed(arguments: &Together, says: &str) -> anyhow::Result<Run> {
     let warm = stage
         .publish(&shape, &warm, &format!("{says}, warm-up"))
         .await?;
+    if arguments.allocations {
+        // Else deliveries of events that were published before would count.
+        stage.settled(warm.events).await?;
+    }
     let came_before = stage.came().await?.requests;
+    let allocated = match arguments.allocations {
+        true => Some(Allocations::read(stage.mesh.admin).await?),
+        false => None,
+    };
     let before = process::usage(&processes)?;
     let pace = arguments.pace(arguments.seconds, None);
     let driven = stage
@@ -143,6 +156,11 @@ async fn closed(arguments: &Together, says: &str) -> anyhow::Result<Run> {
     run.add("events left at the end", behind as f64);
     // Everything arrives, or the run is void.
     stage.settled(sent).await?;
+    if let Some(allocated) = allocated {
+        allocated
+            .add(&mut run, stage.mesh.admin, driven.events)
+            .await?;
+    }
     run.add_memory(&processes)?;
     run.seconds = driven.seconds;
     run.latencies = driven.latencies;

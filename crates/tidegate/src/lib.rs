@@ -2,6 +2,8 @@
 //! [`pipeline`], the one place where the stages meet.
 
 mod admin;
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod applications;
 mod cli;
 mod command;

@@ -118,6 +118,8 @@ async fn start(
     admin: Admin,
 ) -> anyhow::Result<Pipeline> {
     let mut registry = Registry::default();
+    #[cfg(feature = "count-allocations")]
+    crate::allocations::register(&mut registry);
     let pipeline = Pipeline::start(config, nats.url(), &mut registry).await?;
     while let Err(reason) = pipeline.ready().await {
         tracing::info!(reason, "not ready yet");

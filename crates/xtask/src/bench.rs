@@ -19,7 +19,7 @@ use crate::{
 /// A scenario of deliveries, which starts what it needs.
 pub(crate) fn delivery(scenario: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
-    let release = build()?;
+    let release = build(arguments)?;
     Command::new(release.join("loadtest"))
         .arg(scenario)
         .arg("--tidegate")
@@ -31,16 +31,19 @@ pub(crate) fn delivery(scenario: &str, arguments: &[&str]) -> anyhow::Result<()>
 }
 
 /// The log alone, without doors.
-pub(crate) fn fsync() -> anyhow::Result<()> {
+pub(crate) fn fsync(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure_fsync()?;
     cargo("bench")
         .args(["--locked", "--package", "tidegate-backbone"])
+        .args(["--bench", "fsync", "--"])
+        .args(arguments)
         .env("TIDEGATE_NATS_SERVER_FSYNC", nats_server)
         .run()
 }
 
-/// Where the binaries are.
-fn build() -> anyhow::Result<PathBuf> {
+/// Where the binaries are. A Tidegate that counts what it allocates is another build.
+fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
+    let counts = arguments.contains(&"--allocations");
     cargo("build")
         .args([
             "--release",
@@ -50,18 +53,23 @@ fn build() -> anyhow::Result<PathBuf> {
             "--package",
             "tidegate-loadtest",
         ])
+        .args(counts.then_some("--features=tidegate/count-allocations"))
         .run()?;
     Ok(target().canonicalize()?.join("release"))
 }
 
 /// Into the doors.
 pub(crate) fn publish(arguments: &[&str]) -> anyhow::Result<()> {
-    let bench = Bench::start()?;
+    let bench = Bench::start(arguments)?;
     let result = Command::new(&bench.driver)
         .args(["publish", "--purge", "--url", &bench.door()])
         .args(["--nats", &bench.nats])
         .args(["--pid", &format!("tidegate={}", bench.gateway.pid())])
         .args(["--pid", &format!("nats-server={}", bench.nats_pid)])
+        .args([
+            "--admin",
+            bench.gateway.admin().trim_start_matches("http://"),
+        ])
         .args(arguments)
         .run();
     bench.gateway.terminate()?;
@@ -70,7 +78,7 @@ pub(crate) fn publish(arguments: &[&str]) -> anyhow::Result<()> {
 
 /// Into the doors and those of the reference, in turn.
 pub(crate) fn compare(arguments: &[&str]) -> anyhow::Result<()> {
-    let bench = Bench::start()?;
+    let bench = Bench::start(arguments)?;
     let mut reference = Running::start(
         Command::new(&bench.driver)
             .args(["reference", "--listen", "127.0.0.1:0", "--attached"])
@@ -100,6 +108,24 @@ pub(crate) fn compare(arguments: &[&str]) -> anyhow::Result<()> {
     compared
 }
 
+/// Into the doors in structured and in binary mode, in turn.
+pub(crate) fn modes(arguments: &[&str]) -> anyhow::Result<()> {
+    let bench = Bench::start(arguments)?;
+    let (door, stream) = (bench.door(), "TIDEGATE_EVENTS");
+    let tidegate = format!("tidegate={}", bench.gateway.pid());
+    let nats_server = format!("nats-server={}", bench.nats_pid);
+    let compared = Command::new(&bench.driver)
+        .args(["compare", "--purge", "--a", &door, "--b", &door])
+        .args(["--mode", "structured", "--mode-b", "binary"])
+        .args(["--nats", &bench.nats, "--stream-b", stream])
+        .args(["--pid-a", &tidegate, "--pid-a", &nats_server])
+        .args(["--pid-b", &tidegate, "--pid-b", &nats_server])
+        .args(arguments)
+        .run();
+    bench.gateway.terminate()?;
+    compared
+}
+
 /// A tidegate with a nats-server of its own.
 struct Bench {
     gateway: Gateway,
@@ -109,9 +135,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn start() -> anyhow::Result<Self> {
+    fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let nats_server = nats::ensure()?;
-        let release = build()?;
+        let release = build(arguments)?;
         let folder = target().canonicalize()?.join("bench");
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder)?;

@@ -8,6 +8,7 @@
 
 mod bench;
 mod demo;
+mod figures;
 mod fuzz;
 mod lint;
 mod nats;
@@ -33,7 +34,8 @@ cargo xtask <command>
   sim --seeds N [--from S]
                     delivery under faults, so many runs; what went wrong is named with its seed
   sim --seed S      one of them again, with a line for everything that happened
-  bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver
+  bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver;
+                    with --allocations, here and for together, also allocations per event
   bench compare [-- ARGS]
                     the same in turn with a reference that does only HTTP to JetStream
   bench backlog [-- ARGS]
@@ -42,29 +44,44 @@ cargo xtask <command>
                     publishing and delivering at once; end to end at 10,000 events a second
   bench subscriptions [-- ARGS]
                     what 1 to 5,000 Subscriptions cost
+  bench fan-out [-- ARGS]
+                    what a delivery costs to 100 Subscriptions, beside one
   bench startup [-- ARGS]
                     time until ready, idle CPU, memory
+  bench soak [-- ARGS]
+                    an hour at full load, and whether memory stays as it is
   bench isolation [-- ARGS]
                     what a dead sink and a slow one cost 98 others
   bench recovery [-- ARGS]
                     a sink that slows from 5 ms to 2 s and recovers, second by second
   bench handover [-- ARGS]
                     two processes on one NATS, killed in turn for ten minutes
-  bench fsync       appends per second on a server that syncs each write, together and each alone
+  bench modes [-- ARGS]
+                    structured mode beside binary mode
+  bench fsync [-- ARGS]
+                    appends per second on a server that syncs each write, together and each alone
+  bench page [--only TABLE] [--quick] [--kept]
+                    all of these but the longest, five times each, which takes half an hour, and writes
+                    the tables of docs/performance.md; --only renews these tables alone (may be given
+                    again), --quick tries the way in minutes and writes below target/figures, --kept
+                    measures nothing and takes the results of the last run
 
 Examples:
   cargo xtask demo --once
+  cargo xtask bench page --only doors
   cargo xtask test -- -p tidegate-event
   cargo xtask fuzz --seconds 300 format_idoc
   cargo xtask sim --seed 4711
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 /// What `bench` runs beside the doors.
-const SCENARIOS: [&str; 7] = [
+const SCENARIOS: [&str; 9] = [
     "backlog",
     "together",
     "subscriptions",
+    "fan-out",
     "startup",
+    "soak",
     "isolation",
     "recovery",
     "handover",
@@ -97,7 +114,11 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["bench", "--", rest @ ..] => bench::publish(rest),
         ["bench", "compare"] => bench::compare(&[]),
         ["bench", "compare", "--", rest @ ..] => bench::compare(rest),
-        ["bench", "fsync"] => bench::fsync(),
+        ["bench", "modes"] => bench::modes(&[]),
+        ["bench", "modes", "--", rest @ ..] => bench::modes(rest),
+        ["bench", "fsync"] => bench::fsync(&[]),
+        ["bench", "fsync", "--", rest @ ..] => bench::fsync(rest),
+        ["bench", "page", rest @ ..] => figures::run(rest),
         ["bench", what] if SCENARIOS.contains(what) => bench::delivery(what, &[]),
         ["bench", what, "--", rest @ ..] if SCENARIOS.contains(what) => bench::delivery(what, rest),
         [] | ["help" | "--help" | "-h"] => {

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `sim`, `bench`: what this project is worked on with. Each installs
-//! what it needs below `target/`, and nothing anywhere else.
+//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `sim`, `instructions`, `bench`: what this project is
+//! worked on with. Each installs what it needs below `target/`, and nothing anywhere else.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -10,6 +10,7 @@ mod bench;
 mod demo;
 mod figures;
 mod fuzz;
+mod instructions;
 mod lint;
 mod nats;
 mod process;
@@ -34,6 +35,9 @@ cargo xtask <command>
   sim --seeds N [--from S]
                     delivery under faults, so many runs; what went wrong is named with its seed
   sim --seed S      one of them again, with a line for everything that happened
+  instructions [--keep] [CASE ...]
+                    counts what the hot paths take, all or these, beside what is kept, and fails
+                    where it is more; --keep keeps what they take now. Needs valgrind
   bench [-- ARGS]   events per second and CPU per event through the real binary; ARGS go to the driver;
                     with --allocations, here and for together, also allocations per event
   bench compare [-- ARGS]
@@ -72,6 +76,7 @@ Examples:
   cargo xtask test -- -p tidegate-event
   cargo xtask fuzz --seconds 300 format_idoc
   cargo xtask sim --seed 4711
+  cargo xtask instructions event.structured.read
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 /// What `bench` runs beside the doors.
@@ -110,6 +115,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["sim", rest @ ..] => simulation(rest),
+        ["instructions", rest @ ..] => instructions::run(rest),
         ["bench"] => bench::publish(&[]),
         ["bench", "--", rest @ ..] => bench::publish(rest),
         ["bench", "compare"] => bench::compare(&[]),

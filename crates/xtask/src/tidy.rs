@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 19] = [
+const EDGES: [(&str, &[&str]); 20] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -101,6 +101,7 @@ const EDGES: [(&str, &[&str]); 19] = [
             "tidegate-normalize",
         ],
     ),
+    ("tidegate-instructions", &["*"]),
     ("xtask", &[]),
     ("tidegate-loadtest", &[]),
     ("tidegate", &["*"]),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -53,6 +53,14 @@ impl NatsServer {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Stops it where it is, or lets it go on.
+    pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status()?;
+        ensure!(sent.success(), "the nats-server takes no {name}");
+        Ok(())
     }
 
     /// What the server wrote of its ports, once it has.

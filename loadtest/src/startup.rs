@@ -3,6 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use clap::{Args, value_parser};
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     process::{self, Named},
     progress::say,
     report::{Run, Summary},
-    request::{Mode, Shape, Target},
+    request::{Mode, Requests, Shape, Target},
 };
 
 /// After a start, before anything is looked at.
@@ -89,11 +90,18 @@ async fn one(arguments: &Startup, nats: &NatsServer) -> anyhow::Result<Run> {
     );
     let empty = resident(&tidegate)?;
     run.add("memory MiB, empty", empty / f64::from(1 << 20));
-    let open = connections(arguments, &mesh).await?;
-    let connected = resident(&tidegate)? - empty;
+    let mut open = Open::new(arguments, &mesh).await?;
+    let each = f64::from(arguments.connections) * 1_024.0;
+    let connected = resident(&tidegate)?;
     run.add(
         "memory KiB for each idle connection",
-        connected / f64::from(arguments.connections) / 1_024.0,
+        (connected - empty) / each,
+    );
+    nats.signal("-STOP")?;
+    let waiting = open.while_waiting(|| resident(&tidegate), || nats.signal("-CONT"));
+    run.add(
+        "memory KiB for each event of 1 KiB in flight",
+        (waiting.await? - connected) / each,
     );
     drop(open);
     mesh.stop();
@@ -119,27 +127,50 @@ async fn one(arguments: &Startup, nats: &NatsServer) -> anyhow::Result<Run> {
     Ok(run)
 }
 
-/// Connections that had one event each and are idle now.
-async fn connections(arguments: &Startup, mesh: &Mesh) -> anyhow::Result<Vec<Connection>> {
-    let shape = Shape {
-        mode: Mode::Binary,
-        payload: Payload::Uniform,
-        bytes: 1_024,
-        batch: 1,
-        types: 1,
-        is_timed: false,
-    };
-    let target = Target::new(&format!("http://{}/publish", mesh.receive), &shape)?;
-    let run = fastrand::u32(..);
-    let mut open = Vec::new();
-    for number in 0..arguments.connections {
-        let mut connection = Connection::open(target.address).await?;
-        let mut requests = target.requests(run, number.into());
-        connection.exchange(requests.next(0).0).await?;
-        open.push(connection);
+/// Connections that had one event each and are idle.
+struct Open(Vec<(Connection, Requests)>);
+
+impl Open {
+    async fn new(arguments: &Startup, mesh: &Mesh) -> anyhow::Result<Self> {
+        let shape = Shape {
+            mode: Mode::Binary,
+            payload: Payload::Uniform,
+            bytes: 1_024,
+            batch: 1,
+            types: 1,
+            is_timed: false,
+        };
+        let target = Target::new(&format!("http://{}/publish", mesh.receive), &shape)?;
+        let run = fastrand::u32(..);
+        let mut open = Vec::new();
+        for number in 0..arguments.connections {
+            let mut connection = Connection::open(target.address).await?;
+            let mut requests = target.requests(run, number.into());
+            connection.exchange(requests.next(0).0).await?;
+            open.push((connection, requests));
+        }
+        sleep(CALM).await;
+        Ok(Self(open))
     }
-    sleep(CALM).await;
-    Ok(open)
+
+    /// Sends one more event each, and `look`s while none is answered; they are once `end` was called.
+    async fn while_waiting<T>(
+        &mut self,
+        look: impl FnOnce() -> anyhow::Result<T>,
+        end: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<T> {
+        let sent = self.0.iter_mut().map(|(connection, requests)| async {
+            connection.exchange(requests.next(0).0).await.map(drop)
+        });
+        let looked = async {
+            sleep(CALM).await;
+            let seen = look();
+            end()?;
+            seen
+        };
+        let (seen, _answers) = tokio::try_join!(looked, try_join_all(sent))?;
+        Ok(seen)
+    }
 }
 
 fn resident(processes: &[Named]) -> anyhow::Result<f64> {

@@ -35,7 +35,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// Where events may be sent to.
     pub egress: Egress,
-    /// Connections to one sink that are kept open though idle, for each thread.
+    /// Connections to one sink that are kept open though idle, for each thread. With fewer than
+    /// there are requests at once, those that end together close what the next ones open again.
     pub idle_connections_max: usize,
     /// How long an idle connection is kept.
     #[serde(with = "humantime_serde")]
@@ -55,7 +56,7 @@ impl Default for Config {
             connection_age_max: Duration::from_secs(300),
             ca: None,
             egress: Egress::default(),
-            idle_connections_max: 64,
+            idle_connections_max: 1_024,
             idle_timeout: Duration::from_secs(30),
             response_bytes_max: ByteSize::mib(1),
         }

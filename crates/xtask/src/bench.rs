@@ -41,6 +41,18 @@ pub(crate) fn fsync(arguments: &[&str]) -> anyhow::Result<()> {
         .run()
 }
 
+/// Batch requests as fast batches of JetStream, on both servers.
+pub(crate) fn batches(arguments: &[&str]) -> anyhow::Result<()> {
+    let (nats_server, newer) = (nats::ensure()?, nats::ensure_fsync()?);
+    cargo("bench")
+        .args(["--locked", "--package", "tidegate-backbone"])
+        .args(["--bench", "batches", "--"])
+        .args(arguments)
+        .env("TIDEGATE_NATS_SERVER", nats_server)
+        .env("TIDEGATE_NATS_SERVER_FSYNC", newer)
+        .run()
+}
+
 /// Where the binaries are. A Tidegate that counts what it allocates is another build.
 fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let counts = arguments.contains(&"--allocations");

@@ -64,11 +64,13 @@ cargo xtask <command>
                     structured mode beside binary mode
   bench fsync [-- ARGS]
                     appends per second on a server that syncs each write, together and each alone
+  bench batches [-- ARGS]
+                    batch requests as fast batches of JetStream, beside each event for itself
   bench page [--only TABLE] [--quick] [--kept]
-                    all of these but the longest, five times each, which takes half an hour, and writes
-                    the tables of docs/performance.md; --only renews these tables alone (may be given
-                    again), --quick tries the way in minutes and writes below target/figures, --kept
-                    measures nothing and takes the results of the last run
+                    all of these but batches and the longest, five times each, which takes half an
+                    hour, and writes the tables of docs/performance.md; --only renews these tables
+                    alone (may be given again), --quick tries the way in minutes and writes below
+                    target/figures, --kept measures nothing and takes the results of the last run
 
 Examples:
   cargo xtask demo --once
@@ -124,6 +126,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["bench", "modes", "--", rest @ ..] => bench::modes(rest),
         ["bench", "fsync"] => bench::fsync(&[]),
         ["bench", "fsync", "--", rest @ ..] => bench::fsync(rest),
+        ["bench", "batches"] => bench::batches(&[]),
+        ["bench", "batches", "--", rest @ ..] => bench::batches(rest),
         ["bench", "page", rest @ ..] => figures::run(rest),
         ["bench", what] if SCENARIOS.contains(what) => bench::delivery(what, &[]),
         ["bench", what, "--", rest @ ..] if SCENARIOS.contains(what) => bench::delivery(what, rest),

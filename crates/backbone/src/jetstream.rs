@@ -93,6 +93,14 @@ pub enum ConnectError {
         /// Why not.
         source: io::Error,
     },
+    /// The authorities that vouch for servers cannot be read.
+    #[error("the file of authorities {} cannot be used", file.display())]
+    Authorities {
+        /// Where they are.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Nobody answers, or refuses.
     #[error("nats is unreachable")]
     Unreachable {

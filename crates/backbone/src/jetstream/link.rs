@@ -3,7 +3,7 @@
 //! Nothing is sent while there is no connection: what a client library would queue then, nobody
 //! would be told about.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use async_nats::{
     Client, ConnectOptions, Event, Request, RequestError, RequestErrorKind, ServerAddr,
@@ -140,6 +140,10 @@ impl Link {
             options = options.user_and_password(user, password);
         }
         if let Some(file) = &config.ca_file {
+            fs::metadata(file).map_err(|source| ConnectError::Authorities {
+                file: file.clone(),
+                source,
+            })?;
             options = options.add_root_certificates(file.clone());
         }
         if let Some(file) = &config.credentials_file {

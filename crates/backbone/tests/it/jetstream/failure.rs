@@ -309,15 +309,27 @@ async fn connecting_fails_with_a_reason() {
     let error = error.unwrap_err();
     assert!(matches!(error, ConnectError::Url { .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("secret"));
-    let config = Config {
-        credentials_file: Some("/no/such/file".into()),
-        ..config
+    let file = Some("/no/such/file".into());
+    let connecting = async |config| {
+        let connected = Jetstream::connect(&config, "nats://127.0.0.1:1", "test").await;
+        connected.unwrap_err()
     };
-    let error = Jetstream::connect(&config, "nats://127.0.0.1:1", "test")
-        .await
-        .unwrap_err();
+    let error = connecting(Config {
+        credentials_file: file.clone(),
+        ..config.clone()
+    });
+    let error = error.await;
     assert!(
         matches!(error, ConnectError::Credentials { .. }),
+        "{error:?}"
+    );
+    let error = connecting(Config {
+        ca_file: file,
+        ..config
+    });
+    let error = error.await;
+    assert!(
+        matches!(error, ConnectError::Authorities { .. }),
         "{error:?}"
     );
 }

@@ -123,6 +123,12 @@ impl Deliveries {
         }
     }
 
+    /// Waits until the server has read all that was put before. Never ends when the connection is
+    /// lost meanwhile.
+    pub(super) async fn flush(&self) {
+        self.wire.flush().await;
+    }
+
     /// Puts a word on its way, with a subject for the answer or an empty one. Waits a while when
     /// there is no room.
     pub(super) async fn send(
@@ -175,7 +181,7 @@ impl Inbox {
     /// connection is lost meanwhile.
     pub(super) async fn close(&self) {
         self.unsubscribe();
-        self.deliveries.wire.flush().await;
+        self.deliveries.flush().await;
     }
 
     fn unsubscribe(&self) {

@@ -394,6 +394,8 @@ impl Source for JetstreamSource {
             }
         }
         if self.pin.as_ref().is_some_and(Pin::is_held) {
+            // Over another connection: whoever is next finds all handed back.
+            timeout(CLOSE_TIMEOUT, self.deliveries.flush()).await.ok();
             consumers::unpin(self.deliveries.link(), &self.stream, &self.name).await;
         }
     }

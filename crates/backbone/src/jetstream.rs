@@ -28,12 +28,12 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use self::{
-    acks::Waiting,
+    acks::Subject,
     answer::Answer,
-    appends::Appends,
+    appends::{Appends, Together},
     deliveries::Deliveries,
     group::Group,
-    link::{Link, NOT_CONNECTED, unreachable},
+    link::{LOST, Link, NOT_CONNECTED, unreachable},
     message::{HEADER_BYTES_MAX, LETTER_BYTES, Outgoing},
 };
 pub use self::{
@@ -208,48 +208,123 @@ impl Jetstream {
         expire::expire(&self.shared.link, &self.shared.config, now).await
     }
 
-    /// Publishes and waits for the acknowledgement.
+    /// Stores a message. `reserved` is how many bytes it must leave of the limits.
     async fn store(
         &self,
-        subject: String,
+        to: String,
         message: Outgoing,
         reserved: usize,
     ) -> Result<Stored, AppendError> {
-        self.send(subject, message, reserved).await?.stored().await
+        self.check(&message, reserved)?;
+        let answer = self.shared.appends.append(&to, &message, Subject::New);
+        self.outcome(answer.await, &message)
     }
 
-    /// Publishes. `reserved` is how many bytes a message must leave of the limits.
-    async fn send(
-        &self,
-        subject: String,
-        message: Outgoing,
-        reserved: usize,
-    ) -> Result<Sent, AppendError> {
-        let Shared { link, appends, .. } = &*self.shared;
-        let max_payload = link.client().max_payload();
-        let bytes = message.bytes();
+    fn check(&self, message: &Outgoing, reserved: usize) -> Result<(), AppendError> {
         for (bytes, bytes_max) in [
             (message.header_bytes(), HEADER_BYTES_MAX),
-            (bytes, max_payload),
+            (message.bytes(), self.payload_max()),
         ] {
             let bytes_max = bytes_max.saturating_sub(reserved);
             if bytes > bytes_max {
                 return Err(AppendError::TooLarge { bytes, bytes_max });
             }
         }
-        match appends.send(&subject, &message).await {
-            Ok(waiting) => Ok(Sent {
-                waiting,
-                bytes,
-                bytes_max: max_payload,
+        Ok(())
+    }
+
+    fn outcome(&self, answer: Answer, message: &Outgoing) -> Result<Stored, AppendError> {
+        match answer {
+            Answer::Stored(stored) => Ok(stored),
+            Answer::TooLarge => Err(AppendError::TooLarge {
+                bytes: message.bytes(),
+                bytes_max: self.payload_max(),
             }),
-            Err(Answer::TooLarge) => Err(AppendError::TooLarge {
-                bytes,
-                bytes_max: max_payload,
-            }),
-            Err(Answer::Failed(error)) => Err(error),
-            // Never: nothing was sent.
-            Err(Answer::Stored(_)) => Err(unreachable(NOT_CONNECTED)),
+            Answer::Failed(error) => Err(error),
+            // Never on a new subject; to try again is safe.
+            Answer::Unsure => Err(unreachable(LOST)),
+        }
+    }
+
+    fn payload_max(&self) -> usize {
+        self.shared.link.client().max_payload()
+    }
+
+    /// All under one reply subject. `Err` says of which is known that they are stored as something
+    /// new, and that each has to be asked for by itself.
+    async fn append_together(
+        &self,
+        appends: &[Append],
+    ) -> Result<Vec<Result<Stored, AppendError>>, Vec<u64>> {
+        let mut messages = Vec::with_capacity(appends.len());
+        for append in appends {
+            let message = Outgoing::append(append);
+            let is_alike = self.subject_of(append) == Subject::Any;
+            if !is_alike || self.check(&message, LETTER_BYTES).is_err() {
+                return Err(Vec::new());
+            }
+            messages.push((&*append.subject, message));
+        }
+        let stored = |sequence| {
+            let duplicate = false;
+            Ok(Stored {
+                sequence,
+                duplicate,
+            })
+        };
+        match self.shared.appends.append_together(&messages).await {
+            Together::Stored(places) => Ok(places.into_iter().map(stored).collect()),
+            Together::Failed(error) => Ok(appends.iter().map(|_| Err(error.clone())).collect()),
+            Together::Unsure { new } => Err(new),
+        }
+    }
+
+    /// Each under a reply subject of its own, all under way at once. Some are known to be stored as
+    /// something new, at these places.
+    async fn append_each(
+        &self,
+        appends: &[Append],
+        mut new: Vec<u64>,
+    ) -> Vec<Result<Stored, AppendError>> {
+        let mut sent = Vec::with_capacity(appends.len());
+        for append in appends {
+            let message = Outgoing::append(append);
+            let waiting = match self.check(&message, LETTER_BYTES) {
+                Ok(()) => {
+                    let appends = &self.shared.appends;
+                    appends.send(&append.subject, &message, Subject::New).await
+                }
+                Err(error) => Err(Answer::Failed(error)),
+            };
+            sent.push((message, waiting));
+        }
+        let mut outcomes = Vec::with_capacity(appends.len());
+        for (message, waiting) in sent {
+            let answer = match waiting {
+                Ok(waiting) => waiting.await,
+                Err(answer) => answer,
+            };
+            let mut outcome = self.outcome(answer, &message);
+            // The first one of a place is the one that is new there.
+            if let Ok(stored) = &mut outcome
+                && let Some(at) = new.iter().position(|place| *place == stored.sequence)
+            {
+                new.swap_remove(at);
+                stored.duplicate = false;
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// A subject is only used again for what is stored once, however often it arrives.
+    fn subject_of(&self, append: &Append) -> Subject {
+        let config = &self.shared.config;
+        let is_remembered = config.events.duplicate_window >= config.append_timeout;
+        if is_remembered && append.message_id.is_some() {
+            Subject::Any
+        } else {
+            Subject::New
         }
     }
 
@@ -266,34 +341,6 @@ impl Jetstream {
             Ok(Arc::new(deliveries))
         };
         deliveries.get_or_try_init(start).await.map(Arc::clone)
-    }
-
-    async fn send_event(&self, append: &Append) -> Result<Sent, AppendError> {
-        let message = Outgoing::append(append);
-        self.send(append.subject.clone(), message, LETTER_BYTES)
-            .await
-    }
-}
-
-/// A message that waits for its acknowledgement.
-struct Sent {
-    waiting: Waiting,
-    bytes: usize,
-    bytes_max: usize,
-}
-
-impl Sent {
-    async fn stored(self) -> Result<Stored, AppendError> {
-        let Self {
-            waiting,
-            bytes,
-            bytes_max,
-        } = self;
-        match waiting.await {
-            Answer::Stored(stored) => Ok(stored),
-            Answer::TooLarge => Err(AppendError::TooLarge { bytes, bytes_max }),
-            Answer::Failed(error) => Err(error),
-        }
     }
 }
 
@@ -339,28 +386,27 @@ impl Log for Jetstream {
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
         let Some(group) = &self.shared.group else {
-            return self.send_event(append).await?.stored().await;
+            let message = Outgoing::append(append);
+            self.check(&message, LETTER_BYTES)?;
+            let subject = self.subject_of(append);
+            let answer = self
+                .shared
+                .appends
+                .append(&append.subject, &message, subject);
+            return self.outcome(answer.await, &message);
         };
         let alone = |subject, message| self.store(subject, message, LETTER_BYTES);
         group.append(append, alone).await
     }
 
     async fn append_all(&self, appends: &[Append]) -> Vec<Result<Stored, AppendError>> {
-        if self.shared.group.is_some() {
+        if self.shared.group.is_some() || appends.len() < 2 {
             return join_all(appends.iter().map(|append| self.append(append))).await;
         }
-        let mut sent = Vec::with_capacity(appends.len());
-        for append in appends {
-            sent.push(self.send_event(append).await);
+        match self.append_together(appends).await {
+            Ok(outcomes) => outcomes,
+            Err(new) => self.append_each(appends, new).await,
         }
-        let mut outcomes = Vec::with_capacity(appends.len());
-        for sent in sent {
-            outcomes.push(match sent {
-                Ok(sent) => sent.stored().await,
-                Err(error) => Err(error),
-            });
-        }
-        outcomes
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {

@@ -1,7 +1,9 @@
 //! Who waits for which acknowledgement: a bounded table of slots, one inbox for all of them.
 //!
 //! No timer, no channel and no map entry per append: a slot, and one sweep for all deadlines. What
-//! an acknowledgement says is [`super::answer`]'s.
+//! an acknowledgement says is [`super::answer`]'s, what it means for who waits [`slot`]'s.
+
+mod slot;
 
 use std::{
     future::Future,
@@ -13,6 +15,7 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use self::slot::{Heard, Slot};
 use super::answer::Answer;
 use crate::AppendError;
 
@@ -22,10 +25,14 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 /// Of a key in hexadecimal: four for the slot, eight for the generation.
 const DIGITS: usize = 12;
 
-/// Which slot, and which of its uses: an answer that comes late meets no later append.
-///
-/// No two appends have the same one, though the server would route few reply subjects faster: more
-/// than one may answer on a subject, and what answers late must not make another append look stored.
+/// How long each append has a subject of its own on a connection that is new: whether more than one
+/// stream answers shows in it.
+const TRIAL: Duration = Duration::from_secs(1);
+
+/// How long each append has a subject of its own after one was answered twice.
+const DISTRUST: Duration = Duration::from_mins(1);
+
+/// Which slot, and which of its subjects: an answer that comes late meets no later append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     slot: u16,
@@ -62,95 +69,102 @@ pub(super) struct Acks {
     timeout: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slots {
     all: Vec<Slot>,
     free: Vec<u16>,
+    in_flight: usize,
+    /// Until then no subject is used again.
+    anew_until: Instant,
 }
 
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    deadline: Instant,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Free,
-    Waiting(Option<Waker>),
-    Answered(Answer),
+/// On which subject an append may be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// One that was used before will do; the answer may be [`Answer::Unsure`].
+    Any,
+    New,
 }
 
 impl Acks {
     /// Answers are read at subjects below `inbox`.
     pub(super) fn new(inbox: &str, in_flight_max: usize, timeout: Duration) -> Self {
         Self {
-            slots: Mutex::default(),
+            slots: Mutex::new(Slots {
+                all: Vec::new(),
+                free: Vec::new(),
+                in_flight: 0,
+                anew_until: Instant::now() + TRIAL,
+            }),
             prefix: format!("{inbox}."),
             in_flight_max,
             timeout,
         }
     }
 
-    /// Takes a slot, if one is free.
-    pub(super) fn wait(self: &Arc<Self>) -> Result<Waiting, AppendError> {
-        let deadline = Instant::now() + self.timeout;
-        let mut slots = self.lock();
-        let slot = match slots.free.pop() {
-            Some(slot) => slot,
-            None => self.grow(&mut slots, deadline)?,
-        };
-        let entry = slots.get(slot);
-        entry.deadline = deadline;
-        entry.state = State::Waiting(None);
-        let key = Key {
-            slot,
-            generation: entry.generation,
-        };
-        drop(slots);
-        Ok(Waiting {
-            acks: Arc::clone(self),
-            key,
-        })
-    }
-
-    fn grow(&self, slots: &mut Slots, deadline: Instant) -> Result<u16, AppendError> {
+    /// Takes a slot for so many appends, if there is room for them.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        appends: usize,
+        subject: Subject,
+    ) -> Result<Waiting, AppendError> {
+        let now = Instant::now();
+        let deadline = now + self.timeout;
         let busy = AppendError::Busy {
             in_flight_max: self.in_flight_max,
         };
-        if slots.all.len() >= self.in_flight_max {
+        let mut slots = self.lock();
+        if slots.in_flight.saturating_add(appends) > self.in_flight_max {
             return Err(busy);
         }
-        let slot = u16::try_from(slots.all.len()).map_err(|_| busy)?;
-        slots.all.push(Slot {
-            generation: 0,
-            deadline,
-            state: State::Free,
-        });
-        Ok(slot)
+        let slot = match slots.free.pop() {
+            Some(slot) => slot,
+            None => slots.grow(deadline).ok_or(busy)?,
+        };
+        let anew = subject == Subject::New || now < slots.anew_until;
+        let generation = slots.get(slot).take(appends, anew, deadline);
+        slots.in_flight += appends;
+        drop(slots);
+        Ok(Waiting {
+            acks: Arc::clone(self),
+            key: Key { slot, generation },
+            appends,
+        })
     }
 
-    /// Answers whoever waits under this key, if somebody still does.
-    pub(super) fn answer(&self, key: Key, answer: Answer) {
+    /// The append of this key is stored, or one of them, as something new.
+    pub(super) fn stored(&self, key: Key, place: u64) {
+        self.hear(key, |slot| slot.stored(key.generation, place));
+    }
+
+    /// Anything else was answered to this key.
+    pub(super) fn told(&self, key: Key, answer: Answer) {
+        self.hear(key, |slot| slot.told(key.generation, answer));
+    }
+
+    fn hear(&self, key: Key, hear: impl FnOnce(&mut Slot) -> Heard) {
         let mut slots = self.lock();
         let Some(slot) = slots.all.get_mut(usize::from(key.slot)) else {
             return;
         };
-        let waker = if slot.generation == key.generation {
-            slot.state.answer(answer)
-        } else {
-            None
-        };
+        let Heard { waker, is_second } = hear(slot);
+        let is_news = is_second && slots.distrust();
         drop(slots);
         if let Some(waker) = waker {
             waker.wake();
         }
+        if is_news {
+            tracing::warn!(
+                "an append was answered twice: if this goes on, another stream takes the events too"
+            );
+        }
     }
 
-    /// Answers everybody who waits.
-    pub(super) fn fail_all(&self, error: &AppendError) {
+    /// Answers everybody who waits; the next connection has to show again what it is like.
+    pub(super) fn lost(&self, error: &AppendError) {
         self.fail(|_| Some(error.clone()));
+        let mut slots = self.lock();
+        slots.anew_until = slots.anew_until.max(Instant::now() + TRIAL);
     }
 
     /// Answers everybody whose time is over, again and again.
@@ -170,21 +184,11 @@ impl Acks {
     }
 
     fn fail(&self, error: impl Fn(Instant) -> Option<AppendError>) {
-        let mut wakers = Vec::new();
-        for slot in &mut self.lock().all {
-            if let (State::Waiting(_), Some(error)) = (&slot.state, error(slot.deadline)) {
-                wakers.extend(slot.state.answer(Answer::Failed(error)));
-            }
-        }
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    fn release(&self, key: Key) {
         let mut slots = self.lock();
-        let entry = slots.get(key.slot);
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.state = State::Free;
-        slots.free.push(key.slot);
+        let failed = slots.all.iter_mut().map(|slot| slot.fail(&error));
+        let wakers: Vec<_> = failed.filter_map(|heard| heard.waker).collect();
+        drop(slots);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
@@ -192,10 +196,15 @@ impl Acks {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As if the connection had shown what it is like.
     #[cfg(test)]
-    fn taken(&self) -> usize {
-        let slots = self.lock();
-        slots.all.len() - slots.free.len()
+    pub(super) fn end_trial(&self) {
+        self.lock().anew_until = Instant::now();
+    }
+
+    #[cfg(test)]
+    fn in_flight(&self) -> usize {
+        self.lock().in_flight
     }
 }
 
@@ -205,32 +214,39 @@ impl Slots {
             .get_mut(usize::from(slot))
             .expect("slots are never taken away")
     }
-}
 
-impl State {
-    fn answer(&mut self, answer: Answer) -> Option<Waker> {
-        match self {
-            Self::Waiting(waker) => {
-                let waker = waker.take();
-                *self = Self::Answered(answer);
-                waker
-            }
-            Self::Free | Self::Answered(_) => None,
-        }
+    fn grow(&mut self, now: Instant) -> Option<u16> {
+        let slot = u16::try_from(self.all.len()).ok()?;
+        self.all.push(Slot::new(now));
+        Some(slot)
+    }
+
+    /// Whether that was not known yet.
+    fn distrust(&mut self) -> bool {
+        let now = Instant::now();
+        let is_news = self.anew_until <= now + TRIAL;
+        self.anew_until = now + DISTRUST;
+        is_news
     }
 }
 
-/// One append that waits; dropping it gives its slot back.
+/// Appends that wait under one key; dropping it makes room.
 #[derive(Debug)]
 pub(super) struct Waiting {
     acks: Arc<Acks>,
     key: Key,
+    appends: usize,
 }
 
 impl Waiting {
     /// Where the server is to answer.
     pub(super) fn reply(&self) -> String {
         self.key.reply(&self.acks)
+    }
+
+    /// The places of those that were stored as something new, in ascending order.
+    pub(super) fn places(&self) -> Vec<u64> {
+        self.acks.lock().get(self.key.slot).places()
     }
 }
 
@@ -241,157 +257,21 @@ impl Future for Waiting {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
         let mut slots = self.acks.lock();
-        let state = &mut slots.get(self.key.slot).state;
-        match state {
-            State::Answered(answer) => return Poll::Ready(answer.clone()),
-            State::Waiting(Some(waker)) => waker.clone_from(context.waker()),
-            State::Waiting(None) | State::Free => {
-                *state = State::Waiting(Some(context.waker().clone()));
-            }
+        match slots.get(self.key.slot).answer(context.waker()) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
         }
-        Poll::Pending
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.acks.release(self.key);
+        let mut slots = self.acks.lock();
+        slots.get(self.key.slot).release();
+        slots.in_flight -= self.appends;
+        slots.free.push(self.key.slot);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-    use crate::Stored;
-
-    const STORED: Answer = Answer::Stored(Stored {
-        sequence: 7,
-        duplicate: false,
-    });
-
-    fn acks(in_flight_max: usize) -> Arc<Acks> {
-        Arc::new(Acks::new("inbox", in_flight_max, Duration::from_secs(5)))
-    }
-
-    /// Every append gets its own answer.
-    #[tokio::test]
-    async fn an_answer_reaches_its_append() {
-        let acks = acks(4);
-        let mut one = acks.wait().unwrap();
-        let mut other = acks.wait().unwrap();
-        acks.answer(other.key, STORED);
-        assert!((&mut one).now_or_never().is_none());
-        assert!(matches!(
-            (&mut other).now_or_never(),
-            Some(Answer::Stored(_))
-        ));
-    }
-
-    /// A full table refuses, and a dropped append makes room again.
-    #[tokio::test]
-    async fn slots_are_bounded_and_come_back() {
-        let acks = acks(2);
-        let one = acks.wait().unwrap();
-        let _other = acks.wait().unwrap();
-        assert!(matches!(
-            acks.wait().unwrap_err(),
-            AppendError::Busy { in_flight_max: 2 }
-        ));
-        drop(one);
-        let _again = acks.wait().unwrap();
-        assert!(acks.wait().is_err());
-        assert_eq!(acks.taken(), 2);
-    }
-
-    /// A late acknowledgement does not make a later append look stored.
-    #[tokio::test(start_paused = true)]
-    async fn a_late_answer_meets_no_other_append() {
-        let acks = acks(1);
-        let late = acks.wait().unwrap().key;
-        let mut now = acks.wait().unwrap();
-        assert_eq!(now.key.slot, late.slot);
-        acks.answer(late, STORED);
-        assert!((&mut now).now_or_never().is_none());
-        let late = now.key;
-        tokio::time::advance(Duration::from_secs(5)).await;
-        acks.sweep();
-        assert!((&mut now).now_or_never().is_some());
-        drop(now);
-        let mut now = acks.wait().unwrap();
-        acks.answer(late, STORED);
-        assert!((&mut now).now_or_never().is_none());
-    }
-
-    /// Whoever else answers on the subject of an append that has its answer is not heard by the next.
-    #[tokio::test]
-    async fn no_two_appends_have_one_subject() {
-        let acks = acks(1);
-        let first = acks.wait().unwrap();
-        let (key, reply) = (first.key, first.reply());
-        let token = reply.rsplit('.').next().unwrap();
-        assert_eq!(Key::parse(token), Some(key));
-        acks.answer(key, STORED);
-        drop(first);
-        let mut next = acks.wait().unwrap();
-        assert_ne!(next.reply(), reply);
-        acks.answer(key, STORED);
-        assert!((&mut next).now_or_never().is_none());
-    }
-
-    /// No append waits longer than its timeout.
-    #[tokio::test(start_paused = true)]
-    async fn appends_time_out() {
-        let acks = acks(2);
-        let mut early = acks.wait().unwrap();
-        tokio::time::advance(Duration::from_secs(4)).await;
-        let mut late = acks.wait().unwrap();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        acks.sweep();
-        let answer = (&mut early).now_or_never();
-        assert!(
-            matches!(answer, Some(Answer::Failed(AppendError::TimedOut { .. }))),
-            "{answer:?}"
-        );
-        assert!((&mut late).now_or_never().is_none());
-    }
-
-    /// A lost connection answers all at once, and wakes who waits.
-    #[tokio::test]
-    async fn a_lost_connection_fails_all() {
-        let acks = acks(100);
-        let waiting: Vec<_> = (0..100)
-            .map(|_| tokio::spawn(acks.wait().unwrap()))
-            .collect();
-        tokio::task::yield_now().await;
-        acks.fail_all(&AppendError::Unreachable {
-            detail: "gone".to_owned(),
-        });
-        for task in waiting {
-            let answer = task.await.unwrap();
-            assert!(matches!(
-                answer,
-                Answer::Failed(AppendError::Unreachable { .. })
-            ));
-        }
-        assert_eq!(acks.taken(), 0);
-    }
-
-    /// Keys come back from reply subjects, and nothing else is one.
-    #[test]
-    fn keys_are_one_token() {
-        let key = Key {
-            slot: 0xfff0,
-            generation: 0xdead_beef,
-        };
-        let reply = key.reply(&acks(1));
-        assert_eq!(reply.strip_prefix("inbox.").and_then(Key::parse), Some(key));
-        for token in ["", "0", "zzzz00000000", "00001", "0000100000000", "ä000"] {
-            assert!(
-                Key::parse(token).is_none_or(|key| key.generation != 0),
-                "{token}"
-            );
-        }
-    }
-}
+mod tests;

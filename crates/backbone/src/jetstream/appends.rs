@@ -7,13 +7,13 @@ use tokio::task::JoinHandle;
 
 use super::{
     ConnectError,
-    acks::{Acks, Key, Waiting},
+    acks::{Acks, Key, Subject, Waiting},
     answer::{self, Answer},
     link::{LOST, NOT_CONNECTED, unreachable},
     message::Outgoing,
     wire::{self, Listener, NotPut, Wire},
 };
-use crate::Config;
+use crate::{AppendError, Config};
 
 #[derive(Debug)]
 pub(super) struct Appends {
@@ -27,6 +27,19 @@ struct Answers {
     acks: Arc<Acks>,
     inbox: String,
     streams: [String; 2],
+}
+
+/// What became of messages that were stored together.
+#[derive(Debug)]
+pub(super) enum Together {
+    /// Where they are, in their order.
+    Stored(Vec<u64>),
+    Failed(AppendError),
+    /// That is not known of each: each has to be asked for by itself. Some are stored as something
+    /// new at these places.
+    Unsure {
+        new: Vec<u64>,
+    },
 }
 
 impl Appends {
@@ -54,20 +67,73 @@ impl Appends {
         self.wire.is_open()
     }
 
+    /// Stores a message.
+    pub(super) async fn append(&self, to: &str, message: &Outgoing, subject: Subject) -> Answer {
+        match self.send(to, message, subject).await {
+            Ok(waiting) => match waiting.await {
+                // Rare, and boxed so that no append is larger for it.
+                Answer::Unsure => Box::pin(self.append_anew(to, message)).await,
+                sure @ (Answer::Stored(_) | Answer::TooLarge | Answer::Failed(_)) => sure,
+            },
+            Err(answer) => answer,
+        }
+    }
+
+    async fn append_anew(&self, to: &str, message: &Outgoing) -> Answer {
+        match self.send(to, message, Subject::New).await {
+            Ok(waiting) => waiting.await,
+            Err(answer) => answer,
+        }
+    }
+
     /// Puts a message on its way; waits while there is no room, as long as an append may wait.
-    pub(super) async fn send(&self, subject: &str, message: &Outgoing) -> Result<Waiting, Answer> {
+    pub(super) async fn send(
+        &self,
+        to: &str,
+        message: &Outgoing,
+        subject: Subject,
+    ) -> Result<Waiting, Answer> {
         let acks = &self.wire.listener().acks;
-        let mut waiting = acks.wait().map_err(Answer::Failed)?;
+        let mut waiting = acks.wait(1, subject).map_err(Answer::Failed)?;
+        self.put(to, message, &mut waiting).await?;
+        Ok(waiting)
+    }
+
+    /// Stores messages, of which each has an identity, under one subject. There are at least two.
+    pub(super) async fn append_together(&self, messages: &[(&str, Outgoing)]) -> Together {
+        let unsure = |new| Together::Unsure { new };
+        let acks = &self.wire.listener().acks;
+        let Ok(mut waiting) = acks.wait(messages.len(), Subject::Any) else {
+            return unsure(Vec::new());
+        };
+        for (to, message) in messages {
+            if let Err(answer) = self.put(to, message, &mut waiting).await {
+                return match answer {
+                    Answer::Failed(error) => Together::Failed(error),
+                    Answer::Stored(_) | Answer::TooLarge | Answer::Unsure => {
+                        unsure(waiting.places())
+                    }
+                };
+            }
+        }
+        match (&mut waiting).await {
+            Answer::Stored(_) => Together::Stored(waiting.places()),
+            Answer::Failed(error) => Together::Failed(error),
+            Answer::Unsure | Answer::TooLarge => unsure(waiting.places()),
+        }
+    }
+
+    async fn put(&self, to: &str, message: &Outgoing, waiting: &mut Waiting) -> Result<(), Answer> {
         loop {
             let emptied = self.wire.emptied();
             let reply = waiting.reply();
-            let put = |frames: &mut Vec<u8>| wire::publish(subject, &reply, message, frames);
+            let put = |frames: &mut Vec<u8>| wire::publish(to, &reply, message, frames);
             match self.wire.put(put) {
-                Ok(()) => return Ok(waiting),
+                Ok(()) => return Ok(()),
                 Err(NotPut::Closed) => return Err(Answer::Failed(unreachable(NOT_CONNECTED))),
                 Err(NotPut::Full) => tokio::select! {
                     biased;
-                    answer = &mut waiting => return Err(answer),
+                    answer = &mut *waiting => return Err(answer),
                     () = emptied => {}
                 },
             }
@@ -92,13 +158,18 @@ impl Listener for Answers {
         let token = message.subject.rsplit('.').next();
         if let Some(key) = token.and_then(Key::parse) {
             let status = wire::status(message.headers).map(|(status, _)| status);
-            let answer = answer::of(status, message.payload, &self.streams);
-            self.acks.answer(key, answer);
+            match answer::place(message.payload, &self.streams) {
+                Some(place) if status.is_none() => self.acks.stored(key, place),
+                Some(_) | None => {
+                    let answer = answer::of(status, message.payload, &self.streams);
+                    self.acks.told(key, answer);
+                }
+            }
         }
     }
 
     fn lost(&self) {
-        self.acks.fail_all(&unreachable(LOST));
+        self.acks.lost(&unreachable(LOST));
     }
 }
 

@@ -340,7 +340,7 @@ impl Committer {
                 tracing::debug!(%error, count, "a batch was refused");
                 Outcome::Refused
             }
-            Answer::TooLarge => Outcome::Refused,
+            Answer::TooLarge | Answer::Unsure => Outcome::Refused,
         }
     }
 

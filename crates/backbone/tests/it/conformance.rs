@@ -42,6 +42,50 @@ pub(crate) async fn a_repeated_message_id_is_one_event(fixture: &impl Fixture) {
     pull_nothing(&mut source, Duration::from_millis(100)).await;
 }
 
+/// Goes on for as long as `until` says no.
+pub(crate) async fn events_together_are_told_apart(
+    fixture: &impl Fixture,
+    until: impl Fn() -> bool,
+) {
+    let log = fixture.log();
+    let with_id = |id: String| Append {
+        message_id: message_id(&id),
+        ..append_of(event(&id))
+    };
+    let (mut last, mut round) = (0, 0);
+    loop {
+        let ids = |names: &str| -> Vec<Append> {
+            let ids = names.chars().map(|name| format!("{name}{round}"));
+            ids.map(with_id).collect()
+        };
+        let mut places = BTreeMap::new();
+        // What is there already, what is there twice, and one alone.
+        for (names, duplicates) in [("abc", "nnn"), ("dbec", "nyny"), ("ff", "ny"), ("a", "y")] {
+            let outcomes = log.append_all(&ids(names)).await;
+            assert_eq!(outcomes.len(), names.len());
+            for ((name, duplicate), outcome) in names.chars().zip(duplicates.chars()).zip(outcomes)
+            {
+                let stored = outcome.unwrap();
+                assert_eq!(stored.duplicate, duplicate == 'y', "{name} of {names}");
+                if stored.duplicate {
+                    assert_eq!(places.get(&name), Some(&stored.sequence));
+                } else {
+                    assert!(stored.sequence > last, "{name} of {names}");
+                    last = stored.sequence;
+                    places.insert(name, stored.sequence);
+                }
+            }
+        }
+        round += 1;
+        if until() {
+            break;
+        }
+    }
+    let mut source = log.open(spec("c")).await.unwrap();
+    let delivered = pull(&mut source, 6).await;
+    assert_eq!(ids(&delivered), ["a0", "b0", "c0", "d0", "e0", "f0"]);
+}
+
 /// For a log with a window of 300 ms.
 pub(crate) async fn a_message_id_is_forgotten_after_the_window(fixture: &impl Fixture) {
     let log = fixture.log();

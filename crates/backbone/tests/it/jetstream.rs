@@ -6,7 +6,7 @@ mod room;
 mod secured;
 mod streams;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use tidegate_backbone::{Config, Events};
@@ -51,6 +51,16 @@ async fn sequences_grow() {
 #[tokio::test]
 async fn a_repeated_message_id_is_one_event() {
     conformance::a_repeated_message_id_is_one_event(&JetstreamFixture::new().await).await;
+}
+
+/// Of events that are stored together it is known which are new. Also on reply subjects that are
+/// used again, which none is in the first second.
+#[tokio::test]
+async fn events_together_are_told_apart() {
+    let fixture = JetstreamFixture::new().await;
+    let began = Instant::now();
+    let until = || began.elapsed() > Duration::from_millis(1_500);
+    conformance::events_together_are_told_apart(&fixture, until).await;
 }
 
 /// Deduplication ends with its window.

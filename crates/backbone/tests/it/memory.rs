@@ -23,6 +23,12 @@ async fn a_repeated_message_id_is_one_event() {
     conformance::a_repeated_message_id_is_one_event(&MemoryFixture::new()).await;
 }
 
+/// Of events that are stored together it is known which are new.
+#[tokio::test]
+async fn events_together_are_told_apart() {
+    conformance::events_together_are_told_apart(&MemoryFixture::new(), || true).await;
+}
+
 /// Deduplication ends with its window.
 #[tokio::test(start_paused = true)]
 async fn a_message_id_is_forgotten_after_the_window() {

@@ -1,6 +1,6 @@
 //! What `appends` and `wire` promise, with a far end that is at fault.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all};
@@ -53,10 +53,106 @@ fn message(bytes: usize) -> Outgoing {
 }
 
 async fn append(appends: &Appends, bytes: usize) -> Answer {
-    match appends.send("a.b", &message(bytes)).await {
-        Ok(waiting) => waiting.await,
-        Err(answer) => answer,
+    appends.append("a.b", &message(bytes), Subject::Any).await
+}
+
+/// Reads appends and answers each: with what `answer` says to the reply subject and the count of
+/// those before.
+async fn answering(mut stream: TcpStream, answer: impl Fn(&str, usize) -> String) -> TcpStream {
+    let (mut read, mut appends) = (String::new(), 0);
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+            return stream;
+        }
+        read.push_str(std::str::from_utf8(&buffer).unwrap());
+        while let Some((_, sent)) = read.split_once("HPUB ") {
+            let Some((line, rest)) = sent.split_once("\r\n") else {
+                break;
+            };
+            let reply = line.split(' ').nth(1).unwrap();
+            let payload = answer(reply, appends);
+            let said = format!("MSG {reply} 1 {}\r\n{payload}\r\n", payload.len());
+            stream.write_all(said.as_bytes()).await.unwrap();
+            appends += 1;
+            read = rest.to_owned();
+        }
     }
+}
+
+fn stored(sequence: usize) -> String {
+    format!(r#"{{"stream":"TIDEGATE_EVENTS","seq":{sequence}}}"#)
+}
+
+fn duplicate(sequence: usize) -> String {
+    format!(r#"{{"stream":"TIDEGATE_EVENTS","seq":{sequence},"duplicate":true}}"#)
+}
+
+/// What is answered as a duplicate on a subject that was used before is asked for again on one that
+/// was not, and that answer counts.
+#[tokio::test]
+async fn an_unsure_append_is_asked_for_on_a_new_subject() {
+    let (appends, _listener, stream) = connected().await;
+    appends.wire.listener().acks.end_trial();
+    let seen = Mutex::new(Vec::new());
+    let server = answering(stream, |reply, count| {
+        seen.lock().unwrap().push(reply.to_owned());
+        match count {
+            0 => stored(1),
+            1 => duplicate(1),
+            _ => stored(2),
+        }
+    });
+    let client = async {
+        let first = append(&appends, 1).await;
+        assert!(matches!(first, Answer::Stored(stored) if stored.sequence == 1));
+        let second = append(&appends, 1).await;
+        assert!(matches!(second, Answer::Stored(stored) if stored.sequence == 2));
+    };
+    tokio::select! {
+        () = client => {}
+        _ = server => panic!("the client left"),
+    }
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen.len(), 3);
+    assert_eq!(seen[0], seen[1]);
+    assert_ne!(seen[1], seen[2]);
+}
+
+/// Messages that are stored together have one subject, and places in their order; one of them that
+/// was known already leaves all unsure, and which of them are new is told.
+#[tokio::test]
+async fn messages_together_have_one_subject() {
+    let (appends, _listener, stream) = connected().await;
+    let seen = Mutex::new(Vec::new());
+    let server = answering(stream, |reply, count| {
+        seen.lock().unwrap().push(reply.to_owned());
+        match count {
+            4 => duplicate(1),
+            count => stored(count + 1),
+        }
+    });
+    let together = || async {
+        let messages: Vec<_> = (0..3).map(|_| ("a.b", message(1))).collect();
+        appends.append_together(&messages).await
+    };
+    let client = async {
+        let Together::Stored(places) = together().await else {
+            panic!("they are stored")
+        };
+        assert_eq!(places, [1, 2, 3]);
+        let Together::Unsure { new } = together().await else {
+            panic!("one is a duplicate")
+        };
+        assert_eq!(new, [4, 6]);
+    };
+    tokio::select! {
+        () = client => {}
+        _ = server => panic!("the client left"),
+    }
+    let seen = seen.into_inner().unwrap();
+    assert!(seen[..3].iter().all(|reply| *reply == seen[0]));
 }
 
 /// A server that reads nothing costs each append its time, and a bounded buffer.

@@ -4,11 +4,13 @@
 //! sink's own word; the breaker is what is concluded where it says nothing.
 
 mod breaker;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -18,7 +20,8 @@ use tokio::{
     time::Instant,
 };
 
-use self::breaker::Breaker;
+pub(crate) use self::places::Guest;
+use self::{breaker::Breaker, places::Places};
 use crate::{Failure, Health, Pace, config};
 
 /// A sink's gate. Clones are the same gate.
@@ -30,6 +33,7 @@ struct Shared {
     state: Mutex<State>,
     /// Told when somebody may pass who could not.
     changed: Arc<Notify>,
+    places: Arc<Places>,
 }
 
 #[derive(Debug)]
@@ -93,8 +97,12 @@ pub enum Standing {
 }
 
 impl Gate {
-    /// A gate that is open.
+    /// A gate that is open, of a sink with any number of places.
     pub fn new(config: &config::Breaker) -> Self {
+        Self::with(config, NonZeroUsize::MAX)
+    }
+
+    fn with(config: &config::Breaker, places: NonZeroUsize) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 held_until: None,
@@ -106,7 +114,13 @@ impl Gate {
                 is_told: false,
             }),
             changed: Arc::default(),
+            places: Arc::new(Places::new(places)),
         }))
+    }
+
+    /// Comes to deliver.
+    pub(crate) fn enter(&self) -> Guest {
+        Guest::of(&self.0.places)
     }
 
     /// Leave for an attempt, or why there is none.
@@ -277,6 +291,7 @@ impl Drop for Pass {
 #[derive(Clone, Debug)]
 pub struct Gates {
     config: config::Breaker,
+    places: NonZeroUsize,
     all: Arc<Mutex<HashMap<String, Weak<Shared>>>>,
 }
 
@@ -285,8 +300,16 @@ impl Gates {
     pub fn new(config: &config::Breaker) -> Self {
         Self {
             config: config.clone(),
+            places: NonZeroUsize::MAX,
             all: Arc::default(),
         }
+    }
+
+    /// Each sink takes so many attempts at once, which its Subscriptions share.
+    #[must_use]
+    pub fn with_places(mut self, places: NonZeroUsize) -> Self {
+        self.places = places;
+        self
     }
 
     /// That of the sink at this address.
@@ -297,7 +320,7 @@ impl Gates {
         }
         // Those that nobody delivers through any more.
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Gate::new(&self.config);
+        let gate = Gate::with(&self.config, self.places);
         gates.insert(sink.to_owned(), Arc::downgrade(&gate.0));
         gate
     }

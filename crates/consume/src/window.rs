@@ -39,6 +39,8 @@ const USUAL_DECAY: f64 = 0.95;
 #[derive(Debug)]
 pub(crate) struct Window {
     bound: f64,
+    /// Attempts that one place at the sink is enough for.
+    batch: usize,
     limit: f64,
     /// What an answer usually takes, in seconds.
     usual: f64,
@@ -60,12 +62,14 @@ pub(crate) struct Begun {
 impl Window {
     /// That of a Subscription.
     pub(crate) fn of(delivery: &Delivery) -> Self {
-        let first = match delivery.format {
-            Format::Binary | Format::Structured => FIRST,
-            // Less would never fill a batch.
-            Format::Batch { size, .. } => size.get().max(FIRST),
+        let batch = match delivery.format {
+            Format::Binary | Format::Structured => 1,
+            Format::Batch { size, .. } => size.get(),
         };
-        Self::new(delivery.max_in_flight.get(), first)
+        // Less would never fill a batch.
+        let mut window = Self::new(delivery.max_in_flight.get(), batch.max(FIRST));
+        window.batch = usize::try_from(batch).unwrap_or(usize::MAX);
+        window
     }
 
     /// `first` is where it begins, if the bound is no less.
@@ -73,6 +77,7 @@ impl Window {
         let bound = f64::from(bound);
         Self {
             bound,
+            batch: 1,
             // A larger one is earned.
             limit: bound.min(f64::from(first)),
             usual: 0.0,
@@ -92,6 +97,11 @@ impl Window {
         {
             self.limit as usize
         }
+    }
+
+    /// The same with so many places at the sink.
+    pub(crate) fn limit_of(&self, places: usize) -> usize {
+        self.limit().min(places.saturating_mul(self.batch))
     }
 
     /// An attempt begins, beside so many others.

@@ -25,7 +25,8 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub first_byte_timeout: Option<Duration>,
     /// Requests to one sink at once, for each thread; the next wait. Over HTTP/1.1 each has a
-    /// connection of its own.
+    /// connection of its own. The Subscriptions that have something to deliver to it share as many
+    /// attempts.
     pub connections_max: NonZeroUsize,
     /// How long a connection is used before another takes its place, so that what the sink's name
     /// means is asked again.

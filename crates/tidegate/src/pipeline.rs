@@ -100,7 +100,7 @@ impl Operations {
             subscriptions: subscriptions.clone(),
             states: States::default(),
             consume: metrics.consume(),
-            gates: Gates::new(&config.consume.breaker),
+            gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
         };
         Ok((operations, asked))
     }

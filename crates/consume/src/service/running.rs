@@ -3,6 +3,7 @@
 mod gathering;
 mod in_order;
 mod stopped;
+mod wishes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,7 +13,6 @@ use std::{
 };
 
 use tidegate_backbone::{Log, Settle, Source, SourceError};
-use tidegate_event::Event;
 use tidegate_subscription::{Matched, Matching};
 use tokio::{
     task::{self, JoinSet},
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     Attempt,
     attempt::Health,
-    gate::{Pass, Wait},
+    gate::{Guest, Pass, Wait},
     held::{Held, Room},
     pace::Pace,
     waiting::{Key, Waiting},
@@ -52,6 +52,8 @@ pub(super) struct Running<L: Log, A> {
     service: Service<L, A>,
     outcomes: Arc<Outcomes<L, A>>,
     window: Window,
+    /// At the sink, whose places are shared.
+    guest: Guest,
     room: Room,
     waiting: Waiting<InHand<ReceiptOf<L>>, ReceiptOf<L>>,
     /// Of an ordered Subscription, until all that waits is known.
@@ -96,6 +98,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let is_ordered = service.subscription.delivery.order.is_some();
         Self {
             window: Window::of(&service.subscription.delivery),
+            guest: service.gate.enter(),
             room: Room::new(&service.config, service.budget.clone()),
             is_over: false,
             outcomes: Arc::new(Outcomes {
@@ -135,6 +138,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
             self.gather(&mut source).await;
             self.make_room().await;
             self.look();
+            self.guest
+                .set_busy(!self.under_way.is_empty() || self.waiting.is_ready());
             let until = [self.begin_attempts(), self.wake()]
                 .into_iter()
                 .flatten()
@@ -196,49 +201,6 @@ impl<L: Log, A: Attempt> Running<L, A> {
         }
     }
 
-    /// What was wanted before still counts for the events of its time.
-    fn remember(&mut self, source: &L::Source) {
-        let former = source.former().into_iter();
-        let read = former.map(|one| {
-            let wishes = one.wants.iter().map(|wants| self.understood(wants));
-            (one.until, wishes.collect())
-        });
-        self.former = read.collect();
-    }
-
-    fn understood(&self, wants: &str) -> Matching {
-        serde_json::from_str(wants).unwrap_or_else(|error| {
-            // Written by a version that this one does not know.
-            tracing::warn!(%error, "what was wanted before is not understood");
-            self.service.subscription.matching.clone()
-        })
-    }
-
-    async fn narrow(&mut self) {
-        if self.former.is_empty() {
-            return;
-        }
-        match self.service.log.narrow(&self.service.spec).await {
-            Ok(true) => self.former.clear(),
-            Ok(false) => {}
-            Err(error) => tracing::debug!(%error, "the consumer is not narrowed yet"),
-        }
-    }
-
-    /// By what was wanted when it was stored.
-    fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
-        if let Some((replay, _)) = &self.service.replay
-            && !replay.wants(event)
-        {
-            return None;
-        }
-        let mut former = self.former.iter();
-        match former.find(|(until, _)| sequence <= *until) {
-            Some((_, wishes)) => wishes.iter().find_map(|wish| wish.matches(event)),
-            None => self.service.subscription.matches(event),
-        }
-    }
-
     fn progress_ticks(&self) -> tokio::time::Interval {
         let every = self.service.config.ack_wait / 3;
         let mut ticks = interval(every.max(Duration::from_millis(1)));
@@ -246,10 +208,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
         ticks
     }
 
+    /// How many attempts there may be at once.
+    fn limit(&self) -> usize {
+        self.window.limit_of(self.guest.share())
+    }
+
     /// How many more events may come: none for a sink that takes none.
     fn room_left(&self) -> usize {
         let aside = self.waiting.aside();
-        let room = self.room.left(self.window.limit(), aside);
+        let room = self.room.left(self.limit(), aside);
         match self.gathering {
             Some(one) if one.is_quiet() && self.knows_any() => 0,
             // Nothing begins before all is known, so the sink does not matter yet.
@@ -309,7 +276,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         if self.gathering.is_some() {
             return None;
         }
-        while self.under_way.len() < self.window.limit() && self.waiting.is_ready() {
+        while self.under_way.len() < self.limit() && self.waiting.is_ready() {
             let pace = self.service.paces.iter().map(Pace::next).max();
             if pace > Some(Instant::now()) {
                 return pace;
@@ -420,7 +387,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// Nothing more could be taken if all stayed that were tried.
     fn is_full(&self) -> bool {
-        self.room.left(self.window.limit(), self.waiting.aside()) == 0
+        self.room.left(self.limit(), self.waiting.aside()) == 0
     }
 
     fn excuse(&mut self, place: u64) {
@@ -444,7 +411,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let metrics = &self.service.metrics;
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.held.set(number(self.room.events()));
-        metrics.window.set(number(self.window.limit()));
+        metrics.window.set(number(self.limit()));
         metrics.stopped.set(number(self.stopped.len()));
     }
 

@@ -1,6 +1,7 @@
 //! What a sink's failing means for the events that wait for it.
 
 use std::{
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -127,6 +128,35 @@ async fn the_breaker_is_the_sinks() {
     assert!((100..=130).contains(&made), "{made} probes by two in 600 s");
     for running in [one, same, elsewhere] {
         running.stop().await;
+    }
+}
+
+/// Subscriptions of one sink share its places: none makes attempts that would wait for one, and who
+/// is alone has them all.
+#[tokio::test(start_paused = true)]
+async fn a_sinks_places_are_shared() {
+    let gates =
+        Gates::new(&Breaker::default()).with_places(const { NonZeroUsize::new(10).unwrap() });
+    for (loops, most) in [(1, 10), (5, 10 + 5 + 3 + 2 + 2)] {
+        let log = Memory::default();
+        let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+        let mut running = Vec::new();
+        for name in ["a", "b", "c", "d", "e"].into_iter().take(loops) {
+            let gate = gates.of("http://sink/");
+            running.push(Loop::through(&log, &attempt, name, gate).await);
+        }
+        for id in 0..100 {
+            publish(&log, &id.to_string(), "t.v1").await;
+        }
+        for one in running {
+            one.settled().await;
+            one.stop().await;
+        }
+        let made = attempt.made.lock().unwrap().len();
+        assert_eq!(made, 100 * loops);
+        // Each has its share of when it came.
+        let reached = attempt.most_under_way.load(Ordering::Relaxed);
+        assert!((10..=most).contains(&reached), "{reached} by {loops}");
     }
 }
 

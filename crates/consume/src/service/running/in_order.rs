@@ -55,7 +55,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// Lanes that cannot go on leave room for those that may come.
     pub(super) async fn make_room(&mut self) {
-        let may_begin = self.under_way.len() < self.window.limit();
+        let may_begin = self.under_way.len() < self.limit();
         if self.waiting.is_ready() && self.gathering.is_none() || !may_begin || !self.is_full() {
             return;
         }

@@ -78,15 +78,26 @@ pub(super) fn of(status: Option<u16>, payload: &[u8], streams: &[String; 2]) -> 
     read_payload(payload, streams)
 }
 
-/// The place of what is stored as something new, of `{"stream":"EVENTS","seq":12}`, as nearly all
-/// answers are, without a parser. Older servers write a space before the second field; where
-/// JetStream has domains, another field stands between.
-pub(super) fn place(payload: &[u8], streams: &[String; 2]) -> Option<u64> {
+/// Where something new is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    /// That of JetStream; empty where it has none.
+    pub(super) domain: &'a [u8],
+    pub(super) sequence: u64,
+}
+
+/// The place in `{"stream":"EVENTS","seq":12}`, as nearly all answers are, without a parser. Where
+/// JetStream has a domain, it stands in the middle; older servers write spaces between the fields.
+pub(super) fn place<'a>(payload: &'a [u8], streams: &[String; 2]) -> Option<Place<'a>> {
     let rest = payload.strip_prefix(br#"{"stream":""#)?;
     let of_stream = |stream: &String| rest.strip_prefix(stream.as_bytes());
-    let rest = streams.iter().find_map(of_stream)?;
-    let rest = rest.strip_prefix(br#"","#)?;
-    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let mut rest = next_field(streams.iter().find_map(of_stream)?)?;
+    let mut domain: &[u8] = &[];
+    if let Some(named) = rest.strip_prefix(br#""domain":""#) {
+        let end = named.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        (domain, rest) = named.split_at_checked(end)?;
+        rest = next_field(rest)?;
+    }
     let digits = rest.strip_prefix(br#""seq":"#)?.strip_suffix(b"}")?;
     if digits.is_empty() || digits.len() > 19 {
         return None;
@@ -96,7 +107,13 @@ pub(super) fn place(payload: &[u8], streams: &[String; 2]) -> Option<u64> {
         let digit = char::from(*digit).to_digit(10)?;
         sequence = sequence.checked_mul(10)?.checked_add(digit.into())?;
     }
-    (sequence > 0).then_some(sequence)
+    (sequence > 0).then_some(Place { domain, sequence })
+}
+
+/// What follows a text's end.
+fn next_field(rest: &[u8]) -> Option<&[u8]> {
+    let rest = rest.strip_prefix(br#"","#)?;
+    Some(rest.strip_prefix(b" ").unwrap_or(rest))
 }
 
 fn read_payload(payload: &[u8], streams: &[String; 2]) -> Answer {
@@ -162,11 +179,15 @@ mod tests {
     #[test]
     fn the_usual_answer_needs_no_parser() {
         let streams = streams();
-        for payload in [
-            r#"{"stream":"EVENTS","seq":12}"#,
-            r#"{"stream":"EVENTS", "seq":12}"#,
+        for (payload, domain) in [
+            (r#"{"stream":"EVENTS","seq":12}"#, ""),
+            (r#"{"stream":"EVENTS", "seq":12}"#, ""),
+            (r#"{"stream":"EVENTS","domain":"hub","seq":12}"#, "hub"),
+            (r#"{"stream":"EVENTS", "domain":"hub", "seq":12}"#, "hub"),
         ] {
-            assert_eq!(place(payload.as_bytes(), &streams), Some(12));
+            let place = place(payload.as_bytes(), &streams).unwrap();
+            assert_eq!(place.sequence, 12);
+            assert_eq!(place.domain, domain.as_bytes());
             let parsed = read_payload(payload.as_bytes(), &streams);
             let is_new = |stored: Stored| stored.sequence == 12 && !stored.duplicate;
             assert!(matches!(parsed, Answer::Stored(stored) if is_new(stored)));
@@ -212,13 +233,17 @@ mod tests {
             r#"{"stream":"EVENTS", "seq":1x}"#,
             r#"{"stream":"EVENTS", "seq":18446744073709551616}"#,
             r#"{"stream":"EVENTSX", "seq":1}"#,
+            r#"{"stream":"EVENTS","domain":"hub"}"#,
+            r#"{"stream":"EVENTS","domain":"hub","seq":0}"#,
+            r#"{"stream":"EVENTS","domain":"hub"#,
         ] {
             let answer = read(payload);
             assert!(
                 matches!(answer, Answer::Failed(AppendError::Refused { .. })),
                 "{payload}: {answer:?}"
             );
-            assert_eq!(place(payload.as_bytes(), &streams()), None, "{payload}");
+            let place = place(payload.as_bytes(), &streams());
+            assert_eq!(place, None, "{payload}");
         }
     }
 

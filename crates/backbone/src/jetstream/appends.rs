@@ -1,7 +1,7 @@
 //! The connection of appends: one inbox for all acknowledgements, nothing that waits for a
 //! delivery.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,9 @@ struct Answers {
     acks: Arc<Acks>,
     inbox: String,
     streams: [String; 2],
+    /// That of the stream that answers on this connection, as its first answer says. Another's
+    /// places are no places of ours.
+    domain: Mutex<Option<Box<[u8]>>>,
 }
 
 /// What became of messages that were stored together.
@@ -56,6 +59,7 @@ impl Appends {
             acks: Arc::clone(&acks),
             inbox,
             streams: config.streams(),
+            domain: Mutex::default(),
         };
         Ok(Self {
             wire: Wire::start(config, url, format!("{name}-append"), answers).await?,
@@ -147,6 +151,18 @@ impl Drop for Appends {
     }
 }
 
+impl Answers {
+    fn is_ours(&self, domain: &[u8]) -> bool {
+        let mut ours = self.domain();
+        **ours.get_or_insert_with(|| domain.into()) == *domain
+    }
+
+    fn domain(&self) -> MutexGuard<'_, Option<Box<[u8]>>> {
+        // Every change is complete before anything in it can panic.
+        self.domain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 // === impl Listener for Answers ===
 
 impl Listener for Answers {
@@ -159,7 +175,9 @@ impl Listener for Answers {
         if let Some(key) = token.and_then(Key::parse) {
             let status = wire::status(message.headers).map(|(status, _)| status);
             match answer::place(message.payload, &self.streams) {
-                Some(place) if status.is_none() => self.acks.stored(key, place),
+                Some(place) if status.is_none() && self.is_ours(place.domain) => {
+                    self.acks.stored(key, place.sequence);
+                }
                 Some(_) | None => {
                     let answer = answer::of(status, message.payload, &self.streams);
                     self.acks.told(key, answer);
@@ -169,6 +187,7 @@ impl Listener for Answers {
     }
 
     fn lost(&self) {
+        *self.domain() = None;
         self.acks.lost(&unreachable(LOST));
     }
 }

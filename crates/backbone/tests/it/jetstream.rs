@@ -9,11 +9,13 @@ mod streams;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
-use tidegate_backbone::{Config, Events};
+use futures_util::StreamExt as _;
+use tidegate_backbone::{Append, Config, Events, Log as _};
+use tidegate_testkit::NatsServer;
 
 use crate::{
     conformance::{self, exclusive, settling, wishes},
-    fixture::JetstreamFixture,
+    fixture::{Fixture as _, JetstreamFixture, append_of, event, message_id, within},
 };
 
 async fn short_window() -> JetstreamFixture {
@@ -61,6 +63,31 @@ async fn events_together_are_told_apart() {
     let began = Instant::now();
     let until = || began.elapsed() > Duration::from_millis(1_500);
     conformance::events_together_are_told_apart(&fixture, until).await;
+}
+
+/// A domain of JetStream changes none of that, nor is anything sent twice for it.
+#[tokio::test]
+async fn a_domain_changes_nothing() {
+    let server = NatsServer::start_with("jetstream { domain: hub }").await;
+    let fixture = JetstreamFixture::on(server, Config::default()).await;
+    conformance::events_together_are_told_apart(&fixture, || true).await;
+    let client = fixture.client().await;
+    let mut sent = client.subscribe("tidegate.events.>").await.unwrap();
+    client.flush().await.unwrap();
+    let with_id = |id: &str| Append {
+        message_id: message_id(id),
+        ..append_of(event(id))
+    };
+    let appends: Vec<_> = (0..10).map(|id| with_id(&id.to_string())).collect();
+    for stored in fixture.log().append_all(&appends).await {
+        assert!(!stored.unwrap().duplicate);
+    }
+    fixture.log().append(&with_id("last")).await.unwrap();
+    for id in (0..10).map(|id| id.to_string()).chain(["last".to_owned()]) {
+        let message = within(sent.next()).await.unwrap();
+        let headers = message.headers.unwrap();
+        assert_eq!(headers.get("ce-id").unwrap().as_str(), id);
+    }
 }
 
 /// Deduplication ends with its window.

@@ -6,7 +6,7 @@
 //! one was a duplicate; so neither counts for the append that waits, which is asked for again on a
 //! subject that nothing was ever sent with (decision 0020).
 
-use std::task::Waker;
+use std::{mem, task::Waker};
 
 use tokio::time::Instant;
 
@@ -140,7 +140,7 @@ impl Slot {
 
     /// Where those of this use are stored, as far as it is known.
     pub(super) fn places(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.places)
+        mem::take(&mut self.places)
     }
 
     /// Nobody waits any more.
@@ -149,6 +149,9 @@ impl Slot {
             self.abandon_subject();
         }
         self.state = State::Free;
+        self.places.clear();
+        // The room of many is not kept for one.
+        self.places.shrink_to(4);
     }
 
     /// What an answer means when no append waits for it.
@@ -188,7 +191,7 @@ impl Slot {
     }
 
     fn finish(&mut self, answer: Answer) -> Heard {
-        let state = std::mem::replace(&mut self.state, State::Answered(answer));
+        let state = mem::replace(&mut self.state, State::Answered(answer));
         let State::Waiting(waker) = state else {
             return Heard::default();
         };

@@ -1,6 +1,13 @@
 //! What `appends` and `wire` promise, with a far end that is at fault.
 
-use std::{pin::pin, sync::Mutex, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all};
@@ -153,6 +160,37 @@ async fn messages_together_have_one_subject() {
     }
     let seen = seen.into_inner().unwrap();
     assert!(seen[..3].iter().all(|reply| *reply == seen[0]));
+}
+
+/// Places of a domain are believed as others are, and those of two domains are not of one stream.
+#[tokio::test]
+async fn a_place_of_another_domain_is_not_believed() {
+    let (appends, _listener, stream) = connected().await;
+    appends.wire.listener().acks.end_trial();
+    let stored = |domain: &str, sequence: usize| {
+        format!(r#"{{"stream":"TIDEGATE_EVENTS","domain":"{domain}","seq":{sequence}}}"#)
+    };
+    let count = AtomicUsize::new(0);
+    let server = answering(stream, |_, before| {
+        count.store(before + 1, Ordering::Relaxed);
+        match before {
+            0..3 => stored("hub", before + 1),
+            3 => stored("leaf", 1_000),
+            _ => stored("hub", 4),
+        }
+    });
+    let client = async {
+        let messages: Vec<_> = (0..3).map(|_| ("a.b", message(1))).collect();
+        let together = appends.append_together(&messages).await;
+        assert!(matches!(together, Together::Stored(places) if places == [1, 2, 3]));
+        let answer = append(&appends, 1).await;
+        assert!(matches!(answer, Answer::Stored(stored) if stored.sequence == 4));
+    };
+    tokio::select! {
+        () = client => {}
+        _ = server => panic!("the client left"),
+    }
+    assert_eq!(count.into_inner(), 5);
 }
 
 /// A server that reads nothing costs each append its time, and a bounded buffer.

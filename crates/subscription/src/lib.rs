@@ -6,6 +6,7 @@
 
 mod delivery;
 mod filter;
+mod index;
 mod interest;
 mod kyma;
 mod kyma_v1alpha1;
@@ -27,6 +28,7 @@ pub use delivery::{
     WebHook,
 };
 pub use filter::{Decision, Filter, Pair};
+pub use index::{Found, Index};
 pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};
 pub use subscribed::subscribed_types;

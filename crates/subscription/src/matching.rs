@@ -86,7 +86,7 @@ impl Matching {
                     *source == *event.source && types.iter().any(|one| *one == *event.r#type);
                 wanted.then(Matched::default)
             }
-            Self::Exact { types } => exact(types, event),
+            Self::Exact { types } => exact(types, event, || names(event)),
             Self::Filters(filters) => {
                 let passes = filters.iter().all(|filter| filter.passes(event));
                 passes.then(Matched::default)
@@ -95,22 +95,29 @@ impl Matching {
     }
 }
 
-fn exact(types: &[String], event: &Event) -> Option<Matched> {
+/// As [`Matching::Exact`] has it; `names` are those of the event after Kyma's cleaning.
+pub(crate) fn exact(
+    types: &[String],
+    event: &Event,
+    names: impl FnOnce() -> Vec<String>,
+) -> Option<Matched> {
     if types.iter().any(|one| *one == *event.r#type) {
         return Some(Matched::default());
     }
+    let cleaned = names().into_iter().find(|name| types.contains(name))?;
+    Some(Matched {
+        r#type: Some(cleaned),
+    })
+}
+
+/// What Kyma's cleaning may have made of an event's type.
+pub(crate) fn names(event: &Event) -> Vec<String> {
     let cleaned = [
         kyma::cleaned_prefixed_type(&event.r#type),
         kyma::legacy_type(event),
         Some(kyma::source_and_type(&event.source, &event.r#type)),
     ];
-    cleaned
-        .into_iter()
-        .flatten()
-        .find(|cleaned| types.contains(cleaned))
-        .map(|cleaned| Matched {
-            r#type: Some(cleaned),
-        })
+    cleaned.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub append_timeout: Duration,
     /// Most appends that wait for their acknowledgement, for each connection. Throughput stops
-    /// growing at 1,024; each costs about 100 bytes.
+    /// growing at 1,024; each costs about 200 bytes.
     pub in_flight_max: usize,
     /// From which part of `events.size_max` on events that every consumer has settled are purged
     /// to make room.

@@ -155,7 +155,8 @@ impl Acks {
         }
         if is_news {
             tracing::warn!(
-                "an append was answered twice: if this goes on, another stream takes the events too"
+                "an append was answered twice: if this goes on, another stream takes the events too; \
+                 each JetStream system needs a domain of its own"
             );
         }
     }

@@ -53,7 +53,7 @@ use clap::{Parser, Subcommand};
 
 /// As in the gateway that it is compared with.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Drives doors that take CloudEvents, and sinks that get them, and says what that took and cost.
 #[derive(Debug, Parser)]

@@ -33,6 +33,7 @@ impl Collector for Allocations {
                 stats.reallocations,
             ),
             ("allocated_bytes", "Bytes asked for", stats.bytes_allocated),
+            ("freed_bytes", "Bytes given back", stats.bytes_deallocated),
         ] {
             let counter = ConstCounter::new(value as u64);
             let name = format!("tidegate_process_{name}");

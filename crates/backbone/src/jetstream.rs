@@ -101,10 +101,12 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Nobody answers, or refuses.
-    #[error("nats is unreachable")]
+    #[error("nats is unreachable at {servers}: {detail}")]
     Unreachable {
+        /// Their hosts and ports.
+        servers: String,
         /// What the client says.
-        source: Box<async_nats::ConnectError>,
+        detail: String,
     },
     /// The server has not what is used here.
     #[error("the nats-server has version {version}, at least {}.{} is needed", SERVER_MIN.0, SERVER_MIN.1)]

@@ -3,7 +3,7 @@
 //! Nothing is sent while there is no connection: what a client library would queue then, nobody
 //! would be told about.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{
     Client, ConnectOptions, Event, Request, RequestError, RequestErrorKind, ServerAddr,
@@ -14,7 +14,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::ConnectError;
+use super::{ConnectError, wire};
 use crate::{AppendError, Config, ControlError};
 
 /// How long a request to JetStream's API may take. Creating a replicated stream takes a second or
@@ -108,6 +108,14 @@ pub(super) fn servers_of(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     servers.collect()
 }
 
+/// Where they are, for people: without what signs in there.
+fn addresses(servers: &[ServerAddr]) -> String {
+    let addresses = servers
+        .iter()
+        .map(|server| format!("{}:{}", server.host(), server.port()));
+    addresses.collect::<Vec<_>>().join(", ")
+}
+
 /// How long is waited after so many attempts in vain.
 pub(super) fn reconnect_delay(attempts: usize) -> Duration {
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
@@ -140,7 +148,7 @@ impl Link {
             options = options.user_and_password(user, password);
         }
         if let Some(file) = &config.ca_file {
-            fs::metadata(file).map_err(|source| ConnectError::Authorities {
+            wire::authorities(file).map_err(|source| ConnectError::Authorities {
                 file: file.clone(),
                 source,
             })?;
@@ -154,13 +162,12 @@ impl Link {
                 }
             })?;
         }
-        let client =
-            options
-                .connect(servers)
-                .await
-                .map_err(|source| ConnectError::Unreachable {
-                    source: Box::new(source),
-                })?;
+        let addresses = addresses(&servers);
+        let client = options.connect(servers).await;
+        let client = client.map_err(|error| ConnectError::Unreachable {
+            servers: addresses,
+            detail: error.to_string(),
+        })?;
         Ok(Self { client, signals })
     }
 

@@ -27,10 +27,13 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-pub(super) use self::protocol::{Message, headers, publish, publish_plain, status};
 use self::{
     dial::{Dialed, Dialer, Socket},
     protocol::Op,
+};
+pub(super) use self::{
+    protocol::{Message, headers, publish, publish_plain, status},
+    tls::authorities,
 };
 use super::{
     ConnectError,

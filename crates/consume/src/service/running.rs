@@ -138,8 +138,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
             self.gather(&mut source).await;
             self.make_room().await;
             self.look();
-            self.guest
-                .set_busy(!self.under_way.is_empty() || self.waiting.is_ready());
+            self.guest.set_busy(self.is_busy());
             let until = [self.begin_attempts(), self.wake()]
                 .into_iter()
                 .flatten()
@@ -206,6 +205,17 @@ impl<L: Log, A: Attempt> Running<L, A> {
         let mut ticks = interval(every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
+    }
+
+    /// Whether it has use for places at the sink: who waits for its rate leaves them to others.
+    fn is_busy(&self) -> bool {
+        !self.under_way.is_empty() || (self.waiting.is_ready() && self.paced().is_none())
+    }
+
+    /// Until when its rate, or one that it shares, lets nothing begin.
+    fn paced(&self) -> Option<Instant> {
+        let next = self.service.paces.iter().map(Pace::next).max();
+        next.filter(|next| *next > Instant::now())
     }
 
     /// How many attempts there may be at once.
@@ -277,9 +287,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
             return None;
         }
         while self.under_way.len() < self.limit() && self.waiting.is_ready() {
-            let pace = self.service.paces.iter().map(Pace::next).max();
-            if pace > Some(Instant::now()) {
-                return pace;
+            if let Some(until) = self.paced() {
+                return Some(until);
             }
             let pass = match self.service.gate.pass() {
                 Ok(pass) => pass,

@@ -136,6 +136,12 @@ pub(crate) fn subscription(window: u32) -> Arc<Subscription> {
     })
 }
 
+fn named(name: &str, window: u32) -> Arc<Subscription> {
+    let mut named = (*subscription(window)).clone();
+    named.name = name.to_owned();
+    Arc::new(named)
+}
+
 /// A running loop.
 pub(crate) struct Loop {
     pub(crate) log: Memory,
@@ -176,10 +182,19 @@ impl Loop {
     }
 
     pub(crate) async fn through(log: &Memory, attempt: &Scripted, name: &str, gate: Gate) -> Self {
-        let mut named = (*subscription(10)).clone();
-        named.name = name.to_owned();
         let change = |service: Service<Memory, Scripted>| service.through(gate);
-        Self::with(log, attempt, config(), Arc::new(named), change).await
+        Self::with(log, attempt, config(), named(name, 10), change).await
+    }
+
+    pub(crate) async fn through_at(
+        log: &Memory,
+        attempt: &Scripted,
+        name: &str,
+        gate: Gate,
+        pace: Pace,
+    ) -> Self {
+        let change = |service: Service<Memory, Scripted>| service.through(gate).paced(pace);
+        Self::with(log, attempt, config(), named(name, 10), change).await
     }
 
     pub(crate) async fn within(
@@ -189,10 +204,8 @@ impl Loop {
         name: &str,
         budget: Budget,
     ) -> Self {
-        let mut named = (*subscription(100)).clone();
-        named.name = name.to_owned();
         let change = |service: Service<Memory, Scripted>| service.within(budget);
-        Self::with(log, attempt, config, Arc::new(named), change).await
+        Self::with(log, attempt, config, named(name, 100), change).await
     }
 
     async fn with(

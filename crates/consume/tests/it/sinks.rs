@@ -1,7 +1,7 @@
 //! What a sink's failing means for the events that wait for it.
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use tidegate_backbone::{Log as _, memory::Memory};
-use tidegate_consume::{Breaker, Failure, Gates, Verdict};
+use tidegate_consume::{Breaker, Failure, Gates, Pace, Verdict};
 use tokio::time::Instant;
 
 use crate::fixture::{Loop, Scripted, away, config, publish, retry, until_true};
@@ -158,6 +158,32 @@ async fn a_sinks_places_are_shared() {
         let reached = attempt.most_under_way.load(Ordering::Relaxed);
         assert!((10..=most).contains(&reached), "{reached} by {loops}");
     }
+}
+
+/// Who waits for its rate leaves the places to those who could use them.
+#[tokio::test(start_paused = true)]
+async fn a_rate_holds_no_places() {
+    let gates =
+        Gates::new(&Breaker::default()).with_places(const { NonZeroUsize::new(10).unwrap() });
+    let log = Memory::default();
+    let delivers = || Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let (slow, quick) = (delivers(), delivers());
+    let pace = Pace::new(NonZeroU32::MIN);
+    let gate = gates.of("http://sink/");
+    let paced = Loop::through_at(&log, &slow, "paced", gate, pace).await;
+    for id in 0..20 {
+        paced.publish(&id.to_string()).await;
+    }
+    until_true(|| async { slow.made.lock().unwrap().len() == 1 }).await;
+    let other = Loop::through(&log, &quick, "other", gates.of("http://sink/")).await;
+    for id in 100..150 {
+        other.publish(&id.to_string()).await;
+    }
+    until_true(|| async { quick.made.lock().unwrap().len() == 50 }).await;
+    assert_eq!(slow.made.lock().unwrap().len(), 1, "it waits");
+    assert_eq!(quick.most_under_way.load(Ordering::Relaxed), 10);
+    other.stop().await;
+    paced.stop().await;
 }
 
 /// A sink that is gone gets nothing more, and keeps what it has not got.

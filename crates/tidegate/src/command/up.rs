@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use tidegate_backbone::Durability;
+use tidegate_backbone::{Durability, jetstream::ConnectError};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -86,7 +86,7 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
         started = start(arguments, &config, &nats, admin) => started,
-        () = signals.first() => Err(anyhow::anyhow!("stopped before it was ready")),
+        () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
         Ok(mut pipeline) => {
@@ -100,7 +100,7 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
                 () = signals.first() => tracing::warn!("ended at once by a second signal"),
             }
             if failed {
-                Err(anyhow::anyhow!("a worker ended by itself; see the log"))
+                Err(anyhow!("a worker ended by itself; see the log"))
             } else {
                 Ok(())
             }
@@ -120,7 +120,8 @@ async fn start(
     let mut registry = Registry::default();
     #[cfg(feature = "count-allocations")]
     crate::allocations::register(&mut registry);
-    let pipeline = Pipeline::start(config, nats.url(), &mut registry).await?;
+    let pipeline = Pipeline::start(config, nats.url(), &mut registry).await;
+    let pipeline = pipeline.map_err(|error| nats.advise(error))?;
     while let Err(reason) = pipeline.ready().await {
         tracing::info!(reason, "not ready yet");
         sleep(READY_POLL).await;
@@ -176,6 +177,17 @@ impl Nats {
         match self {
             Self::Own(supervisor, _) => supervisor.url(),
             Self::Given(url) => url,
+        }
+    }
+
+    /// What to do where nobody is at the address that was given.
+    fn advise(&self, error: anyhow::Error) -> anyhow::Error {
+        match (self, error.downcast_ref()) {
+            (Self::Given(_), Some(ConnectError::Unreachable { .. })) => anyhow!(
+                "{error}; start a nats-server there, or leave --nats and backbone.url away: \
+                 tidegate runs one of its own then"
+            ),
+            _ => error,
         }
     }
 

@@ -345,3 +345,22 @@ async fn subscriptions_are_listed_as_they_stand() {
     assert!(text.contains("bad.yaml:1"), "{text}");
     assert_eq!(code, Some(1));
 }
+
+/// Where nobody is at the address that was given, it says which one, and what to do.
+#[test]
+fn an_address_without_nats_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["up", "--nats", "nats://user:secret@127.0.0.1:1"])
+        .arg("--data-dir")
+        .arg(folder.path())
+        .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["127.0.0.1:1: ", "start a nats-server there"] {
+        assert_eq!(said.matches(part).count(), 1, "{said}");
+    }
+    assert!(!said.contains("secret"), "{said}");
+}

@@ -1,6 +1,10 @@
 //! TLS to a server: whom to trust.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -46,16 +50,24 @@ fn roots(ca_file: Option<PathBuf>) -> io::Result<RootCertStore> {
             roots.add_parsable_certificates(found.certs);
         }
         Some(file) => {
-            let wrong = |reason: String| {
-                io::Error::other(format!("backbone.ca_file: {}: {reason}", file.display()))
-            };
-            let pem = fs::read(&file).map_err(|error| wrong(error.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+            let wrong =
+                |error| io::Error::other(format!("backbone.ca_file: {}: {error}", file.display()));
+            for certificate in authorities(&file).map_err(wrong)? {
                 let added = roots.add(certificate);
-                added.map_err(|error| wrong(error.to_string()))?;
+                added.map_err(|error| wrong(io::Error::other(error)))?;
             }
         }
     }
     Ok(roots)
+}
+
+/// The certificates of a PEM file; at least one.
+pub(in super::super) fn authorities(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let pem = fs::read(file)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(io::Error::other)?;
+    if certificates.is_empty() {
+        return Err(io::Error::other("there is no certificate in PEM in it"));
+    }
+    Ok(certificates)
 }

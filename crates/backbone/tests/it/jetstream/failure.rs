@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
+use tempfile::NamedTempFile;
 use tidegate_backbone::{
     AppendError, Config, Log as _, Receipt as _, Settle, Source as _, SourceError,
     jetstream::{ConnectError, Jetstream},
@@ -298,12 +299,15 @@ async fn a_dropped_append_frees_its_place() {
 #[tokio::test]
 async fn connecting_fails_with_a_reason() {
     let config = Config::default();
-    let error = Jetstream::connect(&config, "nats://user:secret@127.0.0.1:1", "test").await;
+    let servers = "nats://user:secret@127.0.0.1:1,nats://127.0.0.1:2";
+    let error = Jetstream::connect(&config, servers, "test").await;
     let error = error.unwrap_err();
     assert!(
         matches!(error, ConnectError::Unreachable { .. }),
         "{error:?}"
     );
+    let said = error.to_string();
+    assert!(said.contains("at 127.0.0.1:1, 127.0.0.1:2: "), "{said}");
     assert!(!format!("{error:?}").contains("secret"));
     let error = Jetstream::connect(&config, "nats://user:secret@host:port", "test").await;
     let error = error.unwrap_err();
@@ -323,13 +327,16 @@ async fn connecting_fails_with_a_reason() {
         matches!(error, ConnectError::Credentials { .. }),
         "{error:?}"
     );
-    let error = connecting(Config {
-        ca_file: file,
-        ..config
-    });
-    let error = error.await;
-    assert!(
-        matches!(error, ConnectError::Authorities { .. }),
-        "{error:?}"
-    );
+    let no_pem = NamedTempFile::new().unwrap();
+    for ca_file in [file, Some(no_pem.path().to_owned())] {
+        let error = connecting(Config {
+            ca_file,
+            ..config.clone()
+        });
+        let error = error.await;
+        assert!(
+            matches!(error, ConnectError::Authorities { .. }),
+            "{error:?}"
+        );
+    }
 }

@@ -13,6 +13,7 @@ mod pace;
 mod policy;
 mod replay;
 mod service;
+pub mod shared;
 mod waiting;
 mod window;
 

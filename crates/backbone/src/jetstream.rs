@@ -15,6 +15,7 @@ mod link;
 mod message;
 mod pin;
 mod reclaim;
+mod register;
 mod reply;
 mod source;
 mod store;
@@ -42,6 +43,7 @@ pub use self::{
         kept::{Kept, LetterSize},
     },
     reclaim::Reclaimed,
+    register::JetstreamRegister,
     source::{JetstreamReceipt, JetstreamSource},
     streams::{Drift, EnsureError},
 };

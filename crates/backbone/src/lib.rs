@@ -10,6 +10,7 @@ pub mod subject;
 
 mod config;
 mod port;
+mod register;
 
 pub use config::{Config, DeadLetters, Durability, Events, Storage};
 pub use port::{
@@ -17,3 +18,4 @@ pub use port::{
     MessageId, Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start,
     Stored, Unreadable,
 };
+pub use register::{Register, RegisterError, Registered};

@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 pub use self::source::{MemoryReceipt, MemorySource};
 use self::state::State;
 use crate::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Stored,
-    Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Register,
+    RegisterError, Registered, Stored, Unreadable,
 };
 
 /// What a log in memory takes.
@@ -75,12 +75,17 @@ struct Shared {
     /// Told whenever a waiting source may have something to get.
     changed: Notify,
     refusing: Mutex<Option<AppendError>>,
+    register: Mutex<Registered>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is complete before anything in it can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registered(&self) -> MutexGuard<'_, Registered> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,6 +104,7 @@ impl Memory {
                 state,
                 changed: Notify::new(),
                 refusing: Mutex::new(None),
+                register: Mutex::default(),
             }),
         }
     }
@@ -213,5 +219,32 @@ impl Log for Memory {
 
     async fn ready(&self) -> Result<(), ControlError> {
         self.shared.lock().ready()
+    }
+}
+
+// === impl Register ===
+
+impl Register for Memory {
+    async fn read(&self) -> Result<Registered, ControlError> {
+        Ok(self.shared.registered().clone())
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        revision: u64,
+    ) -> Result<u64, RegisterError> {
+        RegisterError::check(name, value)?;
+        let mut registered = self.shared.registered();
+        if registered.revision != revision {
+            return Err(RegisterError::Changed { revision });
+        }
+        registered.revision += 1;
+        match value {
+            Some(value) => registered.values.insert(name.to_owned(), value.to_owned()),
+            None => registered.values.remove(name),
+        };
+        Ok(registered.revision)
     }
 }

@@ -31,6 +31,17 @@ pub(super) fn parse(reply: &str) -> Option<Place> {
     })
 }
 
+/// How many more there are of the consumer's kind, behind this one.
+pub(super) fn pending(reply: &str) -> Option<u64> {
+    let rest = reply.strip_prefix("$JS.ACK.")?;
+    let at = match rest.split('.').count() {
+        7 => 6,
+        9.. => 8,
+        _ => return None,
+    };
+    rest.split('.').nth(at)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +61,7 @@ mod tests {
             "$JS.ACK.hub.hash.EVENTS.consumer.3.42.50.1700000000123456789.9.token.more",
         ] {
             assert_eq!(parse(reply), Some(place), "{reply}");
+            assert_eq!(pending(reply), Some(9), "{reply}");
         }
     }
 

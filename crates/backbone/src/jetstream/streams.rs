@@ -23,6 +23,12 @@ const FIXED: [&str; 2] = ["storage", "retention"];
 /// How many servers keep the stream.
 const REPLICAS: &str = "num_replicas";
 
+/// How much a bucket holds.
+const BUCKET_BYTES_MAX: u64 = 64 << 20;
+
+/// How many messages of one subject it keeps.
+const PER_SUBJECT: &str = "max_msgs_per_subject";
+
 /// Whether it takes atomic batches.
 const ATOMIC: &str = "allow_atomic";
 
@@ -139,6 +145,30 @@ pub(super) async fn ensure(link: &Link, config: &Config) -> Result<Vec<Drift>, E
     }
 }
 
+/// Makes a bucket of the key-value store, or brings it to what is needed.
+pub(super) async fn ensure_bucket(
+    link: &Link,
+    config: &Config,
+    name: &str,
+    subject: &str,
+) -> Result<Vec<Drift>, EnsureError> {
+    let mut fields = fields(
+        config,
+        BUCKET_BYTES_MAX,
+        Duration::ZERO,
+        DEAD_DUPLICATE_WINDOW,
+    );
+    fields.retain(|(field, _)| *field != PER_SUBJECT);
+    fields.extend([(PER_SUBJECT, json!(1)), ("allow_rollup_hdrs", json!(true))]);
+    let wanted = Wanted {
+        section: "events",
+        name,
+        subject: subject.to_owned(),
+        fields,
+    };
+    ensure_one(link, &wanted).await
+}
+
 fn events(config: &Config) -> Wanted<'_> {
     let events = &config.events;
     let mut fields = fields(
@@ -193,7 +223,7 @@ fn fields(
         ("max_age", nanoseconds(age_max)),
         ("duplicate_window", nanoseconds(window)),
         ("max_msgs", json!(-1)),
-        ("max_msgs_per_subject", json!(-1)),
+        (PER_SUBJECT, json!(-1)),
         ("max_msg_size", json!(-1)),
         ("max_consumers", json!(-1)),
         ("no_ack", json!(false)),

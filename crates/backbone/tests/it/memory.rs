@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidegate_backbone::memory::Limits;
 
 use crate::{
-    conformance::{self, exclusive, settling, wishes},
-    fixture::MemoryFixture,
+    conformance::{self, exclusive, register, settling, wishes},
+    fixture::{Fixture as _, MemoryFixture},
 };
 
 const SHORT_WINDOW: Duration = Duration::from_millis(300);
@@ -245,4 +245,28 @@ async fn a_consumer_becomes_exclusive_and_back() {
 #[tokio::test(start_paused = true)]
 async fn a_sure_settlement_is_done() {
     settling::a_sure_settlement_is_done(&MemoryFixture::new()).await;
+}
+
+/// Values are kept under their names, and can be taken away.
+#[tokio::test]
+async fn what_is_written_is_read() {
+    register::what_is_written_is_read(MemoryFixture::new().log()).await;
+}
+
+/// Of two who take themselves for the one that writes, one does.
+#[tokio::test]
+async fn who_has_not_read_all_does_not_write() {
+    register::who_has_not_read_all_does_not_write(MemoryFixture::new().log()).await;
+}
+
+/// Nothing is cut off.
+#[tokio::test]
+async fn many_values_are_read_whole() {
+    register::many_values_are_read_whole(MemoryFixture::new().log()).await;
+}
+
+/// A name that is no token of a subject reaches nothing else.
+#[tokio::test]
+async fn what_is_no_name_is_refused() {
+    register::what_is_no_name_is_refused(MemoryFixture::new().log()).await;
 }

@@ -1,0 +1,190 @@
+//! The register as a bucket of JetStream's key-value store (ADR-8), so that `nats kv` can show it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{HeaderMap, Message, Request};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{
+    Jetstream, consumers,
+    link::{ApiError, CONTROL_TIMEOUT, Link},
+    reply,
+    streams::{self, EnsureError},
+};
+use crate::{
+    ControlError,
+    register::{Register, RegisterError, Registered},
+};
+
+/// JetStream's error codes for a stream that was written meanwhile.
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10_071, 10_164];
+
+/// How long the server keeps the consumer that reads.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// What is told of a failure.
+const ACTION: &str = "reading the register";
+
+/// How a bucket says that a value was taken away.
+const OPERATION: &str = "KV-Operation";
+const DELETED: &str = "DEL";
+
+/// The register beside the events.
+#[derive(Clone, Debug)]
+pub struct JetstreamRegister {
+    link: Arc<Link>,
+    bucket: Arc<str>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    seq: u64,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl Jetstream {
+    /// The register beside the log, made where there is none.
+    pub async fn register(&self) -> Result<JetstreamRegister, EnsureError> {
+        let (link, config) = (&self.shared.link, &self.shared.config);
+        let bucket = format!("{}_REGISTER", config.events.stream);
+        streams::ensure_bucket(link, config, &stream_of(&bucket), &subject_of(&bucket, ">"))
+            .await?;
+        Ok(JetstreamRegister {
+            link: Arc::clone(link),
+            bucket: bucket.into(),
+        })
+    }
+}
+
+fn stream_of(bucket: &str) -> String {
+    format!("KV_{bucket}")
+}
+
+fn subject_of(bucket: &str, name: &str) -> String {
+    format!("$KV.{bucket}.{name}")
+}
+
+impl JetstreamRegister {
+    /// The last value of each name, as the server sends them.
+    async fn last_of_each(&self, stream: &str) -> Result<Vec<Message>, ControlError> {
+        let failed = |detail: String| ControlError {
+            action: ACTION.to_owned(),
+            detail,
+        };
+        let client = self.link.client();
+        let inbox = client.new_inbox();
+        let subscribed = client.subscribe(inbox.clone()).await;
+        let mut messages = subscribed.map_err(|error| failed(error.to_string()))?;
+        let config = json!({
+            "deliver_policy": "last_per_subject",
+            "filter_subject": subject_of(&self.bucket, ">"),
+            "deliver_subject": inbox,
+            "ack_policy": "none",
+            "mem_storage": true,
+            "inactive_threshold": u64::try_from(FORGET_AFTER.as_nanos()).unwrap_or(u64::MAX),
+        });
+        let request = json!({ "stream_name": stream, "config": config });
+        let made: Result<Made, ApiError> = self
+            .link
+            .call(&format!("CONSUMER.CREATE.{stream}"), &request)
+            .await;
+        let made = made.map_err(|error| error.during(ACTION))?;
+        let mut read = Vec::new();
+        loop {
+            let next = timeout(CONTROL_TIMEOUT, messages.next()).await;
+            let Some(message) = next.ok().flatten() else {
+                return Err(failed(format!("it broke off after {} values", read.len())));
+            };
+            let left = message.reply.as_deref().and_then(reply::pending);
+            read.push(message);
+            if left == Some(0) {
+                break;
+            }
+        }
+        consumers::remove(&self.link, stream, &made.name).await?;
+        Ok(read)
+    }
+}
+
+// === impl Register ===
+
+impl Register for JetstreamRegister {
+    async fn read(&self) -> Result<Registered, ControlError> {
+        let stream = stream_of(&self.bucket);
+        // First: what comes after it may be read too, and is not counted on.
+        let revision = consumers::last_sequence(&self.link, &stream, ACTION).await?;
+        let mut registered = Registered {
+            revision,
+            ..Registered::default()
+        };
+        if revision == 0 {
+            return Ok(registered);
+        }
+        let root = subject_of(&self.bucket, "");
+        for message in self.last_of_each(&stream).await? {
+            let operation = message.headers.as_ref();
+            let operation = operation.and_then(|headers| headers.get(OPERATION));
+            let value = std::str::from_utf8(&message.payload);
+            if let (None, Some(name), Ok(value)) =
+                (operation, message.subject.strip_prefix(&root), value)
+            {
+                registered.values.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(registered)
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        revision: u64,
+    ) -> Result<u64, RegisterError> {
+        RegisterError::check(name, value)?;
+        let unreachable = |detail: String| RegisterError::Unreachable { detail };
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Expected-Last-Sequence", revision.to_string().as_str());
+        if value.is_none() {
+            headers.insert(OPERATION, DELETED);
+        }
+        let request = Request::new()
+            .headers(headers)
+            .payload(value.unwrap_or_default().to_owned().into())
+            .timeout(Some(CONTROL_TIMEOUT));
+        let subject = subject_of(&self.bucket, name);
+        let answer = self.link.client().send_request(subject, request).await;
+        let answer = answer.map_err(|error| unreachable(error.to_string()))?;
+        let answer: Answer = serde_json::from_slice(&answer.payload)
+            .map_err(|error| unreachable(error.to_string()))?;
+        match answer.error {
+            None => Ok(answer.seq),
+            Some(refusal) if WRONG_LAST_SEQUENCE.contains(&refusal.err_code) => {
+                Err(RegisterError::Changed { revision })
+            }
+            Some(Refusal {
+                err_code,
+                description,
+            }) => Err(RegisterError::Refused {
+                name: name.to_owned(),
+                detail: format!("{description} (code {err_code})"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The port's second part: what is known of consumers beside the log.
+
+use std::{collections::BTreeMap, future::Future};
+
+use crate::ControlError;
+
+/// Longest name and value, in bytes.
+pub(crate) const ENTRY_BYTES_MAX: usize = 8 << 10;
+
+/// Values under names, durable. Whoever writes has read all that was written before: of several
+/// processes that take themselves for the one that may write, one does.
+pub trait Register: Clone + Send + Sync + 'static {
+    /// All of it.
+    fn read(&self) -> impl Future<Output = Result<Registered, ControlError>> + Send;
+
+    /// Writes a value, or takes it away, if nothing was written behind this revision. Returned is the
+    /// revision of this writing.
+    fn write(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        revision: u64,
+    ) -> impl Future<Output = Result<u64, RegisterError>> + Send;
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Everything that was written up to this revision is there; of what was written behind it some
+    /// may be.
+    pub revision: u64,
+    /// By name.
+    pub values: BTreeMap<String, String>,
+}
+
+/// Why something is not known to be written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// It was not written: somebody else has.
+    #[error("somebody else has written behind revision {revision}")]
+    Changed {
+        /// The revision that it was to follow.
+        revision: u64,
+    },
+    /// It was not written, and would not be another time.
+    #[error("{name:?} cannot be registered: {detail}")]
+    Refused {
+        /// The name.
+        name: String,
+        /// Why not.
+        detail: String,
+    },
+    /// It may be written or not; only reading tells.
+    #[error("the register is unreachable: {detail}")]
+    Unreachable {
+        /// What is known.
+        detail: String,
+    },
+}
+
+impl RegisterError {
+    /// Whether a name and a value can be written at all: the name is a token of a subject.
+    pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), Self> {
+        let refused = |detail: &str| {
+            Err(Self::Refused {
+                name: name.to_owned(),
+                detail: detail.to_owned(),
+            })
+        };
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=');
+        match () {
+            () if name.is_empty() || !name.bytes().all(is_plain) => {
+                refused("a name has letters, digits, -, _ and =")
+            }
+            () if name.len() + value.map_or(0, str::len) > ENTRY_BYTES_MAX => {
+                refused("it is longer than 8 KiB")
+            }
+            () => Ok(()),
+        }
+    }
+}

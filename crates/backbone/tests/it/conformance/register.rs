@@ -1,0 +1,80 @@
+//! The promises of the register.
+
+use std::collections::BTreeMap;
+
+use tidegate_backbone::{Register, RegisterError, Registered};
+
+use crate::fixture::within;
+
+async fn read(register: &impl Register) -> Registered {
+    within(register.read()).await.unwrap()
+}
+
+fn values<const N: usize>(values: [(&str, &str); N]) -> BTreeMap<String, String> {
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    values.into_iter().map(owned).collect()
+}
+
+pub(crate) async fn what_is_written_is_read(register: &impl Register) {
+    let empty = read(register).await;
+    assert_eq!(empty, Registered::default());
+    let mut revision = empty.revision;
+    for (name, value) in [
+        ("a", Some("1")),
+        ("b", Some("{\"x\": 2}")),
+        ("c", Some("")),
+        ("a", Some("3")),
+        ("b", None),
+        ("never", None),
+    ] {
+        let after = register.write(name, value, revision).await.unwrap();
+        assert!(after > revision, "{after} after {revision}");
+        revision = after;
+    }
+    let all = read(register).await;
+    assert_eq!(all.revision, revision);
+    assert_eq!(all.values, values([("a", "3"), ("c", "")]));
+}
+
+pub(crate) async fn who_has_not_read_all_does_not_write(register: &impl Register) {
+    let old = read(register).await.revision;
+    let new = register.write("a", Some("first"), old).await.unwrap();
+    for (name, value) in [("a", Some("late")), ("b", Some("late")), ("a", None)] {
+        let late = register.write(name, value, old).await;
+        assert!(
+            matches!(late, Err(RegisterError::Changed { revision }) if revision == old),
+            "{late:?}"
+        );
+    }
+    let all = read(register).await;
+    assert_eq!((all.revision, all.values), (new, values([("a", "first")])));
+    let read = register.write("b", Some("read"), new).await.unwrap();
+    assert!(read > new);
+}
+
+/// More than the server lists at once, or a client queues without care.
+pub(crate) async fn many_values_are_read_whole(register: &impl Register) {
+    const COUNT: usize = 1_000;
+    let mut revision = read(register).await.revision;
+    let mut written = BTreeMap::new();
+    for number in 0..COUNT {
+        let (name, value) = (format!("name-{number}"), number.to_string());
+        revision = register.write(&name, Some(&value), revision).await.unwrap();
+        written.insert(name, value);
+    }
+    assert_eq!(read(register).await.values, written);
+}
+
+pub(crate) async fn what_is_no_name_is_refused(register: &impl Register) {
+    let long = "n".repeat(9_000);
+    for name in ["", "a.b", "a b", "*", ">", "ä", "a\r\nb", &long] {
+        let refused = register.write(name, Some("1"), 0).await;
+        assert!(
+            matches!(refused, Err(RegisterError::Refused { .. })),
+            "{name:?}: {refused:?}"
+        );
+    }
+    let refused = register.write("a", Some(&long), 0).await;
+    assert!(matches!(refused, Err(RegisterError::Refused { .. })));
+    assert_eq!(read(register).await, Registered::default());
+}

@@ -14,8 +14,10 @@ pub struct Ledger<M> {
     /// How many have to settle it yet, by place.
     events: BTreeMap<u64, usize>,
     members: HashMap<M, Member>,
-    /// The last place that was delivered here.
+    /// The last place that was delivered.
     read: u64,
+    /// How many deliveries there were.
+    number: u64,
     /// The first place that whoever had the consumer before may have left unsettled.
     left_over: Option<u64>,
 }
@@ -69,13 +71,14 @@ enum Way {
 }
 
 impl<M: Copy + Eq + Hash> Ledger<M> {
-    /// Of a shared consumer that has settled everything up to `floor` and has delivered up to
-    /// `delivered`; what is between may come again.
-    pub fn new(floor: u64, delivered: u64) -> Self {
+    /// Of a shared consumer that has settled everything up to `floor`, and has delivered up to
+    /// `delivered` in so many deliveries; what is between may come again.
+    pub fn new(floor: u64, delivered: u64, number: u64) -> Self {
         Self {
             events: BTreeMap::new(),
             members: HashMap::new(),
             read: delivered,
+            number,
             left_over: (floor < delivered).then_some(floor + 1),
         }
     }
@@ -92,12 +95,6 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
             .insert(member, Member::new(Way::Away, delivered));
     }
 
-    /// Events from this place on may be delivered to nobody: a connection was lost. They come again.
-    pub fn may_lack(&mut self, from: u64) {
-        let first = self.left_over.unwrap_or(from).min(from);
-        self.left_over = Some(first);
-    }
-
     /// Everything that was delivered to others, or to nobody, is settled or came here.
     pub fn is_complete(&mut self) {
         self.left_over = None;
@@ -106,8 +103,21 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
         }
     }
 
-    /// The shared consumer delivered the event of this place, which these members want.
-    pub fn take(&mut self, place: u64, wanted_by: impl IntoIterator<Item = M>) -> Taken<M> {
+    /// The shared consumer delivered the event of this place, which these members want. `number` is
+    /// the how many-th of its deliveries that is: where one is missing, it was lost with a
+    /// connection, and its event comes again.
+    pub fn take(
+        &mut self,
+        number: u64,
+        place: u64,
+        wanted_by: impl IntoIterator<Item = M>,
+    ) -> Taken<M> {
+        if number > self.number + 1 {
+            // One that was lost and is older is in hand here, or was settled.
+            let lost = self.read + 1;
+            self.left_over = Some(self.left_over.unwrap_or(lost).min(lost));
+        }
+        self.number = self.number.max(number);
         self.read = self.read.max(place);
         if self.events.contains_key(&place) {
             return Taken::Again;

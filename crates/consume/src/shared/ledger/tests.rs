@@ -17,12 +17,17 @@ struct Consumer {
     next: u64,
     /// Delivered and not settled.
     unsettled: BTreeSet<u64>,
+    /// How many deliveries there were.
+    number: u64,
 }
 
 impl Consumer {
     fn from(next: u64) -> Self {
-        let unsettled = BTreeSet::new();
-        Self { next, unsettled }
+        Self {
+            next,
+            unsettled: BTreeSet::new(),
+            number: 0,
+        }
     }
 
     /// Up to where all is settled.
@@ -79,7 +84,7 @@ impl World {
             kept: BTreeMap::new(),
             got: BTreeMap::new(),
             excused: BTreeMap::new(),
-            ledger: Ledger::new(0, 0),
+            ledger: Ledger::new(0, 0, 0),
             hands: BTreeMap::new(),
             leaving: BTreeMap::new(),
             returning: BTreeMap::new(),
@@ -154,7 +159,11 @@ impl World {
             None => return,
         };
         self.shared.unsettled.insert(place);
-        match self.ledger.take(place, self.wants(place)) {
+        self.shared.number += 1;
+        match self
+            .ledger
+            .take(self.shared.number, place, self.wants(place))
+        {
             Taken::Again => {}
             Taken::Done => self.shared.settle(place),
             Taken::Waits(to) => {
@@ -315,7 +324,7 @@ impl World {
     fn crash(&mut self) {
         self.excuse();
         let (floor, next) = (self.shared.floor(), self.shared.next);
-        self.ledger = Ledger::new(floor, next - 1);
+        self.ledger = Ledger::new(floor, next - 1, self.shared.number);
         self.lost = next - 1;
         self.hands.clear();
         self.leaving.clear();
@@ -332,15 +341,15 @@ impl World {
         }
     }
 
-    /// The connection is lost, with a delivery.
+    /// The connection is lost, with a delivery: of a new event, or of one that came before.
     fn lose(&mut self) {
-        if self.shared.next <= self.last() {
-            self.excuse();
+        self.excuse();
+        self.shared.number += 1;
+        if self.rng.bool() && self.shared.next <= self.last() {
             self.shared.unsettled.insert(self.shared.next);
             self.shared.next += 1;
-            self.lost = self.shared.next - 1;
-            self.ledger.may_lack(self.shared.floor() + 1);
         }
+        self.lost = self.shared.next - 1;
     }
 
     /// What is behind the place up to which all is settled may come twice.
@@ -423,13 +432,13 @@ fn waits(to: &[u8]) -> Taken<u8> {
 /// An event is settled when the last one is done with it, and what nobody wants at once.
 #[test]
 fn an_event_waits_for_all_who_want_it() {
-    let mut ledger = Ledger::new(0, 0);
+    let mut ledger = Ledger::new(0, 0, 0);
     for id in [1, 2] {
         ledger.join(id, 0);
     }
-    assert_eq!(ledger.take(1, [1, 2, 3]), waits(&[1, 2]), "3 is unknown");
-    assert_eq!(ledger.take(1, [1, 2]), Taken::Again);
-    assert_eq!(ledger.take(2, []), Taken::Done);
+    assert_eq!(ledger.take(1, 1, [1, 2, 3]), waits(&[1, 2]), "3 is unknown");
+    assert_eq!(ledger.take(1, 1, [1, 2]), Taken::Again);
+    assert_eq!(ledger.take(2, 2, []), Taken::Done);
     assert!(!ledger.settled(1, 1));
     assert!(!ledger.settled(1, 1), "a second word changes nothing");
     assert!(ledger.settled(2, 1));
@@ -439,22 +448,22 @@ fn an_event_waits_for_all_who_want_it() {
 /// Who is no member any more holds nothing up, and nothing that others want is let go.
 #[test]
 fn a_member_that_goes_holds_nothing_up() {
-    let mut ledger = Ledger::new(0, 0);
+    let mut ledger = Ledger::new(0, 0, 0);
     for id in [1, 2] {
         ledger.join(id, 0);
     }
-    ledger.take(1, [1, 2]);
-    ledger.take(2, [1]);
+    ledger.take(1, 1, [1, 2]);
+    ledger.take(2, 2, [1]);
     assert_eq!(ledger.remove(1), [2]);
     assert!(!ledger.settled(1, 1));
     assert!(ledger.settled(2, 1));
     // One that returns was counted for what came since, and for nothing before.
     ledger.join(3, 2);
-    ledger.take(3, [2, 3]);
+    ledger.take(3, 3, [2, 3]);
     assert_eq!(ledger.leave(3), Some(3));
     assert_eq!(ledger.left(3), [0; 0]);
     assert_eq!(ledger.begin_return(3), Some(3));
-    ledger.take(4, [3]);
+    ledger.take(4, 4, [3]);
     assert_eq!(ledger.remove(3), [4]);
     assert!(ledger.settled(2, 3));
 }
@@ -462,11 +471,11 @@ fn a_member_that_goes_holds_nothing_up() {
 /// What it was busy with when it left is counted once, also when it leaves again.
 #[test]
 fn who_leaves_twice_lets_go_once() {
-    let mut ledger = Ledger::new(0, 0);
+    let mut ledger = Ledger::new(0, 0, 0);
     for id in [1, 2] {
         ledger.join(id, 0);
     }
-    ledger.take(1, [1, 2]);
+    ledger.take(1, 1, [1, 2]);
     for from in [1, 2] {
         assert_eq!(ledger.leave(1), Some(from));
         assert_eq!(ledger.left(1), [0; 0], "2 has it yet");
@@ -480,17 +489,17 @@ fn who_leaves_twice_lets_go_once() {
 /// No more is remembered than a consumer of its own could bring again.
 #[test]
 fn what_cannot_come_again_is_forgotten() {
-    let mut ledger = Ledger::new(0, 1);
+    let mut ledger = Ledger::new(0, 1, 1);
     ledger.join(1, 0);
     for place in 2..100 {
-        ledger.take(place, [1]);
+        ledger.take(place, place, [1]);
         assert!(ledger.settled(1, place));
     }
     assert_eq!(ledger.members[&1].done.len(), 98, "1 may come yet");
     ledger.is_complete();
     assert!(ledger.members[&1].done.is_empty());
-    ledger.take(100, [1]);
-    ledger.take(101, [1]);
+    ledger.take(100, 100, [1]);
+    ledger.take(101, 101, [1]);
     ledger.settled(1, 101);
     assert_eq!(ledger.members[&1].done.len(), 1);
     ledger.settled(1, 100);

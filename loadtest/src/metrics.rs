@@ -32,6 +32,7 @@ pub(crate) struct Allocations {
     count: f64,
     grown: f64,
     bytes: f64,
+    freed: f64,
 }
 
 impl Allocations {
@@ -48,7 +49,13 @@ impl Allocations {
             count: of("allocations")?,
             grown: of("reallocations")?,
             bytes: of("allocated_bytes")?,
+            freed: of("freed_bytes")?,
         })
+    }
+
+    /// Bytes that were asked for and not given back.
+    pub(crate) fn in_use(self) -> f64 {
+        self.bytes - self.freed
     }
 
     /// How many more there are now, for each event.
@@ -86,9 +93,10 @@ mod tests {
         let text = "# TYPE tidegate_process_allocations counter\n\
                     tidegate_process_allocations_total 17\n\
                     tidegate_process_reallocations_total 3\n\
-                    tidegate_process_allocated_bytes_total 4096\n# EOF\n";
+                    tidegate_process_allocated_bytes_total 4096\n\
+                    tidegate_process_freed_bytes_total 4000\n# EOF\n";
         let read = Allocations::of(text).unwrap();
-        assert_eq!([read.count, read.grown, read.bytes], [17.0, 3.0, 4_096.0]);
+        assert_eq!([read.count, read.grown, read.in_use()], [17.0, 3.0, 96.0]);
         assert_eq!(Allocations::of("# EOF\n"), None);
     }
 }

@@ -4,7 +4,7 @@
 //! Publishing stops for a moment every few seconds until all is delivered, and the stream is emptied:
 //! what is stored stays small, and nothing is lost unseen.
 
-use std::{cell::RefCell, fs, path::PathBuf, time::Duration};
+use std::{cell::RefCell, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, value_parser};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     driver::Pace,
     mesh::Binaries,
+    metrics::Allocations,
     output::Output,
     page::{self, Curve},
     payload::Payload,
@@ -54,6 +55,11 @@ pub(crate) struct Soak {
     /// `maxInFlight` of the Subscription
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     max_in_flight: u32,
+    /// Show beside it how many bytes Tidegate has in use, so that a leak and what its allocator keeps
+    /// can be told apart; it has to be built with `--features count-allocations`, which has another
+    /// allocator, and costs more
+    #[arg(long)]
+    allocations: bool,
     /// Where a plot of the memory goes
     #[arg(long, value_name = "PATH")]
     svg: Option<PathBuf>,
@@ -61,7 +67,14 @@ pub(crate) struct Soak {
     output: Output,
 }
 
-/// Memory of each process in MiB, so many seconds after the start.
+/// What is looked at.
+struct Looked {
+    processes: Vec<Named>,
+    /// Where a Tidegate that counts tells what it has in use.
+    admin: Option<SocketAddr>,
+}
+
+/// Of each in MiB, so many seconds after the start.
 struct Sample {
     seconds: f64,
     memory: Vec<f64>,
@@ -79,10 +92,14 @@ pub(crate) async fn run(arguments: &Soak) -> anyhow::Result<()> {
     let mut stage = Stage::start(&arguments.binaries, documents).await?;
     let mut processes = stage.processes();
     processes.push(Named::own());
+    let looked = Looked {
+        processes,
+        admin: arguments.allocations.then_some(stage.mesh.admin),
+    };
     let samples = RefCell::new(Vec::new());
     let load = tokio::select! {
         load = drive(arguments, &mut stage) => load?,
-        failed = watch(arguments, &processes, &samples) => match failed? {},
+        failed = watch(arguments, &looked, &samples) => match failed? {},
     };
     let samples = samples.take();
     let warm = arguments.warmup as f64;
@@ -98,11 +115,12 @@ pub(crate) async fn run(arguments: &Soak) -> anyhow::Result<()> {
         load.events as f64 / load.took.as_secs_f64(),
     );
     let mut grown = None;
-    for (at, process) in processes.iter().enumerate() {
+    let names = looked.names();
+    for (at, name) in names.iter().enumerate() {
         let points = counted.iter().map(|one| (one.seconds, one.memory.get(at)));
         let points = points.filter_map(|(seconds, memory)| Some((seconds, *memory?)));
         let trend = Trend::of(&points.collect::<Vec<_>>()).context("no memory")?;
-        trend.add(&process.name, &mut run);
+        trend.add(name, &mut run);
         // The first one is what is measured; the others are shown.
         if at == 0 && trend.growth() > GROWTH_MAX {
             grown = Some(trend.growth());
@@ -113,7 +131,7 @@ pub(crate) async fn run(arguments: &Soak) -> anyhow::Result<()> {
         arguments.seconds, arguments.warmup, arguments.bytes, arguments.connections
     );
     if let Some(path) = &arguments.svg {
-        let text = plot(&title, &processes, &samples)?;
+        let text = plot(&title, &names, &samples)?;
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     let summary = Summary::of(title, &[run]);
@@ -166,7 +184,7 @@ enum Never {}
 
 async fn watch(
     arguments: &Soak,
-    processes: &[Named],
+    looked: &Looked,
     samples: &RefCell<Vec<Sample>>,
 ) -> anyhow::Result<Never> {
     let began = Instant::now();
@@ -174,16 +192,11 @@ async fn watch(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0_u64.. {
         ticks.tick().await;
-        let memory = processes.iter().map(Named::memory_resident);
-        let memory: Vec<u64> = memory.collect::<anyhow::Result<_>>()?;
-        let mebibytes = memory
-            .iter()
-            .map(|bytes| *bytes as f64 / f64::from(1 << 20));
-        let memory: Vec<f64> = mebibytes.collect();
+        let memory = looked.memory().await?;
         // Once a minute or so.
         if number.is_multiple_of(60_u64.div_ceil(arguments.every)) {
-            let told = processes.iter().zip(&memory);
-            let told = told.map(|(one, memory)| format!("{} {memory:.0} MiB", one.name));
+            let told = looked.names().into_iter().zip(&memory);
+            let told = told.map(|(name, memory)| format!("{name} {memory:.0} MiB"));
             say(&told.collect::<Vec<_>>().join(", "));
         }
         samples.borrow_mut().push(Sample {
@@ -194,9 +207,30 @@ async fn watch(
     bail!("the time is over")
 }
 
-fn plot(title: &str, processes: &[Named], samples: &[Sample]) -> anyhow::Result<String> {
-    let curves = processes.iter().enumerate().map(|(at, process)| Curve {
-        name: &process.name,
+impl Looked {
+    fn names(&self) -> Vec<&str> {
+        let processes = self.processes.iter().map(|one| one.name.as_str());
+        processes
+            .chain(self.admin.map(|_| "tidegate, in use"))
+            .collect()
+    }
+
+    async fn memory(&self) -> anyhow::Result<Vec<f64>> {
+        let mut bytes = Vec::new();
+        for process in &self.processes {
+            bytes.push(process.memory_resident()? as f64);
+        }
+        if let Some(admin) = self.admin {
+            bytes.push(Allocations::read(admin).await?.in_use());
+        }
+        let mebibytes = bytes.into_iter().map(|bytes| bytes / f64::from(1 << 20));
+        Ok(mebibytes.collect())
+    }
+}
+
+fn plot(title: &str, names: &[&str], samples: &[Sample]) -> anyhow::Result<String> {
+    let curves = names.iter().enumerate().map(|(at, name)| Curve {
+        name,
         points: samples
             .iter()
             .filter_map(|one| Some((one.seconds / 60.0, *one.memory.get(at)?)))

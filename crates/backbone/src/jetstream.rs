@@ -14,6 +14,7 @@ mod letters;
 mod link;
 mod message;
 mod pin;
+mod presence;
 mod reclaim;
 mod register;
 mod reply;
@@ -42,6 +43,7 @@ pub use self::{
         Letter,
         kept::{Kept, LetterSize},
     },
+    presence::JetstreamPresence,
     reclaim::Reclaimed,
     register::JetstreamRegister,
     source::{JetstreamReceipt, JetstreamSource},
@@ -252,14 +254,6 @@ impl Jetstream {
         let Shared { link, config, .. } = &*self.shared;
         consumers::last_sequence(link, &config.events.stream, "asking where the log ends").await
     }
-
-    /// Where a consumer stands; `None` when there is none of this name.
-    pub async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
-        let Shared { link, config, .. } = &*self.shared;
-        let found = consumers::find(link, &config.events.stream, name).await;
-        let found = found.map_err(|error| error.during(format!("asking for consumer {name}")))?;
-        Ok(found.map(Pending::from))
-    }
 }
 
 // === impl Log ===
@@ -337,6 +331,13 @@ impl Log for Jetstream {
         let consumers = consumers::list(link, &config.events.stream).await?;
         let managed = consumers.into_iter().filter(consumers::Info::is_managed);
         Ok(managed.map(Pending::from).collect())
+    }
+
+    async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let found = consumers::find(link, &config.events.stream, name).await;
+        let found = found.map_err(|error| error.during(format!("asking for consumer {name}")))?;
+        Ok(found.map(Pending::from))
     }
 
     /// That of this machine: servers of one landscape agree with it to well below a second.

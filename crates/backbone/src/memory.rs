@@ -4,6 +4,7 @@
 //! faults of its own.
 
 mod consumer;
+mod register;
 mod source;
 mod state;
 
@@ -16,11 +17,14 @@ use std::{
 use tidegate_event::Event;
 use tokio::sync::Notify;
 
-pub use self::source::{MemoryReceipt, MemorySource};
-use self::state::State;
+use self::{register::Entries, state::State};
+pub use self::{
+    register::MemoryPresence,
+    source::{MemoryReceipt, MemorySource},
+};
 use crate::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Register,
-    RegisterError, Registered, Stored, Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Stored,
+    Unreadable,
 };
 
 /// What a log in memory takes.
@@ -75,7 +79,7 @@ struct Shared {
     /// Told whenever a waiting source may have something to get.
     changed: Notify,
     refusing: Mutex<Option<AppendError>>,
-    register: Mutex<Registered>,
+    register: Mutex<Entries>,
 }
 
 impl Shared {
@@ -84,7 +88,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn registered(&self) -> MutexGuard<'_, Registered> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,6 +100,11 @@ impl Default for Memory {
 }
 
 impl Memory {
+    /// Whether both are the same log.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// An empty log.
     pub fn new(limits: Limits) -> Self {
         let state = Mutex::new(State::new(limits));
@@ -213,38 +222,15 @@ impl Log for Memory {
         Ok(self.shared.lock().pending())
     }
 
+    async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
+        Ok(self.shared.lock().pending_of(name))
+    }
+
     fn now(&self) -> SystemTime {
         self.shared.lock().wall_clock()
     }
 
     async fn ready(&self) -> Result<(), ControlError> {
         self.shared.lock().ready()
-    }
-}
-
-// === impl Register ===
-
-impl Register for Memory {
-    async fn read(&self) -> Result<Registered, ControlError> {
-        Ok(self.shared.registered().clone())
-    }
-
-    async fn write(
-        &self,
-        name: &str,
-        value: Option<&str>,
-        revision: u64,
-    ) -> Result<u64, RegisterError> {
-        RegisterError::check(name, value)?;
-        let mut registered = self.shared.registered();
-        if registered.revision != revision {
-            return Err(RegisterError::Changed { revision });
-        }
-        registered.revision += 1;
-        match value {
-            Some(value) => registered.values.insert(name.to_owned(), value.to_owned()),
-            None => registered.values.remove(name),
-        };
-        Ok(registered.revision)
     }
 }

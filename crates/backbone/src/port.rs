@@ -67,6 +67,12 @@ pub trait Log: Clone + Send + Sync + 'static {
     /// The durable consumers that this log made, with what each still has to deliver.
     fn consumers(&self) -> impl Future<Output = Result<Vec<Pending>, ControlError>> + Send;
 
+    /// One durable consumer, with what it still has to deliver; `None` if there is none.
+    fn consumer(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Pending>, ControlError>> + Send;
+
     /// The time by the log's clock, as well as it is known here.
     fn now(&self) -> SystemTime;
 
@@ -110,10 +116,15 @@ pub trait Source: Send + 'static {
 pub struct Delivery<R> {
     /// The event, or why what is stored is none.
     pub event: Result<Event, Unreadable>,
+    /// Where it is stored; see [`crate::subject`].
+    pub subject: ByteString,
     /// Its place in the log.
     pub sequence: u64,
     /// How often it was delivered to this consumer, this time included: 1 at first.
     pub attempt: u32,
+    /// The how many-th delivery of its consumer this is: 1 at first. Where one is missing, it was
+    /// lost on its way.
+    pub number: u64,
     /// When the log stored it.
     pub stored_at: SystemTime,
     /// How to settle it.
@@ -258,8 +269,22 @@ pub struct Pending {
     pub unsettled: u64,
     /// The last place in the log of which it got the event; those after it come yet.
     pub delivered: u64,
+    /// The place up to which it has settled everything that it got.
+    pub settled: u64,
+    /// How many deliveries there were, repeated ones included.
+    pub deliveries: u64,
     /// What its owner said that it wants.
     pub wants: Option<String>,
+}
+
+impl Pending {
+    /// The place up to which all that it got is settled.
+    pub fn settled_to(&self) -> u64 {
+        match self.unsettled {
+            0 => self.delivered,
+            _ => self.settled,
+        }
+    }
 }
 
 /// An event that could not be delivered, byte for byte, and why.

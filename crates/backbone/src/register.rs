@@ -7,9 +7,16 @@ use crate::ControlError;
 /// Longest name and value, in bytes.
 pub(crate) const ENTRY_BYTES_MAX: usize = 8 << 10;
 
+/// Longest name, in bytes. It is part of a subject, and a nats-server hangs up on a line that is
+/// longer than 4 KiB.
+const NAME_BYTES_MAX: usize = 2 << 10;
+
 /// Values under names, durable. Whoever writes has read all that was written before: of several
 /// processes that take themselves for the one that may write, one does.
 pub trait Register: Clone + Send + Sync + 'static {
+    /// That somebody is seen, until it is dropped.
+    type Presence: Send + Sync + 'static;
+
     /// All of it.
     fn read(&self) -> impl Future<Output = Result<Registered, ControlError>> + Send;
 
@@ -21,6 +28,15 @@ pub trait Register: Clone + Send + Sync + 'static {
         value: Option<&str>,
         revision: u64,
     ) -> impl Future<Output = Result<u64, RegisterError>> + Send;
+
+    /// Who holds what is returned is seen under this name, for as long as its connection stands.
+    fn appear(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Self::Presence, ControlError>> + Send;
+
+    /// Whether somebody is seen under this name. One that is there and does not answer is seen.
+    fn is_present(&self, name: &str) -> impl Future<Output = Result<bool, ControlError>> + Send;
 }
 
 /// What was read.
@@ -73,10 +89,19 @@ impl RegisterError {
             () if name.is_empty() || !name.bytes().all(is_plain) => {
                 refused("a name has letters, digits, -, _ and =")
             }
+            () if name.len() > NAME_BYTES_MAX => refused("a name has at most 2 KiB"),
             () if name.len() + value.map_or(0, str::len) > ENTRY_BYTES_MAX => {
                 refused("it is longer than 8 KiB")
             }
             () => Ok(()),
         }
+    }
+
+    /// Whether somebody can be seen under this name at all.
+    pub(crate) fn check_presence(name: &str) -> Result<(), ControlError> {
+        Self::check(name, None).map_err(|error| ControlError {
+            action: format!("looking for who is present as {name:?}"),
+            detail: error.to_string(),
+        })
     }
 }

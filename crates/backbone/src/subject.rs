@@ -139,5 +139,19 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
+/// Whether a subject matches a NATS filter: `*` is one token, `>` at the end one or more.
+pub fn matches(filter: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in filter.split('.') {
+        match (wanted, tokens.next()) {
+            (">", token) => return token.is_some(),
+            (_, None) => return false,
+            (wanted, Some(token)) if wanted != "*" && wanted != token => return false,
+            (_, Some(_)) => {}
+        }
+    }
+    tokens.next().is_none()
+}
+
 #[cfg(test)]
 mod tests;

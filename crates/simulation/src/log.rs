@@ -128,6 +128,10 @@ impl Log for FaultyLog {
         self.memory.consumers().await
     }
 
+    async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
+        self.memory.consumer(name).await
+    }
+
     fn now(&self) -> SystemTime {
         self.memory.now()
     }
@@ -159,7 +163,9 @@ impl Source for FaultySource {
             log.record.note(What::Pulled(log.of, sequence, attempt));
             Delivery {
                 event: delivery.event,
+                subject: delivery.subject,
                 sequence,
+                number: delivery.number,
                 attempt,
                 stored_at: delivery.stored_at,
                 receipt: FaultyReceipt {

@@ -4,10 +4,12 @@ mod authority;
 mod client;
 mod issuer;
 mod nats;
+mod process;
 mod sink;
 
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
 pub use issuer::Issuer;
 pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
+pub use process::signal;
 pub use sink::{Manner, Received, Reply, Sink};

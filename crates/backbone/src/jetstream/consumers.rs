@@ -40,6 +40,8 @@ pub(super) struct Info {
 pub(super) struct Position {
     #[serde(default)]
     pub(super) stream_seq: u64,
+    #[serde(default)]
+    consumer_seq: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,6 +82,8 @@ impl From<Info> for Pending {
             undelivered: info.num_pending,
             unsettled: info.num_ack_pending,
             delivered: info.delivered.stream_seq,
+            settled: info.ack_floor.stream_seq,
+            deliveries: info.delivered.consumer_seq,
             wants: info.config.metadata.remove(WANTS),
             name: info.name,
         }

@@ -65,6 +65,8 @@ struct Arrived {
 /// A message that has come.
 #[derive(Debug)]
 pub(super) struct Incoming {
+    /// Where it was published.
+    pub(super) subject: ByteString,
     /// Where its answer goes; empty where none is wanted.
     pub(super) reply: ByteString,
     /// Its headers as they came, with their first line.
@@ -251,19 +253,26 @@ impl From<wire::Message<'_>> for Incoming {
     /// Copied out of what was read, so that an event that is held for long holds nothing else.
     fn from(message: wire::Message<'_>) -> Self {
         let wire::Message {
+            subject,
             reply,
             headers,
             payload,
             ..
         } = message;
-        let mut all = BytesMut::with_capacity(reply.len() + headers.len() + payload.len());
+        let bytes = subject.len() + reply.len() + headers.len() + payload.len();
+        let mut all = BytesMut::with_capacity(bytes);
+        all.put_slice(subject.as_bytes());
         all.put_slice(reply.as_bytes());
         all.put_slice(headers);
         all.put_slice(payload);
         let mut all = all.freeze();
-        let reply = ByteString::try_from(all.split_to(reply.len()));
+        let mut text = |bytes: usize| {
+            let text = ByteString::try_from(all.split_to(bytes));
+            text.expect("it was text before it was copied")
+        };
         Self {
-            reply: reply.expect("it was text before it was copied"),
+            subject: text(subject.len()),
+            reply: text(reply.len()),
             head: all.split_to(headers.len()),
             payload: all,
         }

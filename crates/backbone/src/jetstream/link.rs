@@ -195,24 +195,29 @@ impl Link {
         subject: &str,
         body: &Value,
     ) -> Result<V, ApiError> {
-        if !self.is_connected() {
-            return Err(ApiError::Unreachable {
-                detail: NOT_CONNECTED.to_owned(),
-            });
-        }
         let payload = if body.is_null() {
             String::new()
         } else {
             body.to_string()
         };
-        let request = Request::new()
-            .payload(payload.into())
-            .timeout(Some(CONTROL_TIMEOUT));
-        let answer = self
-            .client
-            .send_request(format!("$JS.API.{subject}"), request)
-            .await
-            .map_err(|error| unanswered(&error))?;
+        let request = Request::new().payload(payload.into());
+        self.ask(&format!("$JS.API.{subject}"), request).await
+    }
+
+    /// Sends a request to a subject where JetStream listens, and reads the answer.
+    pub(super) async fn ask<V: DeserializeOwned>(
+        &self,
+        subject: &str,
+        request: Request,
+    ) -> Result<V, ApiError> {
+        if !self.is_connected() {
+            return Err(ApiError::Unreachable {
+                detail: NOT_CONNECTED.to_owned(),
+            });
+        }
+        let request = request.timeout(Some(CONTROL_TIMEOUT));
+        let answer = self.client.send_request(subject.to_owned(), request).await;
+        let answer = answer.map_err(|error| unanswered(&error))?;
         let unintelligible = |error: serde_json::Error| ApiError::Unintelligible {
             detail: format!("the answer to {subject}: {error}"),
         };

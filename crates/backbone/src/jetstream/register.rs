@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::{
     Jetstream, consumers,
     link::{ApiError, CONTROL_TIMEOUT, Link},
+    presence::{self, JetstreamPresence},
     reply,
     streams::{self, EnsureError},
 };
@@ -45,18 +46,8 @@ struct Made {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
+struct Written {
     seq: u64,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
 }
 
 impl Jetstream {
@@ -107,14 +98,18 @@ impl JetstreamRegister {
             .await;
         let made = made.map_err(|error| error.during(ACTION))?;
         let mut read = Vec::new();
-        loop {
+        for number in 1_u64.. {
             let next = timeout(CONTROL_TIMEOUT, messages.next()).await;
-            let Some(message) = next.ok().flatten() else {
-                return Err(failed(format!("it broke off after {} values", read.len())));
+            let place = next.ok().flatten().and_then(|message| {
+                let place = message.reply.as_deref().and_then(reply::parse);
+                read.push(message);
+                place
+            });
+            // What there was no room for is dropped by the client library.
+            let Some(place) = place.filter(|place| place.delivery == number) else {
+                return Err(failed(format!("it broke off, value {number} is missing")));
             };
-            let left = message.reply.as_deref().and_then(reply::pending);
-            read.push(message);
-            if left == Some(0) {
+            if place.pending == 0 {
                 break;
             }
         }
@@ -126,6 +121,8 @@ impl JetstreamRegister {
 // === impl Register ===
 
 impl Register for JetstreamRegister {
+    type Presence = JetstreamPresence;
+
     async fn read(&self) -> Result<Registered, ControlError> {
         let stream = stream_of(&self.bucket);
         // First: what comes after it may be read too, and is not counted on.
@@ -158,33 +155,37 @@ impl Register for JetstreamRegister {
         revision: u64,
     ) -> Result<u64, RegisterError> {
         RegisterError::check(name, value)?;
-        let unreachable = |detail: String| RegisterError::Unreachable { detail };
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Sequence", revision.to_string().as_str());
         if value.is_none() {
             headers.insert(OPERATION, DELETED);
         }
-        let request = Request::new()
-            .headers(headers)
-            .payload(value.unwrap_or_default().to_owned().into())
-            .timeout(Some(CONTROL_TIMEOUT));
+        let payload = value.unwrap_or_default().to_owned();
+        let request = Request::new().headers(headers).payload(payload.into());
         let subject = subject_of(&self.bucket, name);
-        let answer = self.link.client().send_request(subject, request).await;
-        let answer = answer.map_err(|error| unreachable(error.to_string()))?;
-        let answer: Answer = serde_json::from_slice(&answer.payload)
-            .map_err(|error| unreachable(error.to_string()))?;
-        match answer.error {
-            None => Ok(answer.seq),
-            Some(refusal) if WRONG_LAST_SEQUENCE.contains(&refusal.err_code) => {
+        let written: Result<Written, ApiError> = self.link.ask(&subject, request).await;
+        match written {
+            Ok(written) => Ok(written.seq),
+            Err(ApiError::Refused { code, .. }) if WRONG_LAST_SEQUENCE.contains(&code) => {
                 Err(RegisterError::Changed { revision })
             }
-            Some(Refusal {
-                err_code,
-                description,
-            }) => Err(RegisterError::Refused {
+            Err(error @ ApiError::Refused { .. }) => Err(RegisterError::Refused {
                 name: name.to_owned(),
-                detail: format!("{description} (code {err_code})"),
+                detail: error.to_string(),
             }),
+            Err(ApiError::Unreachable { detail } | ApiError::Unintelligible { detail }) => {
+                Err(RegisterError::Unreachable { detail })
+            }
         }
+    }
+
+    async fn appear(&self, name: &str) -> Result<JetstreamPresence, ControlError> {
+        RegisterError::check_presence(name)?;
+        presence::appear(&self.link, &presence::subject_of(&self.bucket, name)).await
+    }
+
+    async fn is_present(&self, name: &str) -> Result<bool, ControlError> {
+        RegisterError::check_presence(name)?;
+        presence::is_seen(&self.link, &presence::subject_of(&self.bucket, name)).await
     }
 }

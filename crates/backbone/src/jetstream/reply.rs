@@ -7,7 +7,11 @@ use std::time::{Duration, SystemTime};
 pub(super) struct Place {
     pub(super) sequence: u64,
     pub(super) attempt: u32,
+    /// Which of its consumer's deliveries this is.
+    pub(super) delivery: u64,
     pub(super) stored_at: SystemTime,
+    /// How many more there are of the consumer's kind, behind this one.
+    pub(super) pending: u64,
 }
 
 /// Reads `$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<delivery>.<nanoseconds>.<pending>`;
@@ -22,24 +26,15 @@ pub(super) fn parse(reply: &str) -> Option<Place> {
     let mut tokens = rest.split('.').skip(skipped);
     let attempt: u64 = tokens.next()?.parse().ok()?;
     let sequence = tokens.next()?.parse().ok()?;
-    let _delivery = tokens.next()?;
+    let delivery = tokens.next()?.parse().ok()?;
     let nanoseconds = tokens.next()?.parse().ok()?;
     Some(Place {
         sequence,
         attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        delivery,
         stored_at: SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds))?,
+        pending: tokens.next()?.parse().ok()?,
     })
-}
-
-/// How many more there are of the consumer's kind, behind this one.
-pub(super) fn pending(reply: &str) -> Option<u64> {
-    let rest = reply.strip_prefix("$JS.ACK.")?;
-    let at = match rest.split('.').count() {
-        7 => 6,
-        9.. => 8,
-        _ => return None,
-    };
-    rest.split('.').nth(at)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -52,7 +47,9 @@ mod tests {
         let place = Place {
             sequence: 42,
             attempt: 3,
+            delivery: 50,
             stored_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789),
+            pending: 9,
         };
         for reply in [
             "$JS.ACK.EVENTS.consumer.3.42.50.1700000000123456789.9",
@@ -61,7 +58,6 @@ mod tests {
             "$JS.ACK.hub.hash.EVENTS.consumer.3.42.50.1700000000123456789.9.token.more",
         ] {
             assert_eq!(parse(reply), Some(place), "{reply}");
-            assert_eq!(pending(reply), Some(9), "{reply}");
         }
     }
 
@@ -76,6 +72,8 @@ mod tests {
             "$JS.ACK._.EVENTS.consumer.3.42.50.1700000000123456789.9",
             "$JS.ACK.EVENTS.consumer.x.42.50.1700000000123456789.9",
             "$JS.ACK.EVENTS.consumer.3.-1.50.1700000000123456789.9",
+            "$JS.ACK.EVENTS.consumer.3.42.x.1700000000123456789.9",
+            "$JS.ACK.EVENTS.consumer.3.42.50.1700000000123456789.x",
         ] {
             assert_eq!(parse(reply), None, "{reply}");
         }

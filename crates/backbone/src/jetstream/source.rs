@@ -270,8 +270,10 @@ impl JetstreamSource {
         };
         Some(Delivery {
             event: message::read(wire::headers(&message.head()), message.payload.clone()),
+            subject: message.subject,
             sequence: place.sequence,
             attempt: place.attempt,
+            number: place.delivery,
             stored_at: place.stored_at,
             receipt: self.receipt(message.reply),
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::Kept;
-use crate::{ConsumerSpec, Former, Pending, Settle};
+use crate::{ConsumerSpec, Former, Pending, Settle, subject::matches};
 
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -14,6 +14,8 @@ pub(super) struct Consumer {
     /// The sequence from which on nothing was looked at.
     next: u64,
     unsettled: BTreeMap<u64, Unsettled>,
+    /// How many deliveries there were, repeated ones included.
+    deliveries: u64,
     former: Vec<Former>,
     /// The opening that gets the events of an exclusive consumer.
     owner: Option<u64>,
@@ -26,11 +28,13 @@ struct Unsettled {
     due: Instant,
 }
 
-/// What is delivered: the index among the events, and which attempt it is.
+/// What is delivered: the index among the events, which attempt it is, and which delivery of the
+/// consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) index: usize,
     pub(super) attempt: u32,
+    pub(super) number: u64,
 }
 
 impl Consumer {
@@ -40,6 +44,7 @@ impl Consumer {
             incarnation,
             next,
             unsettled: BTreeMap::new(),
+            deliveries: 0,
             former: Vec::new(),
             owner: None,
         }
@@ -97,9 +102,11 @@ impl Consumer {
             if unsettled.due <= now {
                 unsettled.attempt = unsettled.attempt.saturating_add(1);
                 unsettled.due = due;
+                self.deliveries += 1;
                 taken.push(Due {
                     index: index(sequence),
                     attempt: unsettled.attempt,
+                    number: self.deliveries,
                 });
             }
         }
@@ -112,9 +119,11 @@ impl Consumer {
             if self.wants(event) {
                 self.unsettled
                     .insert(event.sequence, Unsettled { attempt: 1, due });
+                self.deliveries += 1;
                 taken.push(Due {
                     index: index(event.sequence),
                     attempt: 1,
+                    number: self.deliveries,
                 });
             }
         }
@@ -155,12 +164,15 @@ impl Consumer {
             .skip(index(self.next))
             .filter(|event| self.wants(event))
             .count();
+        let open = self.unsettled.keys().next().copied();
         Pending {
             name: self.spec.name.clone(),
             description: self.spec.description.clone(),
             undelivered: undelivered.try_into().unwrap_or(u64::MAX),
             unsettled: self.unsettled(),
             delivered: self.next.saturating_sub(1),
+            settled: open.unwrap_or(self.next).saturating_sub(1),
+            deliveries: self.deliveries,
             wants: self.spec.wants.clone(),
         }
     }
@@ -178,42 +190,4 @@ impl Consumer {
 
 fn index(sequence: u64) -> usize {
     usize::try_from(sequence.saturating_sub(1)).unwrap_or(usize::MAX)
-}
-
-/// Whether a subject matches a NATS filter: `*` is one token, `>` at the end one or more.
-fn matches(filter: &str, subject: &str) -> bool {
-    let mut tokens = subject.split('.');
-    for wanted in filter.split('.') {
-        match (wanted, tokens.next()) {
-            (">", token) => return token.is_some(),
-            (_, None) => return false,
-            (wanted, Some(token)) if wanted != "*" && wanted != token => return false,
-            (_, Some(_)) => {}
-        }
-    }
-    tokens.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Wildcards mean what they mean to NATS.
-    #[test]
-    fn filters_match_like_nats() {
-        for (filter, subject, expected) in [
-            ("a.b", "a.b", true),
-            ("a.b", "a.b.c", false),
-            ("a.b.c", "a.b", false),
-            ("a.*", "a.b", true),
-            ("a.*", "a", false),
-            ("a.*", "a.b.c", false),
-            ("a.*.c", "a.b.c", true),
-            ("a.>", "a.b.c", true),
-            ("a.>", "a", false),
-            (">", "a", true),
-        ] {
-            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
-        }
-    }
 }

@@ -37,8 +37,10 @@ impl MemorySource {
     fn delivery(&self, kept: &Kept, due: Due) -> Delivery<MemoryReceipt> {
         Delivery {
             event: kept.event.clone(),
+            subject: kept.subject.as_str().into(),
             sequence: kept.sequence,
             attempt: due.attempt,
+            number: due.number,
             stored_at: kept.stored_at,
             receipt: MemoryReceipt {
                 shared: Arc::clone(&self.shared),

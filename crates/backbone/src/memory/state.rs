@@ -198,6 +198,11 @@ impl State {
             .collect()
     }
 
+    pub(super) fn pending_of(&self, name: &str) -> Option<Pending> {
+        let consumer = self.consumers.get(name)?;
+        Some(consumer.pending(&self.events))
+    }
+
     pub(super) fn ready(&self) -> Result<(), ControlError> {
         if self.events.len() >= self.limits.events_max {
             return Err(ControlError {

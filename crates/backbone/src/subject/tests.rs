@@ -128,3 +128,22 @@ proptest! {
         let _ = parse(ROOT, &format!("{ROOT}.{subject}"));
     }
 }
+
+/// Wildcards mean what they mean to NATS.
+#[test]
+fn filters_match_like_nats() {
+    for (filter, subject, expected) in [
+        ("a.b", "a.b", true),
+        ("a.b", "a.b.c", false),
+        ("a.b.c", "a.b", false),
+        ("a.*", "a.b", true),
+        ("a.*", "a", false),
+        ("a.*", "a.b.c", false),
+        ("a.*.c", "a.b.c", true),
+        ("a.>", "a.b.c", true),
+        ("a.>", "a", false),
+        (">", "a", true),
+    ] {
+        assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
+    }
+}

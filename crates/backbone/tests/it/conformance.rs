@@ -1,6 +1,7 @@
 //! The promises of the port, one function each, for any adapter.
 
 pub(crate) mod exclusive;
+pub(crate) mod positions;
 pub(crate) mod register;
 pub(crate) mod settling;
 pub(crate) mod wishes;

@@ -2,6 +2,7 @@
 
 mod failure;
 mod fsync;
+mod register;
 mod room;
 mod secured;
 mod streams;
@@ -10,14 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use futures_util::StreamExt as _;
-use tidegate_backbone::{
-    Append, Config, Events, Log as _, Register as _,
-    jetstream::{Jetstream, JetstreamRegister},
-};
+use tidegate_backbone::{Append, Config, Events, Log as _};
 use tidegate_testkit::NatsServer;
 
 use crate::{
-    conformance::{self, exclusive, register, settling, wishes},
+    conformance::{self, exclusive, positions, settling, wishes},
     fixture::{Fixture as _, JetstreamFixture, append_of, event, message_id, within},
 };
 
@@ -304,58 +302,14 @@ async fn a_sure_settlement_is_done() {
     settling::a_sure_settlement_is_done(&JetstreamFixture::new().await).await;
 }
 
-async fn registered() -> (JetstreamFixture, JetstreamRegister) {
-    let fixture = JetstreamFixture::new().await;
-    let register = fixture.log().register().await.unwrap();
-    (fixture, register)
+/// What a consumer has settled, and what it got, is known exactly.
+#[tokio::test]
+async fn a_consumer_tells_how_far_it_is() {
+    positions::a_consumer_tells_how_far_it_is(&JetstreamFixture::new().await).await;
 }
 
-/// Values are kept under their names, and can be taken away.
+/// No delivery is lost without anybody seeing it.
 #[tokio::test]
-async fn what_is_written_is_read() {
-    let (_server, empty) = registered().await;
-    register::what_is_written_is_read(&empty).await;
-}
-
-/// Of two who take themselves for the one that writes, one does.
-#[tokio::test]
-async fn who_has_not_read_all_does_not_write() {
-    let (_server, empty) = registered().await;
-    register::who_has_not_read_all_does_not_write(&empty).await;
-}
-
-/// Nothing is cut off.
-#[tokio::test]
-async fn many_values_are_read_whole() {
-    let (_server, empty) = registered().await;
-    register::many_values_are_read_whole(&empty).await;
-}
-
-/// A name that is no token of a subject reaches nothing else.
-#[tokio::test]
-async fn what_is_no_name_is_refused() {
-    let (_server, empty) = registered().await;
-    register::what_is_no_name_is_refused(&empty).await;
-}
-
-/// It is there after the server was killed, for who opens it again, and readers leave nothing behind.
-#[tokio::test]
-async fn a_register_survives_its_server() {
-    let mut fixture = JetstreamFixture::new().await;
-    let first = fixture.log().register().await.unwrap();
-    let revision = first.write("a", Some("1"), 0).await.unwrap();
-    fixture.server.kill();
-    fixture.server.restart().await;
-    let log = Jetstream::connect(&fixture.config, &fixture.server.url(), "again").await;
-    let again = log.unwrap().register().await.unwrap();
-    for _ in 0..3 {
-        let read = within(again.read()).await.unwrap();
-        assert_eq!((read.revision, read.values["a"].as_str()), (revision, "1"));
-    }
-    let context = async_nats::jetstream::new(fixture.client().await);
-    let mut stream = context
-        .get_stream("KV_TIDEGATE_EVENTS_REGISTER")
-        .await
-        .unwrap();
-    assert_eq!(stream.info().await.unwrap().state.consumer_count, 0);
+async fn each_delivery_is_numbered() {
+    positions::each_delivery_is_numbered(&JetstreamFixture::new().await).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_backbone::memory::Limits;
 
 use crate::{
-    conformance::{self, exclusive, register, settling, wishes},
+    conformance::{self, exclusive, positions, register, settling, wishes},
     fixture::{Fixture as _, MemoryFixture},
 };
 
@@ -269,4 +269,22 @@ async fn many_values_are_read_whole() {
 #[tokio::test]
 async fn what_is_no_name_is_refused() {
     register::what_is_no_name_is_refused(MemoryFixture::new().log()).await;
+}
+
+/// Who appears is seen by who asks, and nobody else is.
+#[tokio::test]
+async fn who_appears_is_seen_until_it_goes() {
+    register::who_appears_is_seen_until_it_goes(MemoryFixture::new().log()).await;
+}
+
+/// What a consumer has settled, and what it got, is known exactly.
+#[tokio::test(start_paused = true)]
+async fn a_consumer_tells_how_far_it_is() {
+    positions::a_consumer_tells_how_far_it_is(&MemoryFixture::new()).await;
+}
+
+/// No delivery is lost without anybody seeing it.
+#[tokio::test(start_paused = true)]
+async fn each_delivery_is_numbered() {
+    positions::each_delivery_is_numbered(&MemoryFixture::new()).await;
 }

@@ -75,6 +75,10 @@ impl Log for Scripted {
         unreachable!("publishing consumes nothing")
     }
 
+    async fn consumer(&self, _: &str) -> Result<Option<Pending>, ControlError> {
+        unreachable!("publishing consumes nothing")
+    }
+
     fn now(&self) -> std::time::SystemTime {
         std::time::SystemTime::UNIX_EPOCH
     }

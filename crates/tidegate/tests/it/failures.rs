@@ -2,8 +2,10 @@
 
 use std::{collections::HashSet, fs};
 
+use tidegate_testkit::signal;
+
 use crate::harness::{
-    ListenProcess, Progress, Tidegate, free_address, numbers, publish_all, signal, subscription,
+    ListenProcess, Progress, Tidegate, free_address, numbers, publish_all, subscription,
 };
 
 const EVENTS: usize = 5_000;

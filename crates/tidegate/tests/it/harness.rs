@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tidegate_testkit::{Answer, Client};
+use tidegate_testkit::{Answer, Client, signal};
 
 /// Longer than anything here should take on a loaded machine; only ever reached by a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -252,17 +252,6 @@ impl Drop for Tidegate {
             signal(self.nats_pid, "KILL");
         }
     }
-}
-
-/// Sends a signal to a process that this test started.
-pub(crate) fn signal(pid: u32, name: &str) {
-    // One that has ended by itself needs no signal; what a test waits for shows the difference.
-    Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(pid.to_string())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
 }
 
 fn is_nats_server_below(pid: u32, dir: &Path) -> bool {

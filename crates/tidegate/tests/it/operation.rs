@@ -13,9 +13,9 @@ use std::{
 
 use serde_json::Value;
 
-use tidegate_testkit::{Manner, Reply, Sink};
+use tidegate_testkit::{Manner, Reply, Sink, signal};
 
-use crate::harness::{PATIENCE, Progress, Tidegate, binary, publish_all, signal, subscription};
+use crate::harness::{PATIENCE, Progress, Tidegate, binary, publish_all, subscription};
 
 /// The doors open when every Subscription that is there gets what comes through them: a publisher
 /// that has waited for the start loses its first event to nobody.

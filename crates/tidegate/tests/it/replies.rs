@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use tidegate_testkit::{Received, Reply, Sink};
+use tidegate_testkit::{Received, Reply, Sink, signal};
 
 use crate::harness::{Progress, Tidegate, numbers, publish_all};
 
@@ -63,7 +63,7 @@ async fn replies_are_events_like_any_other() {
         progress.clone(),
     ));
     progress.reached(EVENTS / 3).await;
-    crate::harness::signal(tidegate.nats_pid, "KILL");
+    signal(tidegate.nats_pid, "KILL");
     publishing.await.unwrap();
     let mut missing = numbers(EVENTS);
     let mut seen = 0;

@@ -1,6 +1,6 @@
 //! The promises of the register.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_backbone::{Register, RegisterError, Registered};
 
@@ -67,7 +67,8 @@ pub(crate) async fn many_values_are_read_whole(register: &impl Register) {
 
 pub(crate) async fn what_is_no_name_is_refused(register: &impl Register) {
     let long = "n".repeat(9_000);
-    for name in ["", "a.b", "a b", "*", ">", "ä", "a\r\nb", &long] {
+    let too_long = &long[..2_049];
+    for name in ["", "a.b", "a b", "*", ">", "ä", "a\r\nb", &long, too_long] {
         let refused = register.write(name, Some("1"), 0).await;
         assert!(
             matches!(refused, Err(RegisterError::Refused { .. })),
@@ -77,4 +78,43 @@ pub(crate) async fn what_is_no_name_is_refused(register: &impl Register) {
     let refused = register.write("a", Some(&long), 0).await;
     assert!(matches!(refused, Err(RegisterError::Refused { .. })));
     assert_eq!(read(register).await, Registered::default());
+    for name in ["", "a.b", "*", ">", &long, too_long] {
+        assert!(register.appear(name).await.is_err(), "{name:?}");
+        assert!(register.is_present(name).await.is_err(), "{name:?}");
+    }
+    let longest = &long[..2_048];
+    assert!(!within(register.is_present(longest)).await.unwrap());
+    within(register.write(longest, None, 0)).await.unwrap();
+}
+
+/// Waits until nobody is seen any more: that somebody has gone may be known a moment later.
+pub(crate) async fn until_gone(register: &impl Register, name: &str) {
+    within(async {
+        while register.is_present(name).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+pub(crate) async fn who_appears_is_seen_until_it_goes(register: &impl Register) {
+    let is_present = async |name| within(register.is_present(name)).await.unwrap();
+    assert!(!is_present("a").await);
+    let first = within(register.appear("a")).await.unwrap();
+    assert!(is_present("a").await);
+    assert!(!is_present("b").await);
+    let second = within(register.appear("a")).await.unwrap();
+    let other = within(register.appear("b")).await.unwrap();
+    drop(first);
+    assert!(is_present("a").await);
+    drop(second);
+    until_gone(register, "a").await;
+    assert!(is_present("b").await);
+    drop(other);
+    until_gone(register, "b").await;
+    // Nothing of it is written.
+    assert_eq!(read(register).await, Registered::default());
+    let again = within(register.appear("a")).await.unwrap();
+    assert!(is_present("a").await);
+    drop(again);
 }

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -215,23 +213,7 @@ async fn a_killed_server_has_all_that_it_acknowledged() {
 
 /// Sends a signal to the fixture's server.
 fn signal(fixture: &JetstreamFixture, name: &str) {
-    let pid = fixture.server.pid().unwrap().to_string();
-    Command::new("kill").args([name, &pid]).status().unwrap();
-    // Its threads stop one after the other, and the last may still answer.
-    while name == "-STOP" && !is_stopped(&pid) {
-        std::thread::yield_now();
-    }
-}
-
-/// Whether each of its threads is stopped.
-fn is_stopped(pid: &str) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let mut states = threads.map(|thread| {
-        let stat = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
-        let (_, behind_the_name) = stat.rsplit_once(") ").unwrap();
-        behind_the_name.starts_with('T')
-    });
-    states.all(|is_stopped| is_stopped)
+    tidegate_testkit::signal(fixture.server.pid().unwrap(), name);
 }
 
 /// A server that says nothing: each append ends in its time, also one that waits for the batch
@@ -246,7 +228,7 @@ async fn a_silent_server_holds_nobody_up() {
     let Some(fixture) = JetstreamFixture::fsync(config, "").await else {
         return;
     };
-    signal(&fixture, "-STOP");
+    signal(&fixture, "STOP");
     let first = numbered("first", 50);
     let second = numbered("second", 50);
     let timed = async |appends: &[Append]| {
@@ -258,7 +240,7 @@ async fn a_silent_server_holds_nobody_up() {
         timed(&second).await
     };
     let answers = tokio::join!(timed(&first), later);
-    signal(&fixture, "-CONT");
+    signal(&fixture, "CONT");
     for (answers, waited) in [answers.0, answers.1] {
         for answer in answers {
             let error = answer.unwrap_err();
@@ -278,7 +260,7 @@ async fn what_comes_meanwhile_is_the_next_batch() {
     let Some(fixture) = JetstreamFixture::fsync(patient(), "").await else {
         return;
     };
-    signal(&fixture, "-STOP");
+    signal(&fixture, "STOP");
     let mut senders = JoinSet::new();
     for append in numbered("e", 61) {
         let log = fixture.log.clone();
@@ -288,7 +270,7 @@ async fn what_comes_meanwhile_is_the_next_batch() {
             tokio::task::yield_now().await;
         }
     }
-    signal(&fixture, "-CONT");
+    signal(&fixture, "CONT");
     within(senders.join_all()).await;
     let kept = kept(&fixture).await;
     let batches: Vec<_> = kept.values().map(|(_, batch)| batch.as_ref()).collect();

@@ -27,6 +27,33 @@ pub struct Config {
     pub retry: Retry,
     /// When a failing sink is left alone.
     pub breaker: Breaker,
+    /// Many Subscriptions on one consumer.
+    pub shared: Shared,
+}
+
+/// Many Subscriptions on one consumer, instead of one for each. All processes that deliver the
+/// events of one stream have the same here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shared {
+    /// Whether Subscriptions share a consumer, as long as they can take their events.
+    pub enabled: bool,
+    /// Most events that are in hand at once, and most between the first of them and the last one
+    /// that was read: so many may come again if a process is lost. Beyond half of it, whoever is
+    /// slowest gets a consumer of its own.
+    pub events_max: u32,
+    /// Most bytes of data in hand at once.
+    pub bytes_max: ByteSize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            events_max: 8_192,
+            bytes_max: ByteSize::mib(64),
+        }
+    }
 }
 
 /// The retry schedule: exponential, with full jitter, unless a Subscription says otherwise.
@@ -71,6 +98,7 @@ impl Default for Config {
             held_bytes_total_max: ByteSize::mib(512),
             retry: Retry::default(),
             breaker: Breaker::default(),
+            shared: Shared::default(),
         }
     }
 }
@@ -131,6 +159,14 @@ impl Config {
             retry.backoff_max >= retry.backoff_delay,
             "retry.backoff_max: must be at least retry.backoff_delay",
         );
+        check(
+            (16..=1_000_000).contains(&self.shared.events_max),
+            "shared.events_max: must be 16 to 1000000",
+        );
+        check(
+            self.shared.bytes_max.as_u64() > 0,
+            "shared.bytes_max: must be at least 1 B",
+        );
         let breaker = &self.breaker;
         // Each may be another event, which is remembered until then.
         check(
@@ -173,6 +209,11 @@ mod tests {
                 probe_delay: Duration::from_nanos(1),
                 probe_delay_max: Duration::from_nanos(1),
             },
+            shared: Shared {
+                enabled: true,
+                events_max: 16,
+                bytes_max: ByteSize::b(1),
+            },
         };
         assert_eq!(least.validate(), Vec::<String>::new());
         let wrong = Config {
@@ -191,9 +232,14 @@ mod tests {
                 probe_delay: Duration::ZERO,
                 ..Breaker::default()
             },
+            shared: Shared {
+                enabled: true,
+                events_max: 15,
+                bytes_max: ByteSize::b(0),
+            },
         };
         let mistakes = wrong.validate();
-        assert_eq!(mistakes.len(), 9, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 11, "{mistakes:?}");
         let shrinking = Config {
             retry: Retry {
                 backoff_max: Duration::from_millis(999),

@@ -17,6 +17,31 @@ pub struct Metrics {
     window: Family<Of, Gauge>,
     refused: Family<Of, Gauge>,
     stopped: Family<Of, Gauge>,
+    pub(crate) shared: SharedMetrics,
+}
+
+/// What is counted of a consumer that many Subscriptions share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedMetrics {
+    members: Family<From, Gauge>,
+    in_hand: Gauge,
+}
+
+impl SharedMetrics {
+    pub(crate) fn set(&self, shared: usize, own: usize, in_hand: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let members = [("shared", shared), ("own", own)];
+        for (consumer, count) in members {
+            let members = self.members.get_or_create(&From { consumer });
+            members.set(number(count));
+        }
+        self.in_hand.set(number(in_hand));
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct From {
+    consumer: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,6 +113,16 @@ impl Metrics {
             "tidegate_consume_keys_stopped",
             "Keys of an ordered Subscription that wait for a dead letter to be sent again or deleted",
             metrics.stopped.clone(),
+        );
+        registry.register(
+            "tidegate_consume_sharing_subscriptions",
+            "Subscriptions that may share a consumer, by where their events come from now; 0 in a process that does not read it",
+            metrics.shared.members.clone(),
+        );
+        registry.register(
+            "tidegate_consume_shared_events_in_hand",
+            "Events of the shared consumer that somebody has not settled",
+            metrics.shared.in_hand.clone(),
         );
         metrics
     }

@@ -11,6 +11,7 @@ mod crash;
 mod log;
 mod oracle;
 mod plan;
+mod process;
 mod record;
 mod sink;
 mod world;

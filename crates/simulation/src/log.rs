@@ -1,4 +1,4 @@
-//! The log in memory, seen by one process over a bad connection.
+//! A log, seen over a bad connection: the one in memory, or what shares its consumers.
 
 use std::{
     collections::BTreeMap,
@@ -13,8 +13,9 @@ use std::{
 use fastrand::Rng;
 use tidegate_backbone::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
-    Pending, Receipt, Settle, SettleError, Source, SourceError, Stored,
-    memory::{Memory, MemoryReceipt, MemorySource},
+    Pending, Receipt, Register, RegisterError, Registered, Settle, SettleError, Source,
+    SourceError, Stored,
+    memory::{Memory, MemoryPresence},
 };
 
 use crate::{
@@ -39,6 +40,13 @@ impl Wire {
         }
     }
 
+    pub(crate) fn without_faults(&self) -> Self {
+        Self {
+            is_calm: Arc::new(AtomicBool::new(true)),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn set_calm(&self, calm: bool) {
         self.is_calm.store(calm, Ordering::Relaxed);
     }
@@ -55,14 +63,23 @@ impl Wire {
     }
 }
 
-/// The log as one loop sees it.
+/// The log as one loop sees it, or as a process does.
 #[derive(Clone, Debug)]
-pub(crate) struct FaultyLog {
-    pub(crate) memory: Memory,
+pub(crate) struct FaultyLog<L> {
+    pub(crate) log: L,
     pub(crate) wire: Wire,
-    pub(crate) of: Loop,
+    /// Whose what happens is noted as; nobody's where it is a process that shares a consumer.
+    pub(crate) of: Option<Loop>,
     pub(crate) record: Record,
     pub(crate) is_ordered: bool,
+}
+
+impl<L> FaultyLog<L> {
+    fn note(&self, what: impl FnOnce(Loop) -> What) {
+        if let Some(of) = self.of {
+            self.record.note(what(of));
+        }
+    }
 }
 
 fn away(action: &str) -> ControlError {
@@ -72,24 +89,27 @@ fn away(action: &str) -> ControlError {
     }
 }
 
-impl Log for FaultyLog {
-    type Source = FaultySource;
+impl<L: Log> Log for FaultyLog<L> {
+    type Source = FaultySource<L>;
 
     async fn append(&self, append: &Append) -> Result<Stored, AppendError> {
-        self.memory.append(append).await
+        self.log.append(append).await
     }
 
     async fn bury(&self, letter: &DeadLetter) -> Result<Stored, AppendError> {
+        if self.of.is_none() {
+            // The loop that asks has all the faults.
+            return self.log.bury(letter).await;
+        }
         if self.wire.is_away() {
             return Err(AppendError::Unreachable {
                 detail: "by script".to_owned(),
             });
         }
-        let stored = self.memory.bury(letter).await?;
+        let stored = self.log.bury(letter).await?;
         let is_lost = self.wire.is_away();
         let fate = if is_lost { Fate::Lost } else { Fate::Done };
-        self.record
-            .note(What::Buried(self.of, letter.sequence, fate));
+        self.note(|of| What::Buried(of, letter.sequence, fate));
         if is_lost {
             // It is stored, and nobody hears of it.
             return Err(AppendError::TimedOut {
@@ -103,70 +123,102 @@ impl Log for FaultyLog {
         if self.wire.is_away() {
             return Err(away("looking for letters"));
         }
-        self.memory.letters_of(of).await
+        self.log.letters_of(of).await
     }
 
-    async fn open(&self, spec: ConsumerSpec) -> Result<FaultySource, ControlError> {
+    async fn open(&self, spec: ConsumerSpec) -> Result<FaultySource<L>, ControlError> {
         if self.wire.is_away() {
             return Err(away("opening"));
         }
+        let is_ordered = self.is_ordered || spec.exclusive;
+        let source = self.log.open(spec).await?;
+        if self.of.is_none() && self.wire.is_away() {
+            // It is made, and nobody hears of it.
+            return Err(away("opening"));
+        }
         Ok(FaultySource {
-            source: self.memory.open(spec).await?,
-            log: self.clone(),
+            source,
+            log: Self {
+                is_ordered,
+                ..self.clone()
+            },
         })
     }
 
     async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {
-        self.memory.narrow(spec).await
+        self.log.narrow(spec).await
     }
 
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
-        self.memory.remove(consumer).await
+        if self.wire.is_away() {
+            return Err(away("removing"));
+        }
+        self.log.remove(consumer).await?;
+        match self.wire.is_away() {
+            // It is gone, and nobody hears of it.
+            true => Err(away("removing")),
+            false => Ok(()),
+        }
     }
 
     async fn consumers(&self) -> Result<Vec<Pending>, ControlError> {
-        self.memory.consumers().await
+        if self.wire.is_away() {
+            return Err(away("listing"));
+        }
+        self.log.consumers().await
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
-        self.memory.consumer(name).await
+        if self.wire.is_away() {
+            return Err(away("asking"));
+        }
+        self.log.consumer(name).await
     }
 
     fn now(&self) -> SystemTime {
-        self.memory.now()
+        self.log.now()
     }
 
     async fn ready(&self) -> Result<(), ControlError> {
-        self.memory.ready().await
+        self.log.ready().await
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct FaultySource {
-    source: MemorySource,
-    log: FaultyLog,
+pub(crate) struct FaultySource<L: Log> {
+    source: L::Source,
+    log: FaultyLog<L>,
 }
 
-impl Source for FaultySource {
-    type Receipt = FaultyReceipt;
+impl<L: Log> Source for FaultySource<L> {
+    type Receipt = FaultyReceipt<L>;
 
-    async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<FaultyReceipt>>, SourceError> {
+    async fn pull(&mut self, max: usize) -> Result<Vec<Delivery<FaultyReceipt<L>>>, SourceError> {
         if max > 0 && self.log.wire.is_away() {
             return Err(SourceError::Unreachable {
                 detail: "by script".to_owned(),
             });
         }
-        let pulled = self.source.pull(max).await?;
         let log = &self.log;
-        let deliveries = pulled.into_iter().map(|delivery| {
+        let pulled = self.source.pull(max).await.inspect_err(|error| {
+            if let SourceError::Lost { .. } = error {
+                log.note(What::Lost);
+            }
+        })?;
+        // What is lost comes again after its time. An ordered Subscription loses its connection with
+        // it, and a loop is not told by a number, as a process is.
+        let may_lose = log.of.is_none() && !log.is_ordered;
+        let comes = |_: &Delivery<_>| !may_lose || !log.wire.happens(log.wire.faults.lost);
+        let deliveries = pulled.into_iter().filter(comes).map(|delivery| {
             let (sequence, attempt) = (delivery.sequence, delivery.attempt);
-            log.record.note(What::Pulled(log.of, sequence, attempt));
+            let number = delivery.number;
+            log.note(|of| What::Pulled(of, sequence, attempt));
             Delivery {
                 event: delivery.event,
                 subject: delivery.subject,
                 sequence,
-                number: delivery.number,
                 attempt,
+                number,
                 stored_at: delivery.stored_at,
                 receipt: FaultyReceipt {
                     receipt: delivery.receipt,
@@ -194,19 +246,21 @@ impl Source for FaultySource {
     }
 }
 
-pub(crate) struct FaultyReceipt {
-    receipt: MemoryReceipt,
+type ReceiptOf<L> = <<L as Log>::Source as Source>::Receipt;
+
+pub(crate) struct FaultyReceipt<L: Log> {
+    receipt: ReceiptOf<L>,
     sequence: u64,
-    log: FaultyLog,
+    log: FaultyLog<L>,
 }
 
-impl fmt::Debug for FaultyReceipt {
+impl<L: Log> fmt::Debug for FaultyReceipt<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.receipt.fmt(f)
     }
 }
 
-impl FaultyReceipt {
+impl<L: Log> FaultyReceipt<L> {
     fn fate(&self, settle: Settle) -> Fate {
         let FaultyLog {
             wire, is_ordered, ..
@@ -226,9 +280,9 @@ impl FaultyReceipt {
     }
 
     fn note(&self, settle: Settle, fate: Fate) {
-        let FaultyLog { record, of, .. } = &self.log;
         if settle != Settle::Progress {
-            record.note(What::Settled(*of, self.sequence, settle, fate));
+            let what = |of| What::Settled(of, self.sequence, settle, fate);
+            self.log.note(what);
         }
     }
 }
@@ -239,7 +293,7 @@ fn refused() -> SettleError {
     }
 }
 
-impl Receipt for FaultyReceipt {
+impl<L: Log> Receipt for FaultyReceipt<L> {
     async fn settle(&self, settle: Settle) -> Result<(), SettleError> {
         let fate = self.fate(settle);
         self.note(settle, fate);
@@ -257,5 +311,53 @@ impl Receipt for FaultyReceipt {
             Fate::Done => self.receipt.settle_surely(settle).await,
             Fate::Lost | Fate::Refused => Err(refused()),
         }
+    }
+}
+
+/// The register beside the log, over a bad connection.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultyRegister {
+    pub(crate) memory: Memory,
+    pub(crate) wire: Wire,
+}
+
+impl Register for FaultyRegister {
+    type Presence = MemoryPresence;
+
+    async fn read(&self) -> Result<Registered, ControlError> {
+        if self.wire.is_away() {
+            return Err(away("reading"));
+        }
+        self.memory.read().await
+    }
+
+    async fn write(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        revision: u64,
+    ) -> Result<u64, RegisterError> {
+        let unreachable = || RegisterError::Unreachable {
+            detail: "by script".to_owned(),
+        };
+        if self.wire.is_away() {
+            return Err(unreachable());
+        }
+        let written = self.memory.write(name, value, revision).await;
+        match self.wire.is_away() {
+            // It is written, and nobody hears of it.
+            true => Err(unreachable()),
+            false => written,
+        }
+    }
+
+    async fn appear(&self, name: &str) -> Result<MemoryPresence, ControlError> {
+        self.memory.appear(name).await
+    }
+
+    async fn is_present(&self, name: &str) -> Result<bool, ControlError> {
+        // Whoever has lost its connection is not seen, and knows nothing of it.
+        let is_seen = !self.wire.is_away();
+        Ok(is_seen && self.memory.is_present(name).await?)
     }
 }

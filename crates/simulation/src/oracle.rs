@@ -11,6 +11,7 @@ use std::{
 
 use bytesize::ByteSize;
 use tidegate_backbone::{DeadLetter, Settle};
+use tidegate_subscription::Start;
 
 use crate::{
     Count,
@@ -87,7 +88,7 @@ fn losses(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) 
     }
     let mut broken = Vec::new();
     for subscription in 0..ended.plan.subscriptions.len() {
-        for event in 1..=as_u64(ended.keys.len()) {
+        for event in first(ended, entries, subscription)..=as_u64(ended.keys.len()) {
             let of = (subscription, event);
             let ended_as = |name: &str| ends.get(&of).is_some_and(|ends| ends.contains(name));
             match letters.get(&of).map(|letter| letter.reason) {
@@ -100,6 +101,23 @@ fn losses(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>) 
         }
     }
     broken
+}
+
+/// The first event that a Subscription has to get.
+fn first(ended: &Ended, entries: &[Entry], subscription: usize) -> u64 {
+    let wanted = ended.plan.subscriptions.get(subscription);
+    if wanted.is_some_and(|wanted| wanted.start == Start::All) {
+        return 1;
+    }
+    let mut last = 0;
+    for entry in entries {
+        match entry.what {
+            What::Published(event) => last = event,
+            What::Opened(of) if of.subscription == subscription => return last + 1,
+            _ => {}
+        }
+    }
+    last + 1
 }
 
 /// Nothing is settled before its outcome, and a dead letter is stored before its event is settled.
@@ -146,6 +164,9 @@ fn order(ended: &Ended, entries: &[Entry]) -> Vec<String> {
         let wanted = ended.plan.subscriptions.get(of.subscription);
         wanted.is_some_and(|wanted| wanted.delivery.order.is_some())
     };
+    let firsts: Vec<u64> = (0..ended.plan.subscriptions.len())
+        .map(|subscription| first(ended, entries, subscription))
+        .collect();
     let mut under_way: HashMap<(usize, Option<u64>), u64> = HashMap::new();
     let mut last: HashMap<(usize, Option<u64>), u64> = HashMap::new();
     let mut done: BTreeSet<Of> = BTreeSet::new();
@@ -164,7 +185,8 @@ fn order(ended: &Ended, entries: &[Entry]) -> Vec<String> {
                 if let Some(before) = last.insert(lane, event).filter(|before| *before > event) {
                     broken.push(format!("{entry}: after {before} of its key"));
                 }
-                let mut earlier = 1..event;
+                let first = firsts.get(of.subscription).copied().unwrap_or(1);
+                let mut earlier = first..event;
                 let open = earlier.find(|earlier| {
                     key(*earlier) == lane.1 && !done.contains(&(of.subscription, *earlier))
                 });
@@ -365,7 +387,9 @@ fn attempts(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>
                 | What::Settled(_, _, _, Fate::Lost | Fate::Refused)
         )
     });
-    if is_disturbed || ended.plan.faults.flaky > 0.0 {
+    let faults = ended.plan.faults;
+    let is_shared_badly = ended.plan.is_shared && faults.lost + faults.away > 0.0;
+    if is_disturbed || is_shared_badly || faults.flaky > 0.0 {
         return broken;
     }
     let mut made: BTreeMap<Of, u32> = BTreeMap::new();
@@ -399,6 +423,8 @@ fn delays(ended: &Ended, entries: &[Entry]) -> Vec<String> {
                 }
             }
             What::Redelivered(_) => failed.clear(),
+            // Who is in charge now knows nothing of it.
+            What::Lost(of) => failed.retain(|(number, _), _| *number != of.number),
             _ => {}
         }
     }
@@ -431,7 +457,7 @@ fn breaker(ended: &Ended, entries: &[Entry]) -> Vec<String> {
                 let made = made.entry((of.process, sink)).or_default();
                 made.push(entry.at);
                 // Those that open it, and those that were under way with the last of them.
-                let free = 32;
+                let free = 64;
                 let first = made.len().checked_sub(free).and_then(|at| made.get(at));
                 if first.is_some_and(|first| entry.at < *first + config.probe_delay_max) {
                     broken.push(format!("{entry}: the sink is away"));

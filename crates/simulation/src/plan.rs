@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytesize::ByteSize;
 use fastrand::Rng;
-use tidegate_consume::{Config, Retry};
+use tidegate_consume::{Config, Retry, Shared};
 use tidegate_subscription::{
     self as subscription, Delivery, Matching, OnDeadLetter, Order, Subscription,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     /// How much data an event has.
     pub(crate) bytes: usize,
     pub(crate) faults: Faults,
+    /// Subscriptions share a consumer.
+    pub(crate) is_shared: bool,
 }
 
 /// How likely a fault is.
@@ -66,11 +68,17 @@ impl Plan {
                 backoff_delay: Duration::from_millis(rng.u64(10..3_000)),
                 backoff_max: Duration::from_secs(rng.u64(3..120)),
             },
+            shared: Shared {
+                enabled: rng.bool(),
+                events_max: rng.u32(16..200),
+                bytes_max: ByteSize::b(rng.u64(1..300_000)),
+            },
             ..Config::default()
         };
         let sinks = rng.usize(1..3);
         let of: Vec<usize> = (0..rng.usize(1..4)).map(|_| rng.usize(0..sinks)).collect();
         let subscriptions = of.iter().enumerate();
+        let is_shared = config.shared.enabled;
         Self {
             config,
             subscriptions: subscriptions
@@ -86,6 +94,7 @@ impl Plan {
                 away: rare(rng),
                 flaky: rare(rng),
             },
+            is_shared,
         }
     }
 }
@@ -119,7 +128,10 @@ fn subscription(number: usize, sink: usize, rng: &mut Rng) -> Subscription {
             order,
             ..Delivery::default()
         },
-        start: subscription::Start::All,
+        start: match rng.bool() {
+            true => subscription::Start::All,
+            false => subscription::Start::New,
+        },
         pause: false,
     }
 }

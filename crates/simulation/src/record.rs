@@ -45,11 +45,15 @@ pub(crate) enum Fate {
 pub(crate) enum What {
     Published(u64),
     Runs(Loop, u32),
+    /// Its Subscription gets what is stored from now on.
+    Opened(Loop),
     /// Attempts of a Subscription a second, from now on.
     Paced(usize, Option<u32>),
     Died(Loop),
     Stopped(Loop),
     Pulled(Loop, u64, u32),
+    /// Its events come from elsewhere now.
+    Lost(Loop),
     Began(Loop, u64),
     Ended(Loop, u64, End),
     Settled(Loop, u64, Settle, Fate),

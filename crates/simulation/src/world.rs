@@ -5,8 +5,10 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use bytes::Bytes;
 use fastrand::Rng;
 use prometheus_client::registry::Registry;
-use tidegate_backbone::{Append, DeadLetter, LettersOf, Log as _, memory::Memory, subject};
-use tidegate_consume::{Budget, Gates, Metrics, Pace, Service};
+use tidegate_backbone::{
+    Append, DeadLetter, LettersOf, Log as _, Register as _, memory::Memory, subject,
+};
+use tidegate_consume::{Metrics, Pace, Service};
 use tidegate_event::Event;
 use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
@@ -14,6 +16,7 @@ use crate::{
     crash::Mortal,
     log::{FaultyLog, Wire},
     plan::{BYTES_MAX, Plan, SOURCE, TYPE},
+    process::Process,
     record::{Loop, Record, What},
     sink::{Mode, Sink, ToSink},
 };
@@ -45,12 +48,11 @@ struct World<'a> {
     wire: Wire,
     record: &'a Record,
     sinks: Vec<Sink>,
-    /// By process.
-    gates: Vec<Gates>,
-    budgets: Vec<Budget>,
+    processes: Vec<Process>,
     paces: Vec<Option<Pace>>,
     loops: Vec<Running>,
     started: usize,
+    is_calm: bool,
     keys: Vec<u64>,
     discarded: Vec<DeadLetter>,
 }
@@ -69,28 +71,28 @@ pub(crate) async fn run(seed: u64, record: &Record) -> Ended {
         sinks: (0..2)
             .map(|_| Sink::new(plan.faults.flaky, rng.fork()))
             .collect(),
-        gates: (0..plan.processes)
-            .map(|_| Gates::new(&plan.config.breaker))
-            .collect(),
-        budgets: (0..plan.processes)
-            .map(|_| Budget::new(plan.config.held_bytes_total_max))
-            .collect(),
+        processes: Vec::new(),
         paces: vec![None; plan.subscriptions.len()],
         memory: Memory::default(),
         record,
         loops: Vec::new(),
         started: 0,
+        is_calm: false,
         keys: Vec::new(),
         discarded: Vec::new(),
         plan,
         rng,
     };
+    for _ in 0..world.plan.processes {
+        let process = world.process(true);
+        world.processes.push(process);
+    }
     world.start_missing(true);
     world.wire.set_calm(false);
     for _ in 0..world.plan.steps {
         let pause = world.rng.u64(0..8_000);
         sleep(Duration::from_millis(pause)).await;
-        world.reap();
+        world.reap().await;
         world.step().await;
     }
     let is_at_rest = world.rest().await;
@@ -105,15 +107,17 @@ pub(crate) async fn run(seed: u64, record: &Record) -> Ended {
 
 impl World<'_> {
     async fn step(&mut self) {
-        match self.rng.u8(0..15) {
+        match self.rng.u8(0..17) {
             0..5 => self.publish().await,
             5 => self.kill().await,
             6 => self.stop_one().await,
             7 | 8 => self.start_missing(true),
             9 | 10 => self.change_sink(),
-            11 => self.redeliver_or_unpin(),
+            11 => self.redeliver_or_unpin().await,
             12 => self.jump(),
             13 => self.discard().await,
+            14 => self.replace_process(true).await,
+            15 => self.replace_process(false).await,
             _ => self.change_subscription().await,
         }
     }
@@ -140,8 +144,71 @@ impl World<'_> {
         }
     }
 
-    /// Those that died are gone.
-    fn reap(&mut self) {
+    fn process(&mut self, may_die: bool) -> Process {
+        self.started += 1;
+        let polls = self.polls(may_die);
+        let name = format!("process-{}", self.started);
+        Process::start(
+            &self.plan,
+            &self.memory,
+            &self.wire,
+            self.record,
+            name,
+            polls,
+        )
+    }
+
+    /// After how many steps somebody dies.
+    fn polls(&mut self, may_die: bool) -> u64 {
+        match may_die && self.rng.u8(0..3) == 0 {
+            true => self.rng.u64(1..2_000),
+            false => u64::MAX,
+        }
+    }
+
+    /// All loops of a process end, or die with it; another is in its place.
+    async fn replace_process(&mut self, in_order: bool) {
+        let number = self.rng.usize(0..self.processes.len().max(1));
+        self.replace(number, in_order, true).await;
+        self.start_missing(true);
+    }
+
+    async fn replace(&mut self, number: usize, in_order: bool, may_die: bool) {
+        let (its, others) = std::mem::take(&mut self.loops)
+            .into_iter()
+            .partition::<Vec<_>, _>(|running| running.of.process == number);
+        self.loops = others;
+        let next = self.process(may_die);
+        let Some(process) = self.processes.get_mut(number) else {
+            return;
+        };
+        let (killed, stopped) = match in_order {
+            true => (None, Some(process.stop())),
+            false => (Some(process.kill()), None),
+        };
+        *process = next;
+        if let Some(killed) = killed {
+            killed.await;
+            for running in its {
+                self.die(running).await;
+            }
+        } else {
+            for running in its {
+                self.end(running).await;
+            }
+        }
+        if let Some(stopped) = stopped {
+            stopped.await;
+        }
+    }
+
+    /// Those that died are gone, and with a process all of its loops.
+    async fn reap(&mut self) {
+        for number in 0..self.processes.len() {
+            if self.processes.get(number).is_some_and(Process::is_dead) {
+                self.replace(number, false, !self.is_calm).await;
+            }
+        }
         let record = self.record;
         self.loops.retain(|running| {
             let is_alive = !running.task.is_finished();
@@ -159,10 +226,14 @@ impl World<'_> {
 
     async fn kill(&mut self) {
         if let Some(running) = self.any() {
-            running.task.abort();
-            drop(running.task.await);
-            self.record.note(What::Died(running.of));
+            self.die(running).await;
         }
+    }
+
+    async fn die(&mut self, running: Running) {
+        running.task.abort();
+        drop(running.task.await);
+        self.record.note(What::Died(running.of));
     }
 
     async fn stop_one(&mut self) {
@@ -202,10 +273,10 @@ impl World<'_> {
             number: self.started,
         };
         self.started += 1;
-        let (Some(wanted), Some(gates), Some(budget)) = (
+        let polls = self.polls(may_die);
+        let (Some(wanted), Some(its)) = (
             self.plan.subscriptions.get(subscription).cloned(),
-            self.gates.get(process),
-            self.budgets.get(process),
+            self.processes.get(process),
         ) else {
             return;
         };
@@ -216,9 +287,9 @@ impl World<'_> {
         let window = wanted.delivery.max_in_flight.get();
         self.record.note(What::Runs(of, window));
         let log = FaultyLog {
-            memory: self.memory.clone(),
+            log: its.log.clone(),
             wire: self.wire.clone(),
-            of,
+            of: Some(of),
             record: self.record.clone(),
             is_ordered: wanted.delivery.order.is_some(),
         };
@@ -227,23 +298,21 @@ impl World<'_> {
             of,
             record: self.record.clone(),
         };
-        let gate = gates.of(wanted.sink.as_str());
+        let gate = its.gates.of(wanted.sink.as_str());
         let metrics = Metrics::register(&mut Registry::default());
         let config = self.plan.config.clone();
         let seed = self.rng.u64(..);
         let mut service = Service::new(config, ROOT, wanted, log, to, &metrics, seed)
             .through(gate)
-            .within(budget.clone());
+            .within(its.budget.clone());
         if let Some(Some(pace)) = self.paces.get(subscription) {
             service = service.paced(pace.clone());
         }
         let (stop, stopped) = oneshot::channel();
         let grace = Duration::from_millis(self.rng.u64(0..10_000));
-        let polls = match may_die && self.rng.u8(0..3) == 0 {
-            true => self.rng.u64(1..2_000),
-            false => u64::MAX,
-        };
-        let life = service.run(|| {}, async move { drop(stopped.await) }, grace);
+        let record = self.record.clone();
+        let opened = move || record.note(What::Opened(of));
+        let life = service.run(opened, async move { drop(stopped.await) }, grace);
         let task = tokio::spawn(Mortal::new(life, polls));
         self.loops.push(Running { of, stop, task });
     }
@@ -260,16 +329,14 @@ impl World<'_> {
 
     fn ask_again(&self) {
         self.record.note(What::AskedAgain);
-        for (gates, wanted) in self
-            .gates
-            .iter()
-            .flat_map(|gates| self.plan.subscriptions.iter().map(move |one| (gates, one)))
-        {
-            gates.of(wanted.sink.as_str()).ask_again();
+        for process in &self.processes {
+            for wanted in &self.plan.subscriptions {
+                process.gates.of(wanted.sink.as_str()).ask_again();
+            }
         }
     }
 
-    fn redeliver_or_unpin(&mut self) {
+    async fn redeliver_or_unpin(&mut self) {
         let number = self.rng.usize(0..self.plan.subscriptions.len());
         let Some(wanted) = self.plan.subscriptions.get(number) else {
             return;
@@ -280,6 +347,16 @@ impl World<'_> {
         } else {
             self.record.note(What::Redelivered(number));
             self.memory.redeliver(&wanted.consumer_name());
+            for shared in self.memory.consumers().await.unwrap_or_default() {
+                if self
+                    .plan
+                    .subscriptions
+                    .iter()
+                    .all(|one| one.consumer_name() != shared.name)
+                {
+                    self.memory.redeliver(&shared.name);
+                }
+            }
         }
     }
 
@@ -347,6 +424,7 @@ impl World<'_> {
     async fn rest(&mut self) -> bool {
         self.record.note(What::Calm);
         self.wire.set_calm(true);
+        self.is_calm = true;
         for sink in &self.sinks {
             sink.calm();
         }
@@ -355,20 +433,31 @@ impl World<'_> {
         let mut waited = Duration::ZERO;
         let mut is_at_rest = false;
         while !is_at_rest && waited < REST {
-            self.reap();
+            self.reap().await;
             self.start_missing(false);
             self.discard().await;
             sleep(second).await;
             waited += second;
-            let consumers = self.memory.consumers().await.unwrap_or_default();
-            is_at_rest = consumers.len() == self.plan.subscriptions.len()
-                && consumers
-                    .iter()
-                    .all(|one| one.undelivered == 0 && one.unsettled == 0);
+            is_at_rest = self.is_at_rest().await;
         }
         while let Some(running) = self.loops.pop() {
             self.end(running).await;
         }
         is_at_rest
+    }
+
+    /// Each Subscription has a consumer, or a share of one, and there is nothing left in any.
+    async fn is_at_rest(&self) -> bool {
+        let consumers = self.memory.consumers().await.unwrap_or_default();
+        let registered = self.memory.read().await.unwrap_or_default();
+        let mut subscriptions = self.plan.subscriptions.iter();
+        let is_kept = subscriptions.all(|one| {
+            let name = one.consumer_name();
+            consumers.iter().any(|one| one.name == name) || registered.values.contains_key(&name)
+        });
+        is_kept
+            && consumers
+                .iter()
+                .all(|one| one.undelivered == 0 && one.unsettled == 0)
     }
 }

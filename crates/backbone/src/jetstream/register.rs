@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use async_nats::{HeaderMap, Message, Request};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
     Jetstream, consumers,
-    link::{ApiError, CONTROL_TIMEOUT, Link},
+    link::{ApiError, CONTROL_TIMEOUT, Link, STREAM_NOT_FOUND},
     presence::{self, JetstreamPresence},
     reply,
     streams::{self, EnsureError},
@@ -53,14 +53,36 @@ struct Written {
 impl Jetstream {
     /// The register beside the log, made where there is none.
     pub async fn register(&self) -> Result<JetstreamRegister, EnsureError> {
-        let (link, config) = (&self.shared.link, &self.shared.config);
-        let bucket = format!("{}_REGISTER", config.events.stream);
-        streams::ensure_bucket(link, config, &stream_of(&bucket), &subject_of(&bucket, ">"))
-            .await?;
-        Ok(JetstreamRegister {
-            link: Arc::clone(link),
+        let register = self.register_of();
+        let (stream, subjects) = (
+            stream_of(&register.bucket),
+            subject_of(&register.bucket, ">"),
+        );
+        streams::ensure_bucket(&register.link, &self.shared.config, &stream, &subjects).await?;
+        Ok(register)
+    }
+
+    /// The register beside the log, if there is one.
+    pub async fn known_register(&self) -> Result<Option<JetstreamRegister>, ControlError> {
+        let register = self.register_of();
+        let stream = stream_of(&register.bucket);
+        let info: Result<Value, ApiError> = register
+            .link
+            .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
+            .await;
+        match info {
+            Ok(_) => Ok(Some(register)),
+            Err(error) if error.code() == Some(STREAM_NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.during(ACTION)),
+        }
+    }
+
+    fn register_of(&self) -> JetstreamRegister {
+        let bucket = format!("{}_REGISTER", self.shared.config.events.stream);
+        JetstreamRegister {
+            link: Arc::clone(&self.shared.link),
             bucket: bucket.into(),
-        })
+        }
     }
 }
 

@@ -3,28 +3,28 @@
 //! Only places in the log are known here. What follows has to be durable before it is said here:
 //! that a consumer is made ([`Ledger::left`]) or gone ([`Ledger::returned`]).
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::Hash,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of the events that a shared consumer has delivered here, who still has to settle each.
 #[derive(Clone, Debug)]
-pub struct Ledger<M> {
+pub(super) struct Ledger<M> {
     /// How many have to settle it yet, by place.
     events: BTreeMap<u64, usize>,
-    members: HashMap<M, Member>,
+    members: BTreeMap<M, Member>,
     /// The last place that was delivered.
     read: u64,
     /// How many deliveries there were.
     number: u64,
-    /// The first place that whoever had the consumer before may have left unsettled.
-    left_over: Option<u64>,
+    /// The first and the last place of what may be unsettled and is not in hand here: delivered to
+    /// whoever had the consumer before, or lost on its way.
+    left_over: Option<(u64, u64)>,
+    /// How often deliveries were seen to be lost.
+    losses: u64,
 }
 
 /// What comes of a delivery of the shared consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken<M> {
+pub(super) enum Taken<M> {
     /// It came again while it is in hand.
     Again,
     /// Nobody here has to do anything with it: it may be settled.
@@ -35,7 +35,7 @@ pub enum Taken<M> {
 
 /// What comes of a delivery of a member's own consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnTaken {
+pub(super) enum OwnTaken {
     /// It goes to the member.
     Try,
     /// It was settled before: it may be settled there too.
@@ -58,64 +58,100 @@ struct Member {
 
 /// Where a member's events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// From the shared consumer, behind this place.
-    Shared { since: u64 },
+    Shared {
+        /// This one, and all before it, came from elsewhere.
+        since: u64,
+    },
     /// From this place on, from a consumer of its own that is being made. Until it is, they stay
     /// unsettled here.
-    Leaving { from: u64 },
+    Leaving {
+        /// Where that begins.
+        from: u64,
+    },
     /// From a consumer of its own.
     Away,
     /// From a consumer of its own up to this place, and then from the shared one.
-    Returning { until: u64 },
+    Returning {
+        /// The last one of its own consumer.
+        until: u64,
+    },
 }
 
-impl<M: Copy + Eq + Hash> Ledger<M> {
+impl<M: Copy + Ord> Ledger<M> {
     /// Of a shared consumer that has settled everything up to `floor`, and has delivered up to
     /// `delivered` in so many deliveries; what is between may come again.
-    pub fn new(floor: u64, delivered: u64, number: u64) -> Self {
+    pub(super) fn new(floor: u64, delivered: u64, number: u64) -> Self {
         Self {
             events: BTreeMap::new(),
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             read: delivered,
             number,
-            left_over: (floor < delivered).then_some(floor + 1),
+            left_over: (floor < delivered).then_some((floor + 1, delivered)),
+            losses: 0,
         }
     }
 
     /// A new member, which gets from the shared consumer what is stored behind this place.
-    pub fn join(&mut self, member: M, since: u64) {
+    pub(super) fn join(&mut self, member: M, since: u64) {
         self.members
             .insert(member, Member::new(Way::Shared { since }, 0));
     }
 
     /// A new member with a consumer of its own, which has delivered up to this place.
-    pub fn join_away(&mut self, member: M, delivered: u64) {
+    pub(super) fn join_away(&mut self, member: M, delivered: u64) {
         self.members
             .insert(member, Member::new(Way::Away, delivered));
     }
 
-    /// Everything that was delivered to others, or to nobody, is settled or came here.
-    pub fn is_complete(&mut self) {
-        self.left_over = None;
-        for member in self.members.values_mut() {
-            member.forget(None);
+    /// If anything may be unsettled that is not in hand here: what to say to
+    /// [`Self::is_settled_to`], of which the log has to be asked then.
+    pub(super) fn is_left_over(&self) -> Option<u64> {
+        self.left_over.map(|_| self.losses)
+    }
+
+    /// The log says that it has delivered up to the one place, and that everything up to the other is
+    /// settled.
+    pub(super) fn is_settled_to(&mut self, floor: u64, delivered: u64, losses: u64) {
+        if losses != self.losses {
+            // What was lost since may be behind that.
+            return;
         }
+        let left_over = self.left_over.map(|(first, last)| {
+            // Whatever was lost was delivered.
+            (first.max(floor + 1), last.min(delivered))
+        });
+        self.left_over = left_over.filter(|(first, last)| first <= last);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        let left_over = self.first_left_over();
+        for member in self.members.values_mut() {
+            member.forget(left_over);
+        }
+    }
+
+    fn first_left_over(&self) -> Option<u64> {
+        self.left_over.map(|(first, _)| first)
     }
 
     /// The shared consumer delivered the event of this place, which these members want. `number` is
     /// the how many-th of its deliveries that is: where one is missing, it was lost with a
     /// connection, and its event comes again.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         number: u64,
         place: u64,
         wanted_by: impl IntoIterator<Item = M>,
     ) -> Taken<M> {
         if number > self.number + 1 {
-            // One that was lost and is older is in hand here, or was settled.
-            let lost = self.read + 1;
-            self.left_over = Some(self.left_over.unwrap_or(lost).min(lost));
+            // One that was lost and is older is in hand here, or was settled. What comes after a
+            // loss may be older than what was lost.
+            let first = self.first_left_over().unwrap_or(u64::MAX);
+            self.left_over = Some((first.min(self.read + 1), u64::MAX));
+            self.losses += 1;
         }
         self.number = self.number.max(number);
         self.read = self.read.max(place);
@@ -153,8 +189,8 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
 
     /// A member is done with an event that it got from the shared consumer; `true` when that was
     /// the last one, and the event may be settled.
-    pub fn settled(&mut self, id: M, place: u64) -> bool {
-        let left_over = self.left_over;
+    pub(super) fn settled(&mut self, id: M, place: u64) -> bool {
+        let left_over = self.first_left_over();
         let Some(member) = self.members.get_mut(&id) else {
             return false;
         };
@@ -169,8 +205,8 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
 
     /// A member can take no more: at which place a consumer of its own has to begin. `None` if it
     /// has one, or one is being made.
-    pub fn leave(&mut self, id: M) -> Option<u64> {
-        let (read, left_over) = (self.read, self.left_over);
+    pub(super) fn leave(&mut self, id: M) -> Option<u64> {
+        let (read, left_over) = (self.read, self.first_left_over());
         let member = self.members.get_mut(&id)?;
         let Way::Shared { since } = member.way else {
             return None;
@@ -183,7 +219,7 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
     }
 
     /// The member's own consumer is there. What may be settled now is returned.
-    pub fn left(&mut self, id: M) -> Vec<u64> {
+    pub(super) fn left(&mut self, id: M) -> Vec<u64> {
         let Some(member) = self.members.get_mut(&id) else {
             return Vec::new();
         };
@@ -198,7 +234,7 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
     }
 
     /// A member's own consumer delivered the event of this place.
-    pub fn take_own(&mut self, id: M, place: u64) -> OwnTaken {
+    pub(super) fn take_own(&mut self, id: M, place: u64) -> OwnTaken {
         let Some(member) = self.members.get_mut(&id) else {
             return OwnTaken::Try;
         };
@@ -218,7 +254,7 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
     /// from the shared consumer again, and wait until it [has returned](Self::returned). Returned is
     /// the place up to which its own consumer has to be settled before it may go. `None` if it has
     /// none.
-    pub fn begin_return(&mut self, id: M) -> Option<u64> {
+    pub(super) fn begin_return(&mut self, id: M) -> Option<u64> {
         let read = self.read;
         let member = self.members.get_mut(&id)?;
         if member.way != Way::Away {
@@ -231,7 +267,7 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
 
     /// It does not return: its own consumer brings what waited. What may be settled now is
     /// returned.
-    pub fn give_up_return(&mut self, id: M) -> Vec<u64> {
+    pub(super) fn give_up_return(&mut self, id: M) -> Vec<u64> {
         let Some(member) = self.members.get_mut(&id) else {
             return Vec::new();
         };
@@ -247,8 +283,8 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
     }
 
     /// The member's own consumer is gone.
-    pub fn returned(&mut self, id: M) {
-        let left_over = self.left_over;
+    pub(super) fn returned(&mut self, id: M) {
+        let left_over = self.first_left_over();
         if let Some(member) = self.members.get_mut(&id)
             && let Way::Returning { until } = member.way
         {
@@ -260,7 +296,7 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
     }
 
     /// There is no such member any more. What may be settled now is returned.
-    pub fn remove(&mut self, id: M) -> Vec<u64> {
+    pub(super) fn remove(&mut self, id: M) -> Vec<u64> {
         let Some(member) = self.members.remove(&id) else {
             return Vec::new();
         };
@@ -272,14 +308,42 @@ impl<M: Copy + Eq + Hash> Ledger<M> {
             .collect()
     }
 
-    /// How many events are in hand.
-    pub fn len(&self) -> usize {
-        self.events.len()
+    /// Where a member's events come from.
+    pub(super) fn way(&self, id: M) -> Option<Way> {
+        self.members.get(&id).map(|member| member.way)
     }
 
-    /// Whether no event is in hand.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+    /// How many events a member still has to settle of those that it got from the shared consumer.
+    pub(super) fn open(&self, id: M) -> usize {
+        self.members.get(&id).map_or(0, |member| member.open.len())
+    }
+
+    /// For which members the shared consumer waits with the first event in hand.
+    pub(super) fn holders(&self) -> Vec<M> {
+        let Some(&first) = self.events.keys().next() else {
+            return Vec::new();
+        };
+        let holds = |member: &Member| member.open.contains(&first) && member.counts(first);
+        let members = self.members.iter().filter(|(_, member)| holds(member));
+        members.map(|(id, _)| *id).collect()
+    }
+
+    /// The place up to which everything is settled, as far as it is known here.
+    pub(super) fn floor(&self) -> u64 {
+        let in_hand = self.events.keys().next().copied();
+        let first = in_hand.into_iter().chain(self.first_left_over()).min();
+        first.map_or(self.read, |first| first - 1)
+    }
+
+    /// The last place that was delivered.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// How many places what is read is ahead of the first event in hand.
+    pub(super) fn span(&self) -> u64 {
+        let first = self.events.keys().next();
+        first.map_or(0, |first| self.read - first)
     }
 
     /// One has to settle it no more; `true` when that was the last one.

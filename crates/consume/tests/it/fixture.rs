@@ -1,6 +1,7 @@
 //! A Subscription on a log in memory, and attempts by script.
 
 use std::{
+    future::pending,
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
@@ -13,10 +14,15 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::{Append, Log, memory::Memory, subject};
 use tidegate_consume::{
     Attempt, Budget, Config, Failure, Gate, Health, Metrics, Pace, Retry, Service, Verdict,
+    shared::{Hub, SharedLog},
 };
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 pub(crate) const ROOT: &str = "tidegate.events";
 
@@ -136,6 +142,27 @@ pub(crate) fn subscription(window: u32) -> Arc<Subscription> {
     })
 }
 
+/// How the loops see it.
+pub(crate) type Shared = SharedLog<Memory, Memory>;
+
+/// What a test's process reads the log with; one for all of its loops.
+fn shared(log: &Memory, config: &Config) -> Shared {
+    static HUBS: Mutex<Vec<(Memory, Hub<Memory, Memory>)>> = Mutex::new(Vec::new());
+    if !crate::IS_SHARED {
+        return SharedLog::new(log.clone(), None);
+    }
+    let mut hubs = HUBS.lock().unwrap();
+    let known = hubs.iter().find(|(of, _)| of.is_same(log));
+    let hub = known.map(|(_, hub)| hub.clone()).unwrap_or_else(|| {
+        let hub = Hub::new(config, log.clone(), log.clone(), &Metrics::default());
+        let running = hub.clone();
+        tokio::spawn(async move { running.run("process", pending()).await });
+        hubs.push((log.clone(), hub.clone()));
+        hub
+    });
+    SharedLog::new(log.clone(), Some(hub))
+}
+
 fn named(name: &str, window: u32) -> Arc<Subscription> {
     let mut named = (*subscription(window)).clone();
     named.name = name.to_owned();
@@ -182,7 +209,7 @@ impl Loop {
     }
 
     pub(crate) async fn through(log: &Memory, attempt: &Scripted, name: &str, gate: Gate) -> Self {
-        let change = |service: Service<Memory, Scripted>| service.through(gate);
+        let change = |service: Service<Shared, Scripted>| service.through(gate);
         Self::with(log, attempt, config(), named(name, 10), change).await
     }
 
@@ -193,7 +220,7 @@ impl Loop {
         gate: Gate,
         pace: Pace,
     ) -> Self {
-        let change = |service: Service<Memory, Scripted>| service.through(gate).paced(pace);
+        let change = |service: Service<Shared, Scripted>| service.through(gate).paced(pace);
         Self::with(log, attempt, config(), named(name, 10), change).await
     }
 
@@ -204,7 +231,7 @@ impl Loop {
         name: &str,
         budget: Budget,
     ) -> Self {
-        let change = |service: Service<Memory, Scripted>| service.within(budget);
+        let change = |service: Service<Shared, Scripted>| service.within(budget);
         Self::with(log, attempt, config, named(name, 100), change).await
     }
 
@@ -213,15 +240,16 @@ impl Loop {
         attempt: &Scripted,
         config: Config,
         subscription: Arc<Subscription>,
-        change: impl FnOnce(Service<Memory, Scripted>) -> Service<Memory, Scripted>,
+        change: impl FnOnce(Service<Shared, Scripted>) -> Service<Shared, Scripted>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let metrics = Metrics::register(&mut Registry::default());
+        let own = subscription.consumer_name();
         let service = Service::new(
-            config,
+            config.clone(),
             ROOT,
             subscription,
-            log.clone(),
+            shared(log, &config),
             attempt.clone(),
             &metrics,
             7,
@@ -232,6 +260,14 @@ impl Loop {
         let task = tokio::spawn(change(service).run(opened, until, Duration::from_secs(20)));
         // The consumer begins with what is stored from its making on.
         is_open.await.unwrap();
+        if crate::IS_SHARED {
+            // If it can share, it does before long.
+            let is_shared = until_true(|| async {
+                let consumers = log.consumers().await.unwrap();
+                consumers.iter().all(|one| one.name != own)
+            });
+            drop(timeout(Duration::from_secs(5), is_shared).await);
+        }
         Self {
             log: log.clone(),
             stop,

@@ -12,3 +12,7 @@ mod own;
 mod room;
 #[cfg(test)]
 mod sinks;
+
+/// Which shape the fixture gives.
+#[cfg(test)]
+const IS_SHARED: bool = false;

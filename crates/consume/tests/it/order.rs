@@ -285,7 +285,8 @@ async fn the_next_one_goes_on_at_once() {
     until_true(|| async { attempt.made.lock().unwrap().len() > made }).await;
     let gap = stopped.elapsed();
     assert!(gap < Duration::from_secs(1), "{gap:?}");
-    assert!(log.consumers().await.unwrap()[0].unsettled > 0);
+    let consumers = log.consumers().await.unwrap();
+    assert!(consumers.iter().any(|one| one.unsettled > 0));
     next.settled().await;
     judge(&attempt);
     next.stop().await;

@@ -107,7 +107,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
     /// Another process has the events now.
     pub(super) async fn let_go(&mut self) {
         self.term += 1;
-        self.gathering = Some(Gathering::new());
+        self.gathering = matches!(self.waiting, Waiting::Lanes(_)).then(Gathering::new);
         self.stopped = Stopped::new();
         let (here, _) = self.waiting.take();
         for InHand { held, .. } in here {

@@ -1,0 +1,264 @@
+//! Opening what a Subscription gets its events from.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tidegate_backbone::{ConsumerSpec, ControlError, Log, Register, Start};
+use tidegate_subscription::Matching;
+use tokio::time::sleep;
+
+use super::{
+    SharedLog, Way,
+    entry::{self, At, Entry},
+    feed::{Feed, Member, Seat},
+    hub::Hub,
+    state::{Id, Why},
+};
+
+/// How often it is looked whether somebody who moves has arrived.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a Subscription stands that is to be opened.
+enum Found {
+    /// Another process is in charge, or none yet.
+    NotInCharge,
+    Unknown,
+    /// With the others; what it wants is the same.
+    Shared(Id),
+    /// It has a consumer of its own, which began here.
+    Own(Id, Option<u64>),
+    /// It is on its way.
+    Moves,
+    /// With the others, where it must not stay.
+    ToLeave,
+}
+
+impl<L: Log, R: Register> SharedLog<L, R> {
+    fn find(hub: &Hub<L, R>, spec: &ConsumerSpec) -> (u64, Found) {
+        let found = hub.0.with(|state, term| {
+            let Some(id) = state.id_of(&spec.name) else {
+                return (term, Found::Unknown);
+            };
+            let (is_same, own_from, moves) = match state.own_of(id) {
+                Some((known, from)) => {
+                    let is_same = known.filters == spec.filters && known.wants == spec.wants;
+                    (is_same, from, state.moves(id))
+                }
+                None => (false, None, false),
+            };
+            let found = match state.way(id) {
+                None => Found::Unknown,
+                Some(_) if moves => Found::Moves,
+                Some(Way::Shared { .. }) if is_same && entry::may_share(spec) => Found::Shared(id),
+                Some(Way::Shared { .. }) => {
+                    state.let_leave(id, Why::Changed);
+                    Found::ToLeave
+                }
+                Some(Way::Away) => Found::Own(id, own_from),
+                Some(Way::Leaving { .. } | Way::Returning { .. }) => Found::Moves,
+            };
+            (term, found)
+        });
+        found.unwrap_or((0, Found::NotInCharge))
+    }
+
+    /// A member, with a seat while this process is in charge.
+    pub(super) async fn open_member(
+        &self,
+        hub: &Hub<L, R>,
+        spec: ConsumerSpec,
+    ) -> Result<Feed<L, R>, ControlError> {
+        let matching = entry::matching(&spec).unwrap_or_else(entry::nothing);
+        loop {
+            let changes = hub.0.term();
+            let member = |own| Member::new(hub, &self.log, &spec.name, changes.clone(), own);
+            let (term, found) = Self::find(hub, &spec);
+            let mut member = match found {
+                Found::NotInCharge => {
+                    if self.is_kept_elsewhere(hub, &spec).await? {
+                        return Ok(Feed::member(member(None)));
+                    }
+                    continue;
+                }
+                Found::Moves | Found::ToLeave => {
+                    hub.0.work.notify_one();
+                    sleep(LOOK).await;
+                    continue;
+                }
+                Found::Shared(id) => {
+                    let mut member = member(None);
+                    member.seat = hub.seat(term, id, &member);
+                    member
+                }
+                Found::Own(id, own_from) => {
+                    let start = own_from.map_or(spec.start, Start::Sequence);
+                    let spec = ConsumerSpec {
+                        start,
+                        ..spec.clone()
+                    };
+                    let mut member = member(Some(self.log.open(spec.clone()).await?));
+                    member.seat = hub.changed(term, id, spec, &matching, &member);
+                    member
+                }
+                Found::Unknown => {
+                    let mut member = member(None);
+                    let joined = self.join(hub, term, &spec, &matching).await?;
+                    member.seat = joined.and_then(|id| hub.seat(term, id, &member));
+                    if member.seat.is_none() {
+                        member.own = Some(self.log.open(spec.clone()).await?);
+                        let own = self.log.consumer(&spec.name).await?;
+                        member.seat = own.and_then(|own| {
+                            hub.joined(term, &spec, &matching, own.delivered, &member)
+                        });
+                    }
+                    member
+                }
+            };
+            if member.seat.is_some() {
+                return Ok(Feed::member(member));
+            }
+            member.own = None;
+        }
+    }
+
+    /// One that is new, and wants what is stored from now on, begins with the others, if they have
+    /// read all that was stored until now.
+    async fn join(
+        &self,
+        hub: &Hub<L, R>,
+        term: u64,
+        spec: &ConsumerSpec,
+        matching: &Matching,
+    ) -> Result<Option<Id>, ControlError> {
+        if spec.start != Start::New || self.log.consumer(&spec.name).await?.is_some() {
+            return Ok(None);
+        }
+        let Ok(shared) = hub.0.within(term, |state| state.consumer()) else {
+            return Ok(None);
+        };
+        let Some(shared) = self.log.consumer(&shared).await? else {
+            return Ok(None);
+        };
+        let read = hub.0.within(term, |state| state.read());
+        if shared.undelivered > 0 || read.ok() != Some(shared.delivered) {
+            return Ok(None);
+        }
+        let entry = Entry::new(spec, At::Shared(shared.delivered));
+        if hub.0.write(&spec.name, entry.as_ref()).await.is_err() {
+            return Ok(None);
+        }
+        // What was read meanwhile was stored before it was ready.
+        let joined = hub.0.within(term, |state| {
+            state.join(spec.clone(), matching.clone(), state.read())
+        });
+        Ok(joined.ok())
+    }
+
+    /// Whether another process, which is in charge, keeps its events. Waits a moment for one.
+    async fn is_kept_elsewhere(
+        &self,
+        hub: &Hub<L, R>,
+        spec: &ConsumerSpec,
+    ) -> Result<bool, ControlError> {
+        let (mut standby, mut term) = (hub.0.standby(), hub.0.term());
+        let registered = standby.borrow_and_update().clone();
+        let Some(registered) = registered else {
+            tokio::select! {
+                _ = standby.changed() => {}
+                _ = term.changed() => {}
+            }
+            return Ok(false);
+        };
+        let is_member = |values: &BTreeMap<String, String>| values.contains_key(&spec.name);
+        if is_member(&registered.values) {
+            return Ok(true);
+        }
+        // It is ready when its consumer is there, whoever delivers.
+        let own = self.log.open(spec.clone()).await?;
+        drop(own);
+        let registered = hub.0.register.read().await?;
+        if let Some(value) = registered.values.get(&spec.name)
+            && let Ok(entry) = serde_json::from_str::<Entry>(value)
+            && matches!(entry.at, At::Shared(_))
+        {
+            // The one in charge was faster, and needs no other.
+            self.log.remove(&spec.name).await?;
+        }
+        Ok(true)
+    }
+
+    /// Who may not share does not: not any more, if it did.
+    pub(super) async fn open_alone(
+        &self,
+        hub: &Hub<L, R>,
+        spec: ConsumerSpec,
+    ) -> Result<Feed<L, R>, ControlError> {
+        loop {
+            let (term, found) = Self::find(hub, &spec);
+            match found {
+                Found::Unknown => {
+                    return Ok(Feed::alone(self.log.open(spec).await?));
+                }
+                Found::NotInCharge => {
+                    let registered = hub.0.register.read().await?;
+                    if !registered.values.contains_key(&spec.name) {
+                        return Ok(Feed::alone(self.log.open(spec).await?));
+                    }
+                    sleep(LOOK * 10).await;
+                }
+                Found::Moves | Found::ToLeave | Found::Shared(_) => {
+                    hub.0.work.notify_one();
+                    sleep(LOOK).await;
+                }
+                Found::Own(id, _) => {
+                    self.forget(hub, term, id, &spec.name).await?;
+                }
+            }
+        }
+    }
+}
+
+impl<L: Log, R: Register> Hub<L, R> {
+    /// A place at the shared consumer, if this process is still in charge.
+    fn seat(&self, term: u64, id: Id, member: &Member<L, R>) -> Option<Seat> {
+        let notify = Arc::clone(&member.notify);
+        let feed = self.0.within(term, |state| state.attach(id, notify)).ok()?;
+        Some(Seat { term, id, feed })
+    }
+
+    /// The same, for a member whose own consumer has been brought to what it wants now.
+    fn changed(
+        &self,
+        term: u64,
+        id: Id,
+        spec: ConsumerSpec,
+        matching: &Matching,
+        member: &Member<L, R>,
+    ) -> Option<Seat> {
+        let changed = self.0.within(term, |state| {
+            state.change(id, spec, matching.clone());
+            state.set_narrow(id, member.is_narrow());
+        });
+        changed.ok()?;
+        self.seat(term, id, member)
+    }
+
+    /// The same, for a new member with a consumer of its own.
+    fn joined(
+        &self,
+        term: u64,
+        spec: &ConsumerSpec,
+        matching: &Matching,
+        delivered: u64,
+        member: &Member<L, R>,
+    ) -> Option<Seat> {
+        let joined = self.0.within(term, |state| {
+            if state.id_of(&spec.name).is_some() {
+                return None;
+            }
+            let id = state.join_away(spec.clone(), matching.clone(), delivered, None);
+            state.set_narrow(id, member.is_narrow());
+            Some(id)
+        });
+        self.seat(term, joined.ok()??, member)
+    }
+}

@@ -1,0 +1,123 @@
+//! Members on their way to a consumer of their own, and back.
+
+use tidegate_backbone::ConsumerSpec;
+
+use super::{Id, Member, Settles, State, Why};
+use crate::shared::Way;
+
+impl<R> State<R> {
+    /// It is to have a consumer of its own.
+    pub(in crate::shared) fn let_leave(&mut self, id: Id, why: Why) {
+        let is_shared = matches!(self.ledger.way(id), Some(Way::Shared { .. }));
+        if let Some(member) = self.members.get_mut(&id)
+            && is_shared
+            && !member.moves
+        {
+            member.moves = true;
+            member.why = why;
+            self.to_leave.push_back(id);
+        }
+    }
+
+    pub(in crate::shared) fn next_to_leave(&mut self) -> Option<Id> {
+        self.to_leave.pop_front()
+    }
+
+    /// Where a consumer of its own has to begin. From here on it gets nothing of the shared one.
+    pub(in crate::shared) fn begin_leave(&mut self, id: Id) -> Option<(ConsumerSpec, u64)> {
+        let from = self.ledger.leave(id);
+        let member = self.members.get_mut(&id)?;
+        let Some(from) = from else {
+            member.moves = false;
+            return None;
+        };
+        member.waits.clear();
+        for (due, place) in std::mem::take(&mut member.later) {
+            member.tries.entry(place).or_default().due = Some(due);
+        }
+        Some((member.spec.clone(), from))
+    }
+
+    /// Its own consumer is there.
+    pub(in crate::shared) fn left(&mut self, id: Id, from: u64) -> Settles<R> {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.own_from = Some(from);
+            member.is_narrow = true;
+            member.moves = false;
+            member.wake();
+        }
+        let places = self.ledger.left(id);
+        self.release(places)
+    }
+
+    /// Those whose own consumer is read here, and that could do without.
+    pub(in crate::shared) fn may_return(&self) -> Vec<Id> {
+        let may = |(id, member): &(&Id, &Member<R>)| {
+            let is_away = self.ledger.way(**id) == Some(Way::Away);
+            is_away && member.is_narrow && !member.moves && member.feed.is_some()
+        };
+        self.members.iter().filter(may).map(|(id, _)| *id).collect()
+    }
+
+    /// Which of these consumers are those of members that need none.
+    pub(in crate::shared) fn strays<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Vec<String> {
+        let is_stray = |name: &&String| {
+            self.names.get(name.as_str()).is_some_and(|id| {
+                !self.moves(*id) && matches!(self.way(*id), Some(Way::Shared { .. }))
+            })
+        };
+        names.filter(is_stray).cloned().collect()
+    }
+
+    /// From here on it gets new events from both.
+    pub(in crate::shared) fn begin_return(&mut self, id: Id) -> Option<(ConsumerSpec, u64)> {
+        let member = self.members.get_mut(&id)?;
+        let until = self.ledger.begin_return(id)?;
+        member.moves = true;
+        member.kept.clear();
+        Some((member.spec.clone(), until))
+    }
+
+    /// Whether all that its own consumer has waits here as well; `None` when it had better stay away.
+    pub(in crate::shared) fn is_ready(
+        &self,
+        id: Id,
+        undelivered: u64,
+        unsettled: u64,
+    ) -> Option<bool> {
+        let member = self.members.get(&id)?;
+        let is_fine = member.feed.is_some()
+            && member.is_narrow
+            && member.waits.len() <= self.limits.waits_max / 2;
+        let kept = u64::try_from(member.kept.len()).unwrap_or(u64::MAX);
+        is_fine.then_some(undelivered == 0 && unsettled == kept)
+    }
+
+    /// It stays away after all.
+    pub(in crate::shared) fn give_up_return(&mut self, id: Id) -> Settles<R> {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.waits.clear();
+            member.kept.clear();
+            member.moves = false;
+            member.wake();
+        }
+        let places = self.ledger.give_up_return(id);
+        self.release(places)
+    }
+
+    /// Its own consumer is gone.
+    pub(in crate::shared) fn returned(&mut self, id: Id) {
+        self.ledger.returned(id);
+        if let Some(member) = self.members.get_mut(&id) {
+            member.own_from = None;
+            member.tries.clear();
+            member.twins.clear();
+            member.kept.clear();
+            member.moves = false;
+            member.wake();
+        }
+    }
+}

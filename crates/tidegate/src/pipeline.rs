@@ -19,6 +19,7 @@ mod redrive;
 pub(crate) mod replays;
 mod reply;
 mod retention;
+mod sharing;
 pub(crate) mod states;
 mod worker;
 
@@ -42,12 +43,14 @@ use self::{
     expiry::Expiry,
     replays::Ask,
     retention::Retention,
+    sharing::Sharing,
     states::States,
     worker::{Subscriptions, Worker},
 };
 pub(crate) use self::{
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
+    sharing::Consumers,
 };
 use crate::{applications, config::Config, folder::Folder};
 
@@ -60,6 +63,7 @@ pub(crate) struct Pipeline {
     /// What runs beside, and has nothing to finish.
     tasks: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
+    sharing: Option<Sharing>,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
 }
@@ -68,6 +72,8 @@ pub(crate) struct Pipeline {
 #[derive(Clone)]
 pub(crate) struct Operations {
     pub(crate) log: Jetstream,
+    /// The log with consumers as Subscriptions see theirs.
+    pub(crate) consumers: Consumers,
     /// Sends dead letters again.
     pub(crate) redrive: Redrive,
     /// Begins replays, and tells of them.
@@ -82,14 +88,16 @@ impl Operations {
     /// And where questions about replays arrive.
     fn new(
         config: &Config,
-        log: &Jetstream,
+        consumers: &Consumers,
         subscriptions: &watch::Receiver<Subscriptions>,
         admission: &Admission,
         metrics: &worker::Metrics,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
         let (replays, asked) = ReplayDoor::new();
+        let log = consumers.log();
         let operations = Self {
             log: log.clone(),
+            consumers: consumers.clone(),
             redrive: Redrive {
                 client: Client::new(&config.deliver, metrics.deliver())?,
                 publisher: metrics.publisher(config, log.clone(), admission),
@@ -113,14 +121,7 @@ impl Pipeline {
         nats_url: &str,
         registry: &mut Registry,
     ) -> anyhow::Result<Self> {
-        let log = Jetstream::connect(&config.backbone, nats_url, "tidegate-control").await?;
-        for drift in log
-            .ensure()
-            .await
-            .context("the streams could not be made")?
-        {
-            tracing::warn!(%drift, "a stream differs from its configuration");
-        }
+        let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
         let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
         let memory = Memory::new(&config.identity).context("identity")?;
@@ -137,7 +138,11 @@ impl Pipeline {
         let metrics = worker::Metrics::register(registry);
         tasks.extend(look_after_ends(config, &log, &subscribed, registry));
         let admission = Admission::new(&config.publish);
-        let (operations, asked) = Operations::new(config, &log, &subscribed, &admission, &metrics)?;
+        let sharing = Sharing::start(config, nats_url, &metrics.consume()).await?;
+        let hub = sharing.as_ref().map(Sharing::hub);
+        let consumers = Consumers::new(log, hub.clone());
+        let (operations, asked) =
+            Operations::new(config, &consumers, &subscribed, &admission, &metrics)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             nats_url: nats_url.into(),
@@ -149,6 +154,7 @@ impl Pipeline {
             metrics,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
+            hub,
             budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
         };
@@ -161,7 +167,7 @@ impl Pipeline {
         let commands = workers.iter().map(Worker::commands).collect();
         let control = State::new(
             config,
-            log,
+            consumers,
             commands,
             subscriptions,
             operations.states.clone(),
@@ -179,6 +185,7 @@ impl Pipeline {
             control,
             tasks,
             workers,
+            sharing,
             draining,
             failures,
         })
@@ -238,7 +245,20 @@ impl Pipeline {
                 "not everything ended within the grace; it is delivered again"
             );
         }
+        if let Some(sharing) = self.sharing {
+            sharing.end(grace).await;
+        }
     }
+}
+
+/// Brings the streams to their configuration.
+async fn open_log(config: &Config, nats_url: &str) -> anyhow::Result<Jetstream> {
+    let log = Jetstream::connect(&config.backbone, nats_url, "tidegate-control").await?;
+    let drifts = log.ensure().await;
+    for drift in drifts.context("the streams could not be made")? {
+        tracing::warn!(%drift, "a stream differs from its configuration");
+    }
+    Ok(log)
 }
 
 /// Dead letters and events that have an end.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tidegate_backbone::{Log as _, Pending};
-use tidegate_consume as consume;
+use tidegate_consume::{self as consume, shared::Shape};
 use tidegate_subscription::Subscription;
 
 use super::{
@@ -77,6 +77,11 @@ struct Standing {
     sink: String,
     /// Its durable consumer in JetStream.
     consumer: String,
+    /// Whether its events come from a consumer that it shares with others; `null` while another
+    /// process delivers.
+    shares_consumer: Option<bool>,
+    /// Why not, where they come from one of its own.
+    own_consumer_reason: Option<&'static str>,
     /// Whether it gets events.
     ready: bool,
     conditions: Vec<Condition>,
@@ -104,7 +109,7 @@ struct Condition {
 }
 
 async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Problem> {
-    let consumers = operations.log.consumers().await?;
+    let consumers = operations.consumers.consumers().await?;
     let consumers: HashMap<String, Pending> = consumers
         .into_iter()
         .map(|consumer| (consumer.name.clone(), consumer))
@@ -136,7 +141,7 @@ async fn show(
         detail: format!("there is no Subscription {namespace}/{name}"),
     })?;
     let consumer = operations
-        .log
+        .consumers
         .consumer(&subscription.consumer_name())
         .await?;
     let mistakes = operations.states.mistakes();
@@ -164,11 +169,19 @@ fn standing(
         .filter_map(|mistake| mistake.of.clone())
         .filter_map(|(object, what)| (object == id).then_some(what))
         .collect();
+    let (shares_consumer, own_consumer_reason) =
+        match operations.consumers.shape(&subscription.consumer_name()) {
+            Shape::Shared => (Some(true), None),
+            Shape::Own(reason) => (Some(false), Some(reason)),
+            Shape::Elsewhere => (None, None),
+        };
     Standing {
         namespace: subscription.namespace.clone(),
         name: subscription.name.clone(),
         sink: subscription.sink.to_string(),
         consumer: subscription.consumer_name(),
+        shares_consumer,
+        own_consumer_reason,
         ready: ready.status == "True",
         conditions: vec![ready, letters, sink(operations, subscription)],
         undelivered: consumer.map(|consumer| consumer.undelivered),

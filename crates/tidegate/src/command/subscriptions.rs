@@ -112,6 +112,7 @@ struct Listed {
 
 /// A Subscription, as the door tells of it.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Standing {
     namespace: String,
     name: String,
@@ -120,9 +121,21 @@ struct Standing {
     conditions: Vec<Condition>,
     undelivered: Option<u64>,
     unsettled: Option<u64>,
+    shares_consumer: Option<bool>,
+    own_consumer_reason: Option<String>,
 }
 
 impl Standing {
+    /// Where its events come from, if that can be anywhere else.
+    fn comes_from(&self) -> Option<String> {
+        match (self.shares_consumer, &self.own_consumer_reason) {
+            (Some(true), _) => Some("from the shared consumer".to_owned()),
+            (_, Some(reason)) => Some(format!("from a consumer of its own: {reason}")),
+            (Some(false), None) => None,
+            (None, None) => Some("delivered by another process".to_owned()),
+        }
+    }
+
     /// A pause is meant.
     fn is_in_trouble(&self) -> bool {
         let is_paused = self.conditions.iter().any(|one| one.reason == "Paused");
@@ -145,6 +158,8 @@ fn list(door: &AdminDoor) -> anyhow::Result<()> {
     let answer = runtime.block_on(admin.ask(Method::GET, "/api/v1/subscriptions", None))?;
     let Listed { items, mistakes } = serde_json::from_value(answer)?;
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    // Where nobody shares, nothing has to be said of it.
+    let is_shared = items.iter().any(|one| one.shares_consumer != Some(false));
     for one in &items {
         let reason = one.conditions.first().map_or("", |one| &one.reason);
         println!(
@@ -155,6 +170,9 @@ fn list(door: &AdminDoor) -> anyhow::Result<()> {
             number(one.unsettled),
             one.sink
         );
+        if let Some(comes_from) = one.comes_from().filter(|_| is_shared) {
+            println!("    {comes_from}");
+        }
         for condition in one.conditions.iter().filter(|one| one.status != "True") {
             println!("    {}: {}", condition.reason, condition.message);
         }
@@ -240,6 +258,10 @@ fn explain(subscription: &Subscription, config: &Config) {
         "",
         format!("of the stream {stream}, as consumer {consumer}"),
     );
+    if config.consume.shared.enabled && subscription.delivery.order.is_none() {
+        let text = "or of the consumer that many share, while it can take its events";
+        line("", text.to_owned());
+    }
     line("matches", matched(&subscription.matching));
     for (index, text) in delivery(subscription, config).into_iter().enumerate() {
         line(if index == 0 { "delivers" } else { "" }, text);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_backbone::Log;
 use tidegate_subscription::Subscription;
 use tokio::{
     sync::{mpsc, watch},
@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     replays::{self, Ask, Refused, Replays, Status, Wanted},
+    sharing::Consumers,
     states::{self, States},
     worker::{Command, Subscriptions},
 };
@@ -70,7 +71,7 @@ impl Control {
 
 /// What runs, and what is known of it.
 pub(super) struct State {
-    log: Jetstream,
+    log: Consumers,
     workers: Vec<mpsc::Sender<Command>>,
     subscriptions: watch::Sender<Subscriptions>,
     states: States,
@@ -90,14 +91,14 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(
         config: &Config,
-        log: Jetstream,
+        log: Consumers,
         workers: Vec<mpsc::Sender<Command>>,
         subscriptions: watch::Sender<Subscriptions>,
         states: States,
     ) -> Self {
         Self {
             deleted_kept: config.subscriptions.deleted_kept,
-            replays: Replays::new(log.clone(), Arc::new(config.clone())),
+            replays: Replays::new(log.log().clone(), Arc::new(config.clone())),
             log,
             workers,
             subscriptions,
@@ -192,7 +193,7 @@ impl State {
     }
 
     async fn reclaim(&mut self) {
-        let reclaimed = match self.log.reclaim().await {
+        let reclaimed = match self.log.log().reclaim().await {
             Ok(reclaimed) => reclaimed,
             Err(error) => {
                 tracing::debug!(%error, "the room in the log is not known");

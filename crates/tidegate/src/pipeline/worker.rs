@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     attempt::SinkAttempt,
     replays::{Assigned, ReplayAttempt},
+    sharing::{Consumers, SharedHub},
     states::{State, States},
 };
 use crate::{applications::Known, config::Config, intake::Intake};
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) states: States,
     pub(super) gates: Gates,
+    pub(super) hub: Option<SharedHub>,
     pub(super) budget: Budget,
     pub(super) ended: mpsc::Sender<()>,
 }
@@ -230,7 +232,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
         publish,
         Deliveries {
             publisher,
-            log: consume,
+            log: Consumers::new(consume, shared.hub.clone()),
             client,
             running: HashMap::new(),
             ending: JoinSet::new(),
@@ -274,7 +276,7 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
 struct Deliveries {
     /// For what sinks answer with.
     publisher: Publisher<Jetstream>,
-    log: Jetstream,
+    log: Consumers,
     client: Client,
     running: HashMap<String, Running>,
     /// Those that were stopped and have attempts under way.
@@ -330,7 +332,7 @@ impl Deliveries {
         } else {
             self.asking.remove(&id);
         }
-        let service = self.service(subscription, attempt, shared);
+        let service = self.service(subscription, attempt, shared, self.log.clone());
         self.spawn(id, service, opened, shared.config.shutdown.grace);
     }
 
@@ -351,14 +353,14 @@ impl Deliveries {
         };
         let root = shared.config.backbone.events_root();
         let service = self
-            .service(subscription, attempt, shared)
+            .service(subscription, attempt, shared, self.log.alone())
             .replaying(&root, replay, counts);
         self.spawn(name, service, opened, shared.config.shutdown.grace);
     }
 
     fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
-        if subscription.delivery.order.is_some() && !self.log.keeps_order() {
-            let version = self.log.server_version();
+        if subscription.delivery.order.is_some() && !self.log.log().keeps_order() {
+            let version = self.log.log().server_version();
             let reason = format!(
                 "delivery.order needs nats-server 2.11 or newer, and this one is {version}; nothing \
                  is delivered"
@@ -369,7 +371,7 @@ impl Deliveries {
             return None;
         }
         SinkAttempt::new(&self.client, &self.publisher, subscription, &shared.config)
-            .and_then(|attempt| attempt.with_dead_letters(subscription, &self.log))
+            .and_then(|attempt| attempt.with_dead_letters(subscription, self.log.log()))
             .inspect_err(|error| {
                 let subscription = subscription.id();
                 tracing::error!(subscription, %error, "the sink cannot be used");
@@ -385,14 +387,15 @@ impl Deliveries {
         subscription: Arc<Subscription>,
         attempt: A,
         shared: &Shared,
-    ) -> Service<Jetstream, A> {
+        log: Consumers,
+    ) -> Service<Consumers, A> {
         let pace = self.pace(&subscription);
         let gate = shared.gates.of(&subscription.sink_key());
         let service = Service::new(
             shared.config.consume.clone(),
             &shared.config.backbone.events_root(),
             subscription,
-            self.log.clone(),
+            log,
             attempt,
             &shared.metrics.consume,
             fastrand::u64(..),
@@ -422,7 +425,7 @@ impl Deliveries {
     fn spawn<A: Attempt>(
         &mut self,
         name: String,
-        service: Service<Jetstream, A>,
+        service: Service<Consumers, A>,
         opened: impl FnOnce() + Send + 'static,
         grace: Duration,
     ) {

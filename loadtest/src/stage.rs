@@ -43,11 +43,20 @@ impl Stage {
         binaries: &Binaries,
         documents: impl FnOnce(std::net::SocketAddr) -> String,
     ) -> anyhow::Result<Self> {
+        Self::start_with(binaries, &[], documents).await
+    }
+
+    /// The same, with keys of Tidegate's configuration as variables.
+    pub(crate) async fn start_with(
+        binaries: &Binaries,
+        variables: &[(&str, &str)],
+        documents: impl FnOnce(std::net::SocketAddr) -> String,
+    ) -> anyhow::Result<Self> {
         let nats = NatsServer::start(&binaries.nats_server).await?;
         let sink = Companion::sink()?;
         let setting = Setting {
             nats: Some(&nats.url),
-            ..Setting::default()
+            variables,
         };
         let mesh = Mesh::start(binaries, &documents(sink.address), setting).await?;
         guard::only_listener(mesh.receive, mesh.pid())?;

@@ -1,10 +1,10 @@
 //! What many Subscriptions cost: sparse, where each has a type of its own, and dense, where each
-//! gets every event.
+//! gets every event; with a consumer for each of them, and with one that they share.
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -50,15 +50,35 @@ pub(crate) struct Subscriptions {
     /// Rounds of all steps; the median counts
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Consumers to measure with: one for each, or one that is shared
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Consumers::Own, Consumers::Shared])]
+    consumers: Vec<Consumers>,
     /// The result as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Consumers {
+    Own,
+    Shared,
+}
+
+impl Consumers {
+    fn variables(self) -> [(&'static str, &'static str); 1] {
+        let enabled = match self {
+            Self::Own => "false",
+            Self::Shared => "true",
+        };
+        [("TIDEGATE__CONSUME__SHARED__ENABLED", enabled)]
+    }
 }
 
 /// What one step came to.
 struct Step {
     count: u32,
     is_dense: bool,
+    consumers: Consumers,
     runs: Vec<Run>,
     error: Option<String>,
 }
@@ -66,7 +86,11 @@ struct Step {
 impl Step {
     fn name(&self) -> String {
         let spread = if self.is_dense { "dense" } else { "sparse" };
-        format!("{spread}, {}", self.count)
+        let shared = match self.consumers {
+            Consumers::Own => "",
+            Consumers::Shared => ", shared",
+        };
+        format!("{spread}, {}{shared}", self.count)
     }
 }
 
@@ -74,16 +98,19 @@ pub(crate) async fn run(arguments: &Subscriptions) -> anyhow::Result<()> {
     let empty = Stage::start(&arguments.binaries, |_| String::new()).await?;
     sleep(CALM).await;
     let empty = resident(&empty)?;
-    let step = |is_dense| {
-        move |count: &u32| Step {
-            count: (*count).max(1),
-            is_dense,
-            runs: Vec::new(),
-            error: None,
+    let mut steps = Vec::new();
+    for is_dense in [false, true] {
+        for count in &arguments.steps {
+            // One beside the other: both meet the same machine.
+            steps.extend(arguments.consumers.iter().map(|&consumers| Step {
+                count: (*count).max(1),
+                is_dense,
+                consumers,
+                runs: Vec::new(),
+                error: None,
+            }));
         }
-    };
-    let mut steps: Vec<Step> = arguments.steps.iter().map(step(false)).collect();
-    steps.extend(arguments.steps.iter().map(step(true)));
+    }
     for round in 1..=arguments.repeat {
         for step in &mut steps {
             // One that fails says so, and the next one is tried.
@@ -118,11 +145,15 @@ fn resident(stage: &Stage) -> anyhow::Result<f64> {
 
 async fn one(arguments: &Subscriptions, step: &Step, empty: f64) -> anyhow::Result<Run> {
     let &Step {
-        count, is_dense, ..
+        count,
+        is_dense,
+        consumers,
+        ..
     } = step;
     let began = Instant::now();
     let documents = |sink| documents(sink, count, is_dense);
-    let mut stage = Stage::start(&arguments.binaries, documents).await?;
+    let variables = consumers.variables();
+    let mut stage = Stage::start_with(&arguments.binaries, &variables, documents).await?;
     let mut run = Run::default();
     run.add("ready s", began.elapsed().as_secs_f64());
     sleep(CALM).await;
@@ -284,12 +315,14 @@ mod tests {
             Step {
                 count: 1,
                 is_dense: false,
+                consumers: Consumers::Own,
                 runs: vec![run],
                 error: None,
             },
             Step {
                 count: 5,
                 is_dense: true,
+                consumers: Consumers::Own,
                 runs: Vec::new(),
                 error: Some("not ready\nlog".to_owned()),
             },
@@ -320,12 +353,14 @@ mod tests {
             Step {
                 count: 1,
                 is_dense: false,
+                consumers: Consumers::Own,
                 runs: vec![run],
                 error: None,
             },
             Step {
                 count: 5_000,
                 is_dense: true,
+                consumers: Consumers::Own,
                 runs: Vec::new(),
                 error: Some("not ready".to_owned()),
             },

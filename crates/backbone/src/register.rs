@@ -20,6 +20,9 @@ pub trait Register: Clone + Send + Sync + 'static {
     /// All of it.
     fn read(&self) -> impl Future<Output = Result<Registered, ControlError>> + Send;
 
+    /// The value of one name, as it is now.
+    fn get(&self, name: &str) -> impl Future<Output = Result<Option<String>, ControlError>> + Send;
+
     /// Writes a value, or takes it away, if nothing was written behind this revision. Returned is the
     /// revision of this writing.
     fn write(

@@ -120,7 +120,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
         grace: Duration,
     ) {
         let mut stop = pin!(stop);
-        let Some(source) = self.open(stop.as_mut()).await else {
+        let Some(source) = Box::pin(self.open(stop.as_mut())).await else {
             return;
         };
         opened();
@@ -131,7 +131,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
         }
         let mut running = Running::new(self);
         let source = running.until(stop, source).await;
-        running.finish(source, grace).await;
+        Box::pin(running.finish(source, grace)).await;
     }
 
     /// The dead letters of these events, from this place among them on.

@@ -331,6 +331,13 @@ impl Register for FaultyRegister {
         self.memory.read().await
     }
 
+    async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
+        if self.wire.is_away() {
+            return Err(away("reading"));
+        }
+        self.memory.get(name).await
+    }
+
     async fn write(
         &self,
         name: &str,

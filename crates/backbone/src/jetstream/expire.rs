@@ -10,16 +10,13 @@ use serde_json::{Value, json};
 
 use super::{
     consumers::{self, Info},
-    link::{ApiError, Link},
+    link::{ApiError, Link, MESSAGE_NOT_FOUND},
     reclaim,
 };
 use crate::{Config, ControlError};
 
 /// The part of the age from which on unsettled events are announced.
 const ANNOUNCED_ABOVE: f64 = 0.8;
-
-/// JetStream's error code for a message that is not there.
-const MESSAGE_NOT_FOUND: u64 = 10_037;
 
 /// How long the server keeps a consumer that only counts.
 const FORGET_AFTER: Duration = Duration::from_secs(5);

@@ -15,13 +15,10 @@ use tidegate_event::Event;
 use self::kept::{Kept, LetterSize};
 use super::{
     Jetstream, Shared,
-    link::{ApiError, Link},
+    link::{ApiError, Link, MESSAGE_NOT_FOUND},
     message,
 };
 use crate::{ControlError, LettersOf, Unreadable, subject};
-
-/// JetStream's error code for a message that is not there.
-const MESSAGE_NOT_FOUND: u64 = 10_037;
 
 /// JetStream's error code for a sequence number that is not there to delete.
 const SEQUENCE_NOT_FOUND: u64 = 10_043;

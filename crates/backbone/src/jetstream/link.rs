@@ -31,6 +31,9 @@ const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(500);
 /// JetStream's error code for a consumer that does not exist.
 pub(super) const CONSUMER_NOT_FOUND: u64 = 10_014;
 
+/// JetStream's error code for a message that does not exist.
+pub(super) const MESSAGE_NOT_FOUND: u64 = 10_037;
+
 /// JetStream's error code for a stream that does not exist.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 

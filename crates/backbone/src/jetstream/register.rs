@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{HeaderMap, Message, Request};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{
     Jetstream, consumers,
-    link::{ApiError, CONTROL_TIMEOUT, Link, STREAM_NOT_FOUND},
+    link::{ApiError, CONTROL_TIMEOUT, Link, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND},
     presence::{self, JetstreamPresence},
     reply,
     streams::{self, EnsureError},
@@ -43,6 +44,19 @@ pub struct JetstreamRegister {
 #[derive(Deserialize)]
 struct Made {
     name: String,
+}
+
+#[derive(Deserialize)]
+struct Got {
+    message: Kept,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +182,33 @@ impl Register for JetstreamRegister {
             }
         }
         Ok(registered)
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
+        let stream = stream_of(&self.bucket);
+        let asked = json!({ "last_by_subj": subject_of(&self.bucket, name) });
+        let got: Result<Got, ApiError> = self
+            .link
+            .call(&format!("STREAM.MSG.GET.{stream}"), &asked)
+            .await;
+        let got = match got {
+            Ok(got) => got.message,
+            Err(error) if error.code() == Some(MESSAGE_NOT_FOUND) => return Ok(None),
+            Err(error) => return Err(error.during(ACTION)),
+        };
+        let failed = |detail: String| ControlError {
+            action: ACTION.to_owned(),
+            detail,
+        };
+        let decoded = |text: &str| {
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|error| failed(error.to_string()))?;
+            String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+        };
+        let is_deleted = decoded(&got.hdrs)?.contains(OPERATION);
+        let value = decoded(&got.data)?;
+        Ok((!is_deleted).then_some(value))
     }
 
     async fn write(

@@ -29,6 +29,11 @@ impl Register for Memory {
         Ok(self.shared.entries().registered.clone())
     }
 
+    async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
+        let entries = self.shared.entries();
+        Ok(entries.registered.values.get(name).cloned())
+    }
+
     async fn write(
         &self,
         name: &str,

@@ -135,8 +135,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.remember(&source);
         loop {
             let gate_changed = self.service.gate.changed();
-            self.gather(&mut source).await;
-            self.make_room().await;
+            // What is rare is in a place of its own: thousands of loops wait most of the time.
+            if self.gathering.is_some() {
+                Box::pin(self.gather(&mut source)).await;
+            }
+            if self.needs_room() {
+                Box::pin(self.make_room()).await;
+            }
             self.look();
             self.guest.set_busy(self.is_busy());
             let until = [self.begin_attempts(), self.wake()]
@@ -153,7 +158,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 () = &mut stop => return Some(source),
                 _ = progress.tick() => {
                     self.progress().await;
-                    self.narrow().await;
+                    Box::pin(self.narrow()).await;
                 }
                 Some(ended) = self.attempts.join_next_with_id() => {
                     self.ended(ended).await;
@@ -162,7 +167,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
                         self.ended(ended).await;
                     }
                 }
-                Some(looked) = self.stopped.looked() => self.go_on(looked).await,
+                Some(looked) = self.stopped.looked() => Box::pin(self.go_on(looked)).await,
                 () = gate_changed => {}
                 () = sleep_until_some(pause_until), if paused => pause_until = None,
                 () = sleep_until_some(until), if until.is_some() => {}
@@ -176,20 +181,8 @@ impl<L: Log, A: Attempt> Running<L, A> {
                         // That is how it ends, and how it is cancelled.
                         self.is_over = true;
                     }
-                    Err(error @ SourceError::Gone { .. }) => {
-                        tracing::warn!(%error, "the consumer is made anew");
-                        if self.service.subscription.delivery.order.is_some() {
-                            // Nothing that waited in the log comes from the new one.
-                            self.let_go().await;
-                        }
-                        source = self.service.open(&mut stop).await?;
-                        self.remember(&source);
-                    }
-                    Err(error @ SourceError::Lost { .. }) => {
-                        tracing::info!(%error, "this one waits to be the next");
-                        self.let_go().await;
-                        source = self.service.open(&mut stop).await?;
-                        self.remember(&source);
+                    Err(error @ (SourceError::Gone { .. } | SourceError::Lost { .. })) => {
+                        source = Box::pin(self.open_anew(&error, &mut stop)).await?;
                     }
                     Err(error @ SourceError::Unreachable { .. }) => {
                         tracing::debug!(%error, "pulling pauses");
@@ -198,6 +191,28 @@ impl<L: Log, A: Attempt> Running<L, A> {
                 },
             }
         }
+    }
+
+    /// Its consumer is gone, or its events are another process's.
+    async fn open_anew(
+        &mut self,
+        error: &SourceError,
+        stop: impl Future<Output = ()> + Unpin,
+    ) -> Option<L::Source> {
+        let is_ordered = self.service.subscription.delivery.order.is_some();
+        match error {
+            SourceError::Gone { .. } => tracing::warn!(%error, "the consumer is made anew"),
+            SourceError::Lost { .. } | SourceError::Unreachable { .. } => {
+                tracing::debug!(%error, "this one waits to be the next");
+            }
+        }
+        // Of an ordered one, nothing that waited in the log comes from a new consumer.
+        if is_ordered || matches!(error, SourceError::Lost { .. }) {
+            self.let_go().await;
+        }
+        let source = self.service.open(stop).await?;
+        self.remember(&source);
+        Some(source)
     }
 
     fn progress_ticks(&self) -> tokio::time::Interval {

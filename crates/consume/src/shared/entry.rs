@@ -1,7 +1,7 @@
 //! What is registered of a shared consumer: whose it is, and who gets its events from where.
 
 use serde::{Deserialize, Serialize};
-use tidegate_backbone::{ConsumerSpec, Start};
+use tidegate_backbone::{ConsumerSpec, ControlError, Start};
 use tidegate_subscription::Matching;
 
 use crate::Config;
@@ -68,6 +68,18 @@ impl Entry {
             wants: spec.wants.clone()?,
             description: spec.description.clone(),
         })
+    }
+
+    pub(super) fn read(name: &str, value: &str) -> Result<Self, ControlError> {
+        serde_json::from_str(value).map_err(|error| ControlError {
+            action: format!("reading how {name} shares a consumer"),
+            detail: format!("a newer version of tidegate may have registered it: {error}"),
+        })
+    }
+
+    /// Whether it wants what this consumer does.
+    pub(super) fn is_of(&self, spec: &ConsumerSpec) -> bool {
+        self.filters == spec.filters && Some(&self.wants) == spec.wants.as_ref()
     }
 
     /// As it is registered, unless it is too long for that.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use tidegate_backbone::{
-    ControlError, Delivery, Log, Receipt as _, Register, Registered, Settle, Source, SourceError,
+    ControlError, Delivery, Log, Receipt as _, Register, Settle, Source, SourceError,
 };
 use tokio::{
     sync::{Notify, watch},
@@ -74,8 +74,8 @@ pub(super) struct Inner<L: Log, R: Register> {
     pub(super) writer: tokio::sync::Mutex<Writer>,
     /// There is something to do beside reading.
     pub(super) work: Notify,
-    /// What others have registered, while one of them is in charge.
-    pub(super) standby: watch::Sender<Option<Arc<Registered>>>,
+    /// Whether another process is in charge.
+    pub(super) standby: watch::Sender<bool>,
     /// Up to where all was settled when this process was in charge last.
     pub(super) floor: AtomicU64,
 }
@@ -128,7 +128,7 @@ impl<L: Log, R: Register> Hub<L, R> {
                 revision: 0,
             }),
             work: Notify::new(),
-            standby: watch::channel(None).0,
+            standby: watch::channel(false).0,
             floor: AtomicU64::new(0),
         }))
     }
@@ -248,7 +248,7 @@ impl<L: Log, R: Register> Inner<L, R> {
         self.term.subscribe()
     }
 
-    pub(super) fn standby(&self) -> watch::Receiver<Option<Arc<Registered>>> {
+    pub(super) fn standby(&self) -> watch::Receiver<bool> {
         self.standby.subscribe()
     }
 

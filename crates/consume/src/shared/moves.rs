@@ -22,8 +22,8 @@ const RETURN_MAX: Duration = Duration::from_secs(2);
 /// How often it is asked meanwhile whether its own consumer has anything left.
 const ASK: Duration = Duration::from_millis(20);
 
-/// Who has more unsettled than that is not asked to return.
-const UNSETTLED_MAX: u64 = 256;
+/// Who has more left than that is not asked to return. What comes steadily is there always.
+const LEFT_MAX: u64 = 256;
 
 /// Most that are on their way back at once.
 const RETURNS_MAX: usize = 8;
@@ -127,7 +127,7 @@ async fn return_all<L: Log, R: Register>(
     for id in may_return {
         let name = inner.within(term, |state| state.name_of(id))?;
         let own = name.and_then(|name| consumers.get(&*name));
-        if own.is_none_or(|own| own.undelivered > 0 || own.unsettled > UNSETTLED_MAX) {
+        if own.is_none_or(|own| own.undelivered + own.unsettled > LEFT_MAX) {
             continue;
         }
         if returns.len() >= RETURNS_MAX {
@@ -159,7 +159,7 @@ async fn give_back<L: Log, R: Register>(
     let Some((spec, until)) = inner.within(term, |state| state.begin_return(id))? else {
         return Ok(());
     };
-    if !has_caught_up(&inner, term, id, &spec.name).await? {
+    if !has_caught_up(&inner, term, id, &spec).await? {
         return inner
             .settle_within(term, |state| state.give_up_return(id))
             .await;
@@ -194,16 +194,21 @@ async fn has_caught_up<L: Log, R: Register>(
     inner: &Inner<L, R>,
     term: u64,
     id: Id,
-    name: &str,
+    spec: &ConsumerSpec,
 ) -> Result<bool, Over> {
     let began = Instant::now();
     while began.elapsed() < RETURN_MAX {
-        let Ok(Some(own)) = inner.log.consumer(name).await else {
+        // Before it is asked: what is kept then is among what the answer calls unsettled.
+        let kept = inner.within(term, |state| state.kept(id))?;
+        let Ok(Some(own)) = inner.log.consumer(&spec.name).await else {
             return Ok(false);
         };
-        let is_ready = inner.within(term, |state| {
-            state.is_ready(id, own.undelivered, own.unsettled)
-        })?;
+        if own.wants != spec.wants {
+            // A process that is not in charge has read that it wants something else.
+            return Ok(false);
+        }
+        let is_settled = own.undelivered == 0 && own.unsettled == kept;
+        let is_ready = inner.within(term, |state| state.may_go_on(id).then_some(is_settled))?;
         match is_ready {
             Some(true) => return Ok(true),
             Some(false) => sleep(ASK).await,

@@ -1,10 +1,10 @@
 //! Opening what a Subscription gets its events from.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tidegate_backbone::{ConsumerSpec, ControlError, Log, Register, Start};
 use tidegate_subscription::Matching;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     SharedLog, Way,
@@ -13,6 +13,10 @@ use super::{
     hub::Hub,
     state::{Id, Why},
 };
+
+/// How long a standby waits for a change that only the process in charge can make, before it is
+/// looked again.
+const CHANGE_MAX: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether somebody who moves has arrived.
 const LOOK: Duration = Duration::from_millis(20);
@@ -160,24 +164,38 @@ impl<L: Log, R: Register> SharedLog<L, R> {
         spec: &ConsumerSpec,
     ) -> Result<bool, ControlError> {
         let (mut standby, mut term) = (hub.0.standby(), hub.0.term());
-        let registered = standby.borrow_and_update().clone();
-        let Some(registered) = registered else {
+        if !*standby.borrow_and_update() {
             tokio::select! {
                 _ = standby.changed() => {}
                 _ = term.changed() => {}
             }
             return Ok(false);
-        };
-        let is_member = |values: &BTreeMap<String, String>| values.contains_key(&spec.name);
-        if is_member(&registered.values) {
-            return Ok(true);
         }
-        // It is ready when its consumer is there, whoever delivers.
-        let own = self.log.open(spec.clone()).await?;
-        drop(own);
-        let registered = hub.0.register.read().await?;
-        if let Some(value) = registered.values.get(&spec.name)
-            && let Ok(entry) = serde_json::from_str::<Entry>(value)
+        match hub.0.registered(&spec.name).await? {
+            // It is ready when its consumer is there and wants what it wants, whoever delivers.
+            None => drop(self.log.open(spec.clone()).await?),
+            Some(entry) => match entry.at {
+                At::Own(from) => {
+                    let start = Start::Sequence(from);
+                    let spec = spec.clone();
+                    drop(self.log.open(ConsumerSpec { start, ..spec }).await?);
+                    return Ok(true);
+                }
+                At::Shared(_) if entry.is_of(spec) => return Ok(true),
+                At::Shared(_) => {
+                    // The one in charge has to read the document first.
+                    let changes = timeout(CHANGE_MAX, term.changed());
+                    if changes.await.is_err() {
+                        return Err(ControlError {
+                            action: format!("changing {}", spec.name),
+                            detail: "another process delivers, and has not done so yet".to_owned(),
+                        });
+                    }
+                    return Ok(false);
+                }
+            },
+        }
+        if let Some(entry) = hub.0.registered(&spec.name).await?
             && matches!(entry.at, At::Shared(_))
         {
             // The one in charge was faster, and needs no other.
@@ -199,8 +217,7 @@ impl<L: Log, R: Register> SharedLog<L, R> {
                     return Ok(Feed::alone(self.log.open(spec).await?));
                 }
                 Found::NotInCharge => {
-                    let registered = hub.0.register.read().await?;
-                    if !registered.values.contains_key(&spec.name) {
+                    if hub.0.registered(&spec.name).await?.is_none() {
                         return Ok(Feed::alone(self.log.open(spec).await?));
                     }
                     sleep(LOOK * 10).await;

@@ -1,10 +1,7 @@
 //! Taking over the shared consumer: from one that ended in order as it is, from one that was lost by
 //! a new one in its place.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use tidegate_backbone::{ConsumerSpec, ControlError, Log, Register, Registered, Start};
 use tokio::time::sleep;
@@ -67,7 +64,7 @@ impl<L: Log, R: Register> Inner<L, R> {
                 );
                 return Ok(registered);
             }
-            self.standby.send_replace(Some(Arc::new(registered)));
+            self.standby.send_replace(true);
             sleep(LOOK).await;
         }
     }
@@ -129,6 +126,7 @@ impl<L: Log, R: Register> Inner<L, R> {
             self.admit(&mut state, name, entry, own.map(|own| own.delivered))
                 .await?;
         }
+        self.standby.send_replace(false);
         *self.writer.lock().await = Writer {
             owner: Some(owner),
             revision,
@@ -205,12 +203,6 @@ impl<L: Log, R: Register> Inner<L, R> {
 pub(super) fn entries(registered: &Registered) -> Result<BTreeMap<String, Entry>, ControlError> {
     let values = registered.values.iter();
     let entries = values.filter(|(name, _)| *name != OWNER);
-    let read = entries.map(|(name, value)| {
-        let entry = serde_json::from_str(value).map_err(|error| ControlError {
-            action: format!("reading how {name} shares a consumer"),
-            detail: format!("a newer version of tidegate may have registered it: {error}"),
-        })?;
-        Ok((name.clone(), entry))
-    });
+    let read = entries.map(|(name, value)| Ok((name.clone(), Entry::read(name, value)?)));
     read.collect()
 }

@@ -1,6 +1,6 @@
 //! Registering members: as the one in charge, and by nobody else.
 
-use tidegate_backbone::{Log, Register, RegisterError};
+use tidegate_backbone::{ControlError, Log, Register, RegisterError};
 use tokio::time::sleep;
 
 use super::{
@@ -9,6 +9,12 @@ use super::{
 };
 
 impl<L: Log, R: Register> Inner<L, R> {
+    /// What is registered of a member now, whoever is in charge.
+    pub(super) async fn registered(&self, name: &str) -> Result<Option<Entry>, ControlError> {
+        let value = self.register.get(name).await?;
+        value.map(|value| Entry::read(name, &value)).transpose()
+    }
+
     /// Registers a member, or that it is none. `Ok` means that it is durable.
     pub(super) async fn write(&self, name: &str, entry: Option<&Entry>) -> Result<(), Unwritten> {
         let value = match entry {

@@ -16,6 +16,8 @@ mod own;
 #[path = "../it/room.rs"]
 mod room;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 #[path = "../it/sinks.rs"]
 mod sinks;
 

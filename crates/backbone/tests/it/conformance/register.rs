@@ -34,6 +34,10 @@ pub(crate) async fn what_is_written_is_read(register: &impl Register) {
     let all = read(register).await;
     assert_eq!(all.revision, revision);
     assert_eq!(all.values, values([("a", "3"), ("c", "")]));
+    for name in ["a", "b", "c", "never", "nobody"] {
+        let one = within(register.get(name)).await.unwrap();
+        assert_eq!(one.as_ref(), all.values.get(name), "{name}");
+    }
 }
 
 pub(crate) async fn who_has_not_read_all_does_not_write(register: &impl Register) {

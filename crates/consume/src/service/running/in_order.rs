@@ -53,12 +53,15 @@ impl<L: Log, A: Attempt> Running<L, A> {
         self.gathering = (!is_over).then(|| gathering.again());
     }
 
+    /// Whether nothing can begin, though it might, until there is room for others.
+    pub(super) fn needs_room(&self) -> bool {
+        let may_begin = self.under_way.len() < self.limit();
+        let is_held_up = !self.waiting.is_ready() || self.gathering.is_some();
+        matches!(self.waiting, Waiting::Lanes(_)) && is_held_up && may_begin && self.is_full()
+    }
+
     /// Lanes that cannot go on leave room for those that may come.
     pub(super) async fn make_room(&mut self) {
-        let may_begin = self.under_way.len() < self.limit();
-        if self.waiting.is_ready() && self.gathering.is_none() || !may_begin || !self.is_full() {
-            return;
-        }
         let is_stuck = self.moved.elapsed() >= STUCK;
         let Waiting::Lanes(lanes) = &mut self.waiting else {
             return;

@@ -81,19 +81,18 @@ impl<R> State<R> {
         Some((member.spec.clone(), until))
     }
 
-    /// Whether all that its own consumer has waits here as well; `None` when it had better stay away.
-    pub(in crate::shared) fn is_ready(
-        &self,
-        id: Id,
-        undelivered: u64,
-        unsettled: u64,
-    ) -> Option<bool> {
-        let member = self.members.get(&id)?;
-        let is_fine = member.feed.is_some()
-            && member.is_narrow
-            && member.waits.len() <= self.limits.waits_max / 2;
-        let kept = u64::try_from(member.kept.len()).unwrap_or(u64::MAX);
-        is_fine.then_some(undelivered == 0 && unsettled == kept)
+    /// How many events its own consumer brought that wait for its return.
+    pub(in crate::shared) fn kept(&self, id: Id) -> u64 {
+        let kept = self.members.get(&id).map_or(0, |member| member.kept.len());
+        u64::try_from(kept).unwrap_or(u64::MAX)
+    }
+
+    /// Whether its return has a chance still.
+    pub(in crate::shared) fn may_go_on(&self, id: Id) -> bool {
+        self.members.get(&id).is_some_and(|member| {
+            let is_read = member.feed.is_some() && member.is_narrow;
+            is_read && member.waits.len() <= self.limits.waits_max / 2
+        })
     }
 
     /// It stays away after all.

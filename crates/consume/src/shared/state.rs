@@ -4,6 +4,7 @@
 
 mod giving;
 mod moving;
+mod why;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -17,7 +18,11 @@ use tidegate_event::Event;
 use tidegate_subscription::Matching;
 use tokio::{sync::Notify, time::Instant};
 
+pub(super) use self::why::Why;
 use super::{Ledger, Taken, Way, wanted::Wanted};
+
+/// What an event is taken for until some were seen.
+const BYTES_FIRST_GUESS: usize = 4 << 10;
 
 /// A member, for as long as it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,36 +45,6 @@ pub(super) struct Limits {
     pub(super) waits_max: usize,
 }
 
-/// Why a member has a consumer of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// It has not caught up since it began.
-    New,
-    /// Too many events waited for it.
-    Slow,
-    /// All waited for it.
-    Slowest,
-    /// It wants something else now.
-    Changed,
-    /// What it wants is not understood.
-    Unknown,
-    /// It had one when this process took over.
-    Before,
-}
-
-impl Why {
-    fn text(self) -> &'static str {
-        match self {
-            Self::New => "it is new, and has not caught up yet",
-            Self::Slow => "it takes fewer events than come, and has not caught up yet",
-            Self::Slowest => "it held all others up, and has not caught up yet",
-            Self::Changed => "it was changed, and has not caught up yet",
-            Self::Unknown => "what it wants is not understood by this version",
-            Self::Before => "it has not caught up yet",
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct State<R> {
     /// The name of the shared consumer.
@@ -82,6 +57,8 @@ pub(super) struct State<R> {
     /// By place: what somebody has to settle yet.
     in_hand: BTreeMap<u64, InHand<R>>,
     bytes: usize,
+    /// Of an event, smoothed: how many will come is known, how large they are is not.
+    bytes_average: usize,
     /// Whoever is to have a consumer of its own.
     to_leave: VecDeque<Id>,
     /// There was no room for more events.
@@ -205,6 +182,7 @@ impl<R> State<R> {
             wanted: Wanted::default(),
             in_hand: BTreeMap::new(),
             bytes: 0,
+            bytes_average: BYTES_FIRST_GUESS,
             to_leave: VecDeque::new(),
             is_full: false,
             last_id: Id::NOBODY.0,
@@ -395,6 +373,7 @@ impl<R> State<R> {
             receipt: Arc::new(delivery.receipt),
         };
         self.bytes += in_hand.bytes();
+        self.bytes_average = (self.bytes_average * 7 + in_hand.bytes()) / 8;
         self.in_hand.insert(place, in_hand);
         for id in to {
             let Some(member) = self.members.get_mut(&id) else {
@@ -427,9 +406,12 @@ impl<R> State<R> {
             span_max,
             ..
         } = self.limits;
-        let is_full = self.bytes >= bytes_max || self.ledger.span() >= span_max;
-        let room = events_max.saturating_sub(self.in_hand.len());
-        let room = if is_full { 0 } else { room };
+        let by_bytes = bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
+        // One that is larger than all of it is taken alone.
+        let by_bytes = by_bytes.max(usize::from(self.in_hand.is_empty()));
+        let room = events_max.saturating_sub(self.in_hand.len()).min(by_bytes);
+        let is_far_ahead = self.ledger.span() >= span_max;
+        let room = if is_far_ahead { 0 } else { room };
         self.is_full = room == 0;
         room
     }
@@ -490,3 +472,6 @@ impl<R> State<R> {
         settles
     }
 }
+
+#[cfg(test)]
+mod tests;

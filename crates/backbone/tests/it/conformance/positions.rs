@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tidegate_backbone::{ConsumerSpec, Log, Pending, Settle};
+use tidegate_backbone::{ConsumerSpec, Log, Pending, Settle, Start};
 
 use crate::fixture::*;
 
 /// Where it stands, which is the same for who asks for all of them.
-async fn position(log: &impl Log, name: &str) -> Pending {
+async fn position_of(log: &impl Log, name: &str) -> Pending {
     let position = log.consumer(name).await.unwrap().unwrap();
     let all = log.consumers().await.unwrap();
     assert_eq!(all.iter().find(|one| one.name == name), Some(&position));
@@ -26,7 +26,7 @@ pub(crate) async fn a_consumer_tells_how_far_it_is(fixture: &impl Fixture) {
         places.push(append(log, event(&number.to_string())).await.sequence);
     }
     let at = async || {
-        let position = position(log, "c").await;
+        let position = position_of(log, "c").await;
         (position.settled, position.delivered, position.deliveries)
     };
     assert_eq!(log.consumer("c").await.unwrap(), None);
@@ -49,9 +49,23 @@ pub(crate) async fn a_consumer_tells_how_far_it_is(fixture: &impl Fixture) {
     assert_eq!(at().await, (places[1], places[4], 6));
     settle_surely(&rest, Settle::Ack).await;
     assert_eq!(at().await, (places[4], places[4], 6));
-    let position = position(log, "c").await;
+    let position = position_of(log, "c").await;
     assert_eq!((position.undelivered, position.unsettled), (0, 0));
     assert_eq!(log.consumer("other").await.unwrap(), None);
+    // One that begins later stands where it begins.
+    for (name, start, before) in [
+        ("late", Start::Sequence(places[3]), places[2]),
+        ("new", Start::New, places[4]),
+    ] {
+        let spec = ConsumerSpec {
+            start,
+            ..spec(name)
+        };
+        drop(log.open(spec).await.unwrap());
+        let late = position_of(log, name).await;
+        let stands = (late.settled_to(), late.delivered, late.deliveries);
+        assert_eq!(stands, (before, before, 0), "{name}");
+    }
 }
 
 /// For who counts them, a delivery that is lost on its way leaves a gap.

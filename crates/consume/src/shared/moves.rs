@@ -22,6 +22,9 @@ const RETURN_MAX: Duration = Duration::from_secs(2);
 /// How often it is asked meanwhile whether its own consumer has anything left.
 const ASK: Duration = Duration::from_millis(20);
 
+/// The same, after it was asked in vain for a while.
+const ASK_MAX: Duration = Duration::from_millis(160);
+
 /// Who has more left than that is not asked to return. What comes steadily is there always.
 const LEFT_MAX: u64 = 256;
 
@@ -94,7 +97,7 @@ pub(super) async fn look<L: Log, R: Register>(
             Err(error) => tracing::debug!(%error, "what is settled is not known"),
         }
     }
-    let may_return = inner.within(term, |state| state.may_return())?;
+    let may_return = inner.within(term, |state| state.may_return(Instant::now()))?;
     if may_return.is_empty() && !is_thorough {
         return Ok(());
     }
@@ -161,7 +164,7 @@ async fn give_back<L: Log, R: Register>(
     };
     if !has_caught_up(&inner, term, id, &spec).await? {
         return inner
-            .settle_within(term, |state| state.give_up_return(id))
+            .settle_within(term, |state| state.give_up_return(id, Instant::now()))
             .await;
     }
     let entry = Entry::new(&spec, At::Shared(until));
@@ -172,7 +175,7 @@ async fn give_back<L: Log, R: Register>(
             return inner
                 .settle_within(term, |state| {
                     state.set_narrow(id, false);
-                    state.give_up_return(id)
+                    state.give_up_return(id, Instant::now())
                 })
                 .await;
         }
@@ -196,7 +199,7 @@ async fn has_caught_up<L: Log, R: Register>(
     id: Id,
     spec: &ConsumerSpec,
 ) -> Result<bool, Over> {
-    let began = Instant::now();
+    let (began, mut ask) = (Instant::now(), ASK);
     while began.elapsed() < RETURN_MAX {
         // Before it is asked: what is kept then is among what the answer calls unsettled.
         let kept = inner.within(term, |state| state.kept(id))?;
@@ -211,7 +214,10 @@ async fn has_caught_up<L: Log, R: Register>(
         let is_ready = inner.within(term, |state| state.may_go_on(id).then_some(is_settled))?;
         match is_ready {
             Some(true) => return Ok(true),
-            Some(false) => sleep(ASK).await,
+            Some(false) => {
+                sleep(ask).await;
+                ask = (ask * 2).min(ASK_MAX);
+            }
             None => return Ok(false),
         }
     }

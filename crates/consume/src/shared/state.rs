@@ -102,6 +102,9 @@ struct Member<R> {
     moves: bool,
     /// Why it has a consumer of its own, if it has.
     why: Why,
+    /// How often it has tried to return in vain, and until when it does not try again.
+    tried: u32,
+    stays_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -233,6 +236,8 @@ impl<R> State<R> {
             is_narrow: false,
             moves: false,
             why: own_from.map_or(Why::New, |_| Why::Before),
+            tried: 0,
+            stays_until: None,
         };
         self.members.insert(id, member);
         id

@@ -1,9 +1,17 @@
 //! Members on their way to a consumer of their own, and back.
 
+use std::time::Duration;
+
 use tidegate_backbone::ConsumerSpec;
+use tokio::time::Instant;
 
 use super::{Id, Member, Settles, State, Why};
 use crate::shared::Way;
+
+/// How long somebody stays away who has tried to return in vain, at first; doubled each time: one
+/// whose sink is away has something left for long.
+const STAYS_MIN: Duration = Duration::from_secs(1);
+const STAYS_MAX: Duration = Duration::from_mins(1);
 
 impl<R> State<R> {
     /// It is to have a consumer of its own.
@@ -51,10 +59,11 @@ impl<R> State<R> {
     }
 
     /// Those whose own consumer is read here, and that could do without.
-    pub(in crate::shared) fn may_return(&self) -> Vec<Id> {
+    pub(in crate::shared) fn may_return(&self, now: Instant) -> Vec<Id> {
         let may = |(id, member): &(&Id, &Member<R>)| {
             let is_away = self.ledger.way(**id) == Some(Way::Away);
-            is_away && member.is_narrow && !member.moves && member.feed.is_some()
+            let stays = member.stays_until.is_some_and(|until| now < until);
+            is_away && member.is_narrow && !member.moves && member.feed.is_some() && !stays
         };
         self.members.iter().filter(may).map(|(id, _)| *id).collect()
     }
@@ -96,8 +105,11 @@ impl<R> State<R> {
     }
 
     /// It stays away after all.
-    pub(in crate::shared) fn give_up_return(&mut self, id: Id) -> Settles<R> {
+    pub(in crate::shared) fn give_up_return(&mut self, id: Id, now: Instant) -> Settles<R> {
         if let Some(member) = self.members.get_mut(&id) {
+            let pause = STAYS_MIN.saturating_mul(1 << member.tried.min(16));
+            member.tried += 1;
+            member.stays_until = Some(now + pause.min(STAYS_MAX));
             member.waits.clear();
             member.kept.clear();
             member.moves = false;
@@ -112,6 +124,7 @@ impl<R> State<R> {
         self.ledger.returned(id);
         if let Some(member) = self.members.get_mut(&id) {
             member.own_from = None;
+            (member.tried, member.stays_until) = (0, None);
             member.tries.clear();
             member.twins.clear();
             member.kept.clear();

@@ -88,3 +88,31 @@ fn nothing_is_read_too_far_ahead() {
     let one = state.id_of("one").unwrap();
     assert_eq!(state.next_to_leave(), Some(one), "it is what all wait for");
 }
+
+/// Who returns in vain tries less and less often; who has returned begins anew.
+#[test]
+fn returns_in_vain_become_seldom() {
+    let mut state = state(LIMITS);
+    let one = state.id_of("one").unwrap();
+    state.attach(one, Arc::new(Notify::new()));
+    let leave = |state: &mut State<()>| {
+        state.let_leave(one, Why::Slow);
+        let (_, from) = state.begin_leave(one).unwrap();
+        state.left(one, from);
+    };
+    leave(&mut state);
+    let mut now = Instant::now();
+    for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(state.may_return(now), [one]);
+        state.begin_return(one).unwrap();
+        assert_eq!(state.may_return(now), [], "it is on its way");
+        state.give_up_return(one, now);
+        let almost = Duration::from_secs(seconds) - Duration::from_millis(1);
+        assert_eq!(state.may_return(now + almost), [], "{seconds} s");
+        now += Duration::from_secs(seconds);
+    }
+    state.begin_return(one).unwrap();
+    state.returned(one);
+    leave(&mut state);
+    assert_eq!(state.may_return(now), [one]);
+}

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytestring::ByteString;
 use tidegate_event::Event;
 use tokio::sync::Notify;
 
@@ -60,7 +61,7 @@ pub struct Kept {
     /// Its place.
     pub sequence: u64,
     /// Where it was appended.
-    pub subject: String,
+    pub subject: ByteString,
     /// The event, or what was put in its place.
     pub event: Result<Event, Unreadable>,
     /// When it was stored.

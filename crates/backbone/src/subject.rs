@@ -141,16 +141,34 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Whether a subject matches a NATS filter: `*` is one token, `>` at the end one or more.
 pub fn matches(filter: &str, subject: &str) -> bool {
-    let mut tokens = subject.split('.');
-    for wanted in filter.split('.') {
-        match (wanted, tokens.next()) {
-            (">", token) => return token.is_some(),
-            (_, None) => return false,
-            (wanted, Some(token)) if wanted != "*" && wanted != token => return false,
-            (_, Some(_)) => {}
+    let mut filter = Some(filter.as_bytes());
+    let mut subject = Some(subject.as_bytes());
+    loop {
+        let (Some(wanted), Some(there)) = (filter, subject) else {
+            // Both have the same number of tokens.
+            return filter.is_none() && subject.is_none();
+        };
+        let (wanted, filters) = first_token(wanted);
+        let (there, subjects) = first_token(there);
+        match wanted {
+            b">" => return true,
+            b"*" => {}
+            _ if wanted != there => return false,
+            _ => {}
         }
+        (filter, subject) = (filters, subjects);
     }
-    tokens.next().is_none()
+}
+
+/// The first token, and what is behind it.
+fn first_token(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == b'.') {
+        Some(end) => {
+            let (token, rest) = text.split_at(end);
+            (token, rest.get(1..))
+        }
+        None => (text, None),
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl MemorySource {
     fn delivery(&self, kept: &Kept, due: Due) -> Delivery<MemoryReceipt> {
         Delivery {
             event: kept.event.clone(),
-            subject: kept.subject.as_str().into(),
+            subject: kept.subject.clone(),
             sequence: kept.sequence,
             attempt: due.attempt,
             number: due.number,

@@ -75,7 +75,7 @@ impl State {
         let sequence = self.last_sequence() + 1;
         self.events.push(Kept {
             sequence,
-            subject: subject.to_owned(),
+            subject: subject.into(),
             event,
             stored_at: self.wall_clock(),
         });

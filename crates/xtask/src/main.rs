@@ -180,20 +180,11 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
     } else {
         &everything[..]
     };
-    let cargo = || {
-        let mut cargo = process::cargo("test");
-        cargo
-            .env("TIDEGATE_NATS_SERVER", &nats_server)
-            .env("TIDEGATE_NATS_SERVER_FSYNC", &fsync_nats_server);
-        cargo
-    };
-    cargo().args(which).arg("--locked").args(arguments).run()?;
-    if which.is_empty() {
-        return Ok(());
-    }
-    println!("once more, where Subscriptions share a consumer");
-    cargo()
-        .args(["-p", "tidegate", "--test", "it", "--locked"])
-        .env("TIDEGATE__CONSUME__SHARED__ENABLED", "true")
+    process::cargo("test")
+        .args(which)
+        .arg("--locked")
+        .args(arguments)
+        .env("TIDEGATE_NATS_SERVER", nats_server)
+        .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
         .run()
 }

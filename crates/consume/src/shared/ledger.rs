@@ -146,14 +146,15 @@ impl<M: Copy + Ord> Ledger<M> {
         place: u64,
         wanted_by: impl IntoIterator<Item = M>,
     ) -> Taken<M> {
-        if number > self.number + 1 {
-            // One that was lost and is older is in hand here, or was settled. What comes after a
-            // loss may be older than what was lost.
+        if number != self.number + 1 {
+            // A log that was killed may count from an earlier number again, and what got lost then is
+            // not known either. One that was lost and is older is in hand here, or was settled. What
+            // comes after a loss may be older than what was lost.
             let first = self.first_left_over().unwrap_or(u64::MAX);
             self.left_over = Some((first.min(self.read + 1), u64::MAX));
             self.losses += 1;
         }
-        self.number = self.number.max(number);
+        self.number = number;
         self.read = self.read.max(place);
         if self.events.contains_key(&place) {
             return Taken::Again;

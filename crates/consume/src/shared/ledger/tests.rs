@@ -513,3 +513,24 @@ fn what_cannot_come_again_is_forgotten() {
     assert!(ledger.members[&1].done.is_empty());
     assert_eq!(ledger.leave(1), Some(102));
 }
+
+/// Also where a log that was killed counts from an earlier number again.
+#[test]
+fn a_delivery_that_does_not_follow_the_last_one_is_a_loss() {
+    for (number, is_loss) in [(1, true), (2, true), (3, false), (4, true)] {
+        let mut ledger = Ledger::new(0, 0, 0);
+        ledger.join(1, 0);
+        ledger.take(1, 1, [1]);
+        ledger.take(2, 2, [1]);
+        ledger.take(number, 5, [1]);
+        assert_eq!(ledger.is_left_over().is_some(), is_loss, "{number}");
+        let from = ledger.leave(1).unwrap();
+        assert!(from <= 3, "{from}: 3 may be lost");
+        ledger.take(number + 1, 6, [1]);
+        assert_eq!(
+            ledger.is_left_over().is_some(),
+            is_loss,
+            "it goes on from there"
+        );
+    }
+}

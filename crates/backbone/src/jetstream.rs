@@ -51,7 +51,7 @@ pub use self::{
 };
 use crate::{
     Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, Durability, LettersOf,
-    Log, Pending, Stored, subject,
+    Log, Pending, Sharer, Stored, subject,
 };
 
 /// A stream with less room than this cannot take an event now: one of about a KiB.
@@ -208,9 +208,15 @@ impl Jetstream {
         reclaim::reclaim(&self.shared.link, &self.shared.config).await
     }
 
-    /// Deletes events that are older than configured, and says who misses them.
-    pub async fn expire(&self, now: SystemTime) -> Result<Expired, ControlError> {
-        expire::expire(&self.shared.link, &self.shared.config, now).await
+    /// Deletes events that are older than configured, and says who misses them: not what is shared,
+    /// but whoever shares it.
+    pub async fn expire(
+        &self,
+        now: SystemTime,
+        sharers: &[Sharer],
+    ) -> Result<Expired, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        expire::expire(link, config, now, sharers).await
     }
 
     async fn deliveries(&self) -> Result<Arc<Deliveries>, ConnectError> {
@@ -293,6 +299,12 @@ impl Log for Jetstream {
 
     async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
         self.letters_among(of).await
+    }
+
+    async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+        expire::stored_from(link, &config.events.stream, &filters, place + 1).await
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<JetstreamSource, ControlError> {

@@ -15,7 +15,7 @@ mod register;
 pub use config::{Config, DeadLetters, Durability, Events, Storage};
 pub use port::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
-    MessageId, Pending, Receipt, Settle, SettleError, SinkAnswer, Source, SourceError, Start,
-    Stored, Unreadable,
+    MessageId, Pending, Receipt, Settle, SettleError, Sharer, SinkAnswer, Source, SourceError,
+    Start, Stored, Unreadable, numbered,
 };
-pub use register::{Register, RegisterError, Registered};
+pub use register::{Presence, Register, RegisterError, Registered, Shard};

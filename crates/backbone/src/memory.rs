@@ -20,12 +20,12 @@ use tokio::sync::Notify;
 
 use self::{register::Entries, state::State};
 pub use self::{
-    register::MemoryPresence,
+    register::{MemoryPresence, MemoryRegister},
     source::{MemoryReceipt, MemorySource},
 };
 use crate::{
-    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Stored,
-    Unreadable,
+    Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Shard,
+    Stored, Unreadable,
 };
 
 /// What a log in memory takes.
@@ -80,7 +80,7 @@ struct Shared {
     /// Told whenever a waiting source may have something to get.
     changed: Notify,
     refusing: Mutex<Option<AppendError>>,
-    register: Mutex<Entries>,
+    registers: Mutex<BTreeMap<Shard, Entries>>,
 }
 
 impl Shared {
@@ -89,8 +89,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registers(&self) -> MutexGuard<'_, BTreeMap<Shard, Entries>> {
+        let registers = self.registers.lock();
+        registers.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,9 +115,21 @@ impl Memory {
                 state,
                 changed: Notify::new(),
                 refusing: Mutex::new(None),
-                register: Mutex::default(),
+                registers: Mutex::default(),
             }),
         }
+    }
+
+    /// The register of a shard, beside the log.
+    pub fn register(&self, shard: Shard) -> MemoryRegister {
+        MemoryRegister::new(Arc::clone(&self.shared), shard)
+    }
+
+    /// The shards in whose registers anything was ever written, and not all taken away.
+    pub fn shards(&self) -> Vec<Shard> {
+        let registers = self.shared.registers();
+        let kept = registers.iter().filter(|(_, entries)| !entries.is_empty());
+        kept.map(|(shard, _)| *shard).collect()
     }
 
     /// All that is stored, oldest first.
@@ -143,6 +156,20 @@ impl Memory {
     /// What is unsettled comes again at once, as after an `ack_wait` without a sign of life.
     pub fn redeliver(&self, consumer: &str) {
         self.shared.lock().redeliver(consumer);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// How far each consumer is survives a [`Self::die`].
+    pub fn sync(&self) {
+        self.shared.lock().sync();
+    }
+
+    /// The log is killed and is there again. Like a nats-server it knows all that was stored, and of
+    /// each consumer only how far it was when that was [synced](Self::sync) last: it delivers again,
+    /// and numbers what it delivers again. Exclusive consumers stay as they are: what they repeat
+    /// then is in no order.
+    pub fn die(&self) {
+        self.shared.lock().die();
         self.shared.changed.notify_waiters();
     }
 
@@ -194,6 +221,10 @@ impl Log for Memory {
 
     async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
         Ok(self.shared.lock().letters(of))
+    }
+
+    async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
+        Ok(self.shared.lock().stored_behind(filters, place))
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<MemorySource, ControlError> {

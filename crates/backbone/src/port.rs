@@ -47,6 +47,13 @@ pub trait Log: Clone + Send + Sync + 'static {
         of: &LettersOf,
     ) -> impl Future<Output = Result<BTreeMap<u64, u64>, ControlError>> + Send;
 
+    /// How many events of these filters there are behind a place; without any, of all.
+    fn stored_behind(
+        &self,
+        filters: &[String],
+        place: u64,
+    ) -> impl Future<Output = Result<u64, ControlError>> + Send;
+
     /// Creates the durable consumer, or brings it to `spec` without moving its position, and
     /// opens it.
     fn open(
@@ -122,13 +129,36 @@ pub struct Delivery<R> {
     pub sequence: u64,
     /// How often it was delivered to this consumer, this time included: 1 at first.
     pub attempt: u32,
-    /// The how many-th delivery of its consumer this is: 1 at first. Where one is missing, it was
-    /// lost on its way.
+    /// One more than that of its consumer's delivery before; see [`numbered`]. Where it is not,
+    /// something may have been lost on its way in between.
     pub number: u64,
     /// When the log stored it.
     pub stored_at: SystemTime,
     /// How to settle it.
     pub receipt: R,
+}
+
+/// Somebody who shares a consumer with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sharer {
+    /// That consumer.
+    pub shares: String,
+    /// As what it is known.
+    pub consumer: String,
+    /// What it reads; none for all.
+    pub filters: Vec<String>,
+    /// The first event that it was offered and has not settled, and at most how many there are; not
+    /// known where another process has them.
+    pub unsettled: Option<(u64, u64)>,
+}
+
+/// The number of a consumer's delivery: the how many-th it is by the log, on the how many-th
+/// connection since the consumer was opened, from 0. A log that was killed may count from an earlier
+/// one again, and what it delivered then may be lost: whatever comes over the next connection follows
+/// nothing that came over this one.
+pub fn numbered(connection: u64, delivery: u64) -> u64 {
+    const DELIVERIES: u32 = 44;
+    (connection << DELIVERIES) | (delivery & ((1 << DELIVERIES) - 1))
 }
 
 /// How a delivery is settled.

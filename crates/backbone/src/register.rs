@@ -1,6 +1,6 @@
 //! The port's second part: what is known of consumers beside the log.
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, fmt, future::Future};
 
 use crate::ControlError;
 
@@ -11,11 +11,59 @@ pub(crate) const ENTRY_BYTES_MAX: usize = 8 << 10;
 /// longer than 4 KiB.
 const NAME_BYTES_MAX: usize = 2 << 10;
 
+/// A part of all that is registered, with a writer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shard {
+    /// Which one, from 0.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_of_{}", self.number, self.of)
+    }
+}
+
+impl Shard {
+    /// The only one.
+    pub const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// A name of what belongs to a shard; where there is only one, it is the name.
+    pub fn name(self, name: &str) -> String {
+        match self {
+            Self::WHOLE => name.to_owned(),
+            Self { .. } => format!("{name}_{self}"),
+        }
+    }
+
+    /// Whose [name](Self::name) it is.
+    pub fn of_name(name: &str, text: &str) -> Option<Self> {
+        if name == text {
+            return Some(Self::WHOLE);
+        }
+        let shard = text.strip_prefix(name)?.strip_prefix('_')?;
+        let (number, of) = shard.split_once("_of_")?;
+        let shard = Self {
+            number: number.parse().ok()?,
+            of: of.parse().ok()?,
+        };
+        (shard.number < shard.of && shard.name(name) == text).then_some(shard)
+    }
+}
+
+/// That somebody is seen, until it is dropped.
+pub trait Presence: Send + Sync + 'static {
+    /// What somebody who looked has said.
+    fn heard(&mut self) -> impl Future<Output = u32> + Send;
+}
+
 /// Values under names, durable. Whoever writes has read all that was written before: of several
 /// processes that take themselves for the one that may write, one does.
 pub trait Register: Clone + Send + Sync + 'static {
     /// That somebody is seen, until it is dropped.
-    type Presence: Send + Sync + 'static;
+    type Presence: Presence;
 
     /// All of it.
     fn read(&self) -> impl Future<Output = Result<Registered, ControlError>> + Send;
@@ -39,7 +87,16 @@ pub trait Register: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Presence, ControlError>> + Send;
 
     /// Whether somebody is seen under this name. One that is there and does not answer is seen.
-    fn is_present(&self, name: &str) -> impl Future<Output = Result<bool, ControlError>> + Send;
+    fn is_present(&self, name: &str) -> impl Future<Output = Result<bool, ControlError>> + Send {
+        self.look(name, None)
+    }
+
+    /// The same, and whoever is seen [hears](Presence::heard) what is said, if it listens.
+    fn look(
+        &self,
+        name: &str,
+        says: Option<u32>,
+    ) -> impl Future<Output = Result<bool, ControlError>> + Send;
 }
 
 /// What was read.
@@ -106,5 +163,34 @@ impl RegisterError {
             action: format!("looking for who is present as {name:?}"),
             detail: error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_its_shard() {
+        for of in 1..40 {
+            for number in 0..of {
+                let shard = Shard { number, of };
+                let name = shard.name("A_B");
+                assert_eq!(Shard::of_name("A_B", &name), Some(shard), "{name}");
+                assert_eq!(Shard::of_name("A", &name), None, "{name}");
+            }
+        }
+        for text in [
+            "A_1",
+            "A_2_of_2",
+            "A_01_of_2",
+            "A_+1_of_2",
+            "A_0_of_1",
+            "A_",
+            "B",
+            "",
+        ] {
+            assert_eq!(Shard::of_name("A", text), None, "{text}");
+        }
     }
 }

@@ -38,6 +38,10 @@ pub struct Config {
 pub struct Shared {
     /// Whether Subscriptions share a consumer, as long as they can take their events.
     pub enabled: bool,
+    /// How many consumers are shared, each by its part of the Subscriptions, by their names: 1 to 64.
+    /// A shard is read by one process at a time, so that as many processes have work as there are
+    /// shards. The log reads each event once for each of them.
+    pub shards: u32,
     /// Most events that are in hand at once, and most between the first of them and the last one
     /// that was read: so many may come again if a process is lost. Beyond half of it, whoever is
     /// slowest gets a consumer of its own.
@@ -50,6 +54,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             enabled: false,
+            shards: 1,
             events_max: 8_192,
             bytes_max: ByteSize::mib(64),
         }
@@ -160,6 +165,10 @@ impl Config {
             "retry.backoff_max: must be at least retry.backoff_delay",
         );
         check(
+            (1..=64).contains(&self.shared.shards),
+            "shared.shards: must be 1 to 64",
+        );
+        check(
             (16..=1_000_000).contains(&self.shared.events_max),
             "shared.events_max: must be 16 to 1000000",
         );
@@ -211,6 +220,7 @@ mod tests {
             },
             shared: Shared {
                 enabled: true,
+                shards: 1,
                 events_max: 16,
                 bytes_max: ByteSize::b(1),
             },
@@ -234,12 +244,13 @@ mod tests {
             },
             shared: Shared {
                 enabled: true,
+                shards: 0,
                 events_max: 15,
                 bytes_max: ByteSize::b(0),
             },
         };
         let mistakes = wrong.validate();
-        assert_eq!(mistakes.len(), 11, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 12, "{mistakes:?}");
         let shrinking = Config {
             retry: Retry {
                 backoff_max: Duration::from_millis(999),

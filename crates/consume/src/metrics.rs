@@ -24,24 +24,31 @@ pub struct Metrics {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedMetrics {
     members: Family<From, Gauge>,
-    in_hand: Gauge,
+    in_hand: Family<OfShard, Gauge>,
 }
 
 impl SharedMetrics {
-    pub(crate) fn set(&self, shared: usize, own: usize, in_hand: usize) {
+    pub(crate) fn set(&self, shard: u32, shared: usize, own: usize, in_hand: usize) {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let members = [("shared", shared), ("own", own)];
         for (consumer, count) in members {
-            let members = self.members.get_or_create(&From { consumer });
+            let members = self.members.get_or_create(&From { shard, consumer });
             members.set(number(count));
         }
-        self.in_hand.set(number(in_hand));
+        let shard = OfShard { shard };
+        self.in_hand.get_or_create(&shard).set(number(in_hand));
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct From {
+    shard: u32,
     consumer: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfShard {
+    shard: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -15,7 +15,7 @@ use tidegate_backbone::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, Delivery, Former, LettersOf, Log,
     Pending, Receipt, Register, RegisterError, Registered, Settle, SettleError, Source,
     SourceError, Stored,
-    memory::{Memory, MemoryPresence},
+    memory::{MemoryPresence, MemoryRegister},
 };
 
 use crate::{
@@ -124,6 +124,10 @@ impl<L: Log> Log for FaultyLog<L> {
             return Err(away("looking for letters"));
         }
         self.log.letters_of(of).await
+    }
+
+    async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
+        self.log.stored_behind(filters, place).await
     }
 
     async fn open(&self, spec: ConsumerSpec) -> Result<FaultySource<L>, ControlError> {
@@ -317,7 +321,7 @@ impl<L: Log> Receipt for FaultyReceipt<L> {
 /// The register beside the log, over a bad connection.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyRegister {
-    pub(crate) memory: Memory,
+    pub(crate) register: MemoryRegister,
     pub(crate) wire: Wire,
 }
 
@@ -328,14 +332,14 @@ impl Register for FaultyRegister {
         if self.wire.is_away() {
             return Err(away("reading"));
         }
-        self.memory.read().await
+        self.register.read().await
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
         if self.wire.is_away() {
             return Err(away("reading"));
         }
-        self.memory.get(name).await
+        self.register.get(name).await
     }
 
     async fn write(
@@ -350,7 +354,7 @@ impl Register for FaultyRegister {
         if self.wire.is_away() {
             return Err(unreachable());
         }
-        let written = self.memory.write(name, value, revision).await;
+        let written = self.register.write(name, value, revision).await;
         match self.wire.is_away() {
             // It is written, and nobody hears of it.
             true => Err(unreachable()),
@@ -359,12 +363,12 @@ impl Register for FaultyRegister {
     }
 
     async fn appear(&self, name: &str) -> Result<MemoryPresence, ControlError> {
-        self.memory.appear(name).await
+        self.register.appear(name).await
     }
 
-    async fn is_present(&self, name: &str) -> Result<bool, ControlError> {
+    async fn look(&self, name: &str, says: Option<u32>) -> Result<bool, ControlError> {
         // Whoever has lost its connection is not seen, and knows nothing of it.
         let is_seen = !self.wire.is_away();
-        Ok(is_seen && self.memory.is_present(name).await?)
+        Ok(is_seen && self.register.look(name, says).await?)
     }
 }

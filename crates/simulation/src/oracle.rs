@@ -382,6 +382,7 @@ fn attempts(ended: &Ended, entries: &[Entry], letters: &BTreeMap<Of, DeadLetter>
             What::Died(_)
                 | What::Stopped(_)
                 | What::Redelivered(_)
+                | What::LogDied
                 | What::Unpinned(_)
                 | What::Sink(..)
                 | What::Settled(_, _, _, Fate::Lost | Fate::Refused)
@@ -422,7 +423,7 @@ fn delays(ended: &Ended, entries: &[Entry]) -> Vec<String> {
                     broken.push(format!("{entry}: it is too early"));
                 }
             }
-            What::Redelivered(_) => failed.clear(),
+            What::Redelivered(_) | What::LogDied => failed.clear(),
             // Who is in charge now knows nothing of it.
             What::Lost(of) => failed.retain(|(number, _), _| *number != of.number),
             _ => {}

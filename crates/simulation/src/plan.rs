@@ -33,7 +33,9 @@ pub(crate) struct Plan {
     /// How much data an event has.
     pub(crate) bytes: usize,
     pub(crate) faults: Faults,
-    /// Subscriptions share a consumer.
+    /// How many consumers Subscriptions share, for now; none if they do not.
+    pub(crate) shards: u32,
+    /// They did at some time.
     pub(crate) is_shared: bool,
 }
 
@@ -70,6 +72,7 @@ impl Plan {
             },
             shared: Shared {
                 enabled: rng.bool(),
+                shards: rng.u32(1..4),
                 events_max: rng.u32(16..200),
                 bytes_max: ByteSize::b(rng.u64(1..300_000)),
             },
@@ -80,7 +83,6 @@ impl Plan {
         let subscriptions = of.iter().enumerate();
         let is_shared = config.shared.enabled;
         Self {
-            config,
             subscriptions: subscriptions
                 .map(|(number, sink)| Arc::new(subscription(number, *sink, rng)))
                 .collect(),
@@ -94,7 +96,9 @@ impl Plan {
                 away: rare(rng),
                 flaky: rare(rng),
             },
+            shards: if is_shared { config.shared.shards } else { 0 },
             is_shared,
+            config,
         }
     }
 }

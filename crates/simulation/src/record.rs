@@ -65,6 +65,10 @@ pub(crate) enum What {
     Redelivered(usize),
     Unpinned(usize),
     Clock,
+    /// The log was killed, and has forgotten what was settled in the last moment.
+    LogDied,
+    /// So many consumers are shared from now on.
+    Shards(u32),
     /// Sinks that were gone are asked again.
     AskedAgain,
     Calm,

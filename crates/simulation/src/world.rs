@@ -1,6 +1,6 @@
 //! One run: things happen one after the other, and then everything has to come to rest.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -16,7 +16,7 @@ use crate::{
     crash::Mortal,
     log::{FaultyLog, Wire},
     plan::{BYTES_MAX, Plan, SOURCE, TYPE},
-    process::Process,
+    process::{Process, Sight},
     record::{Loop, Record, What},
     sink::{Mode, Sink, ToSink},
 };
@@ -107,7 +107,7 @@ pub(crate) async fn run(seed: u64, record: &Record) -> Ended {
 
 impl World<'_> {
     async fn step(&mut self) {
-        match self.rng.u8(0..17) {
+        match self.rng.u8(0..19) {
             0..5 => self.publish().await,
             5 => self.kill().await,
             6 => self.stop_one().await,
@@ -118,6 +118,8 @@ impl World<'_> {
             13 => self.discard().await,
             14 => self.replace_process(true).await,
             15 => self.replace_process(false).await,
+            16 => self.log_dies().await,
+            17 => self.change_shards().await,
             _ => self.change_subscription().await,
         }
     }
@@ -148,14 +150,16 @@ impl World<'_> {
         self.started += 1;
         let polls = self.polls(may_die);
         let name = format!("process-{}", self.started);
-        Process::start(
-            &self.plan,
-            &self.memory,
-            &self.wire,
-            self.record,
-            name,
-            polls,
-        )
+        Process::start(self.sight(), &name, polls)
+    }
+
+    fn sight(&self) -> Sight<'_> {
+        Sight {
+            plan: &self.plan,
+            memory: &self.memory,
+            wire: &self.wire,
+            record: self.record,
+        }
     }
 
     /// After how many steps somebody dies.
@@ -360,6 +364,51 @@ impl World<'_> {
         }
     }
 
+    /// All processes end, in order or not, and those that come share in another way, or not at all.
+    async fn change_shards(&mut self) {
+        let in_order = self.rng.bool();
+        for running in std::mem::take(&mut self.loops) {
+            match in_order {
+                true => self.end(running).await,
+                false => self.die(running).await,
+            }
+        }
+        for mut process in std::mem::take(&mut self.processes) {
+            match in_order {
+                true => process.stop().await,
+                false => process.kill().await,
+            }
+        }
+        self.plan.shards = self.rng.u32(0..4);
+        self.plan.is_shared |= self.plan.shards > 0;
+        loop {
+            let of = self.plan.shards;
+            let mut shards = self.memory.shards();
+            shards.retain(|shard| shard.of != of);
+            self.started += 1;
+            let name = format!("process-{}", self.started);
+            let polls = self.polls(true);
+            if self.sight().dissolve(&shards, &name, polls).await {
+                break;
+            }
+        }
+        self.record.note(What::Shards(self.plan.shards));
+        for _ in 0..self.plan.processes {
+            let process = self.process(true);
+            self.processes.push(process);
+        }
+        self.start_missing(true);
+    }
+
+    /// What consumers did in the last moment is forgotten, and that something was delivered.
+    async fn log_dies(&mut self) {
+        self.memory.sync();
+        let moment = self.rng.u64(0..2_000);
+        sleep(Duration::from_millis(moment)).await;
+        self.record.note(What::LogDied);
+        self.memory.die();
+    }
+
     fn jump(&mut self) {
         self.record.note(What::Clock);
         let by = Duration::from_secs(self.rng.u64(0..100_000));
@@ -449,11 +498,15 @@ impl World<'_> {
     /// Each Subscription has a consumer, or a share of one, and there is nothing left in any.
     async fn is_at_rest(&self) -> bool {
         let consumers = self.memory.consumers().await.unwrap_or_default();
-        let registered = self.memory.read().await.unwrap_or_default();
+        let mut registered = BTreeSet::new();
+        for shard in self.memory.shards() {
+            let register = self.memory.register(shard).read().await;
+            registered.extend(register.unwrap_or_default().values.into_keys());
+        }
         let mut subscriptions = self.plan.subscriptions.iter();
         let is_kept = subscriptions.all(|one| {
             let name = one.consumer_name();
-            consumers.iter().any(|one| one.name == name) || registered.values.contains_key(&name)
+            consumers.iter().any(|one| one.name == name) || registered.contains(&name)
         });
         is_kept
             && consumers

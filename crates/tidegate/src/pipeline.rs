@@ -63,7 +63,7 @@ pub(crate) struct Pipeline {
     /// What runs beside, and has nothing to finish.
     tasks: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
-    sharing: Option<Sharing>,
+    sharing: Sharing,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
 }
@@ -136,11 +136,11 @@ impl Pipeline {
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
-        tasks.extend(look_after_ends(config, &log, &subscribed, registry));
         let admission = Admission::new(&config.publish);
         let sharing = Sharing::start(config, nats_url, &metrics.consume()).await?;
-        let hub = sharing.as_ref().map(Sharing::hub);
-        let consumers = Consumers::new(log, hub.clone());
+        let hubs = sharing.hubs();
+        let consumers = Consumers::new(log, Arc::clone(&hubs));
+        tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
         let (operations, asked) =
             Operations::new(config, &consumers, &subscribed, &admission, &metrics)?;
         let shared = worker::Shared {
@@ -154,7 +154,7 @@ impl Pipeline {
             metrics,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
-            hub,
+            hubs,
             budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
         };
@@ -245,9 +245,7 @@ impl Pipeline {
                 "not everything ended within the grace; it is delivered again"
             );
         }
-        if let Some(sharing) = self.sharing {
-            sharing.end(grace).await;
-        }
+        self.sharing.end(grace).await;
     }
 }
 
@@ -264,12 +262,12 @@ async fn open_log(config: &Config, nats_url: &str) -> anyhow::Result<Jetstream> 
 /// Dead letters and events that have an end.
 fn look_after_ends(
     config: &Config,
-    log: &Jetstream,
+    log: &Consumers,
     subscriptions: &watch::Receiver<Subscriptions>,
     registry: &mut Registry,
 ) -> [JoinHandle<()>; 2] {
     let retention = retention::Metrics::register(registry);
-    let retention = Retention::new(log.clone(), config, retention);
+    let retention = Retention::new(log.log().clone(), config, retention);
     let expiry = expiry::Metrics::register(registry);
     let expiry = Expiry::new(log.clone(), config.backbone.events.age_max, expiry);
     [

@@ -36,7 +36,7 @@ pub(super) struct Info {
     config: Described,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Position {
     #[serde(default)]
     pub(super) stream_seq: u64,
@@ -62,6 +62,36 @@ impl Info {
             .metadata
             .get(MANAGED)
             .is_some_and(|managed| managed == "true")
+    }
+
+    /// As one would look that has a part of it.
+    pub(super) fn shared_by(
+        &self,
+        name: &str,
+        filters: &[String],
+        unsettled: Option<(u64, u64)>,
+    ) -> Self {
+        let (first, count) = match unsettled {
+            Some((_, 0)) => (self.delivered.stream_seq + 1, 0),
+            Some((first, count)) => (first, count),
+            None => (self.ack_floor.stream_seq + 1, self.num_ack_pending),
+        };
+        Self {
+            name: name.to_owned(),
+            delivered: self.delivered,
+            ack_floor: Position {
+                stream_seq: first - 1,
+                consumer_seq: 0,
+            },
+            num_ack_pending: count,
+            num_pending: self.num_pending,
+            config: Described {
+                description: String::new(),
+                metadata: HashMap::new(),
+                filter_subject: String::new(),
+                filter_subjects: filters.to_vec(),
+            },
+        }
     }
 
     /// The subjects that it reads; none for all.

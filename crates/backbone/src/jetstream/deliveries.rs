@@ -72,6 +72,8 @@ pub(super) struct Incoming {
     /// Its headers as they came, with their first line.
     head: Bytes,
     pub(super) payload: Bytes,
+    /// How many connections were lost before.
+    pub(super) connection: u64,
 }
 
 impl Deliveries {
@@ -237,7 +239,7 @@ impl Listener for Inboxes {
             tracing::warn!(subject = message.subject, "more came than was asked for");
             return;
         }
-        messages.push_back(Incoming::from(message));
+        messages.push_back(Incoming::new(message, *self.losses.borrow()));
         drop(messages);
         arrived.came.notify_one();
     }
@@ -249,9 +251,9 @@ impl Listener for Inboxes {
 
 // === impl Incoming ===
 
-impl From<wire::Message<'_>> for Incoming {
+impl Incoming {
     /// Copied out of what was read, so that an event that is held for long holds nothing else.
-    fn from(message: wire::Message<'_>) -> Self {
+    fn new(message: wire::Message<'_>, connection: u64) -> Self {
         let wire::Message {
             subject,
             reply,
@@ -275,11 +277,10 @@ impl From<wire::Message<'_>> for Incoming {
             reply: text(reply.len()),
             head: all.split_to(headers.len()),
             payload: all,
+            connection,
         }
     }
-}
 
-impl Incoming {
     /// The status and what is said to it, where it has one instead of an event.
     pub(super) fn status(&self) -> Option<(u16, &str)> {
         wire::status(&self.head)

@@ -13,7 +13,7 @@ use super::{
     link::{ApiError, Link, MESSAGE_NOT_FOUND},
     reclaim,
 };
-use crate::{Config, ControlError};
+use crate::{Config, ControlError, Sharer};
 
 /// The part of the age from which on unsettled events are announced.
 const ANNOUNCED_ABOVE: f64 = 0.8;
@@ -66,6 +66,7 @@ pub(super) async fn expire(
     link: &Link,
     config: &Config,
     now: SystemTime,
+    sharers: &[Sharer],
 ) -> Result<Expired, ControlError> {
     let age_max = config.events.age_max;
     let stream = &config.events.stream;
@@ -83,7 +84,7 @@ pub(super) async fn expire(
     let since = now.checked_sub(age_max).unwrap_or(SystemTime::UNIX_EPOCH);
     let too_old = first_since(link, stream, span, since).await?;
     if too_old > span.first {
-        for consumer in consumers::list(link, stream).await? {
+        for consumer in told(consumers::list(link, stream).await?, sharers) {
             expired
                 .missed
                 .extend(missed(link, stream, &consumer, too_old).await?);
@@ -98,7 +99,7 @@ pub(super) async fn expire(
             .map_err(|error| error.during("deleting old events"))?;
         expired.events = purged.get("purged").and_then(Value::as_u64).unwrap_or(0);
     }
-    for consumer in consumers::list(link, stream).await? {
+    for consumer in told(consumers::list(link, stream).await?, sharers) {
         let oldest = reclaim::floor(&consumer, span.last).max(too_old - 1) + 1;
         if consumer.num_pending + consumer.num_ack_pending == 0 {
             continue;
@@ -111,6 +112,22 @@ pub(super) async fn expire(
         }
     }
     Ok(expired)
+}
+
+/// Those that are told of: in the place of a consumer that is shared, those that share it.
+fn told(consumers: Vec<Info>, sharers: &[Sharer]) -> Vec<Info> {
+    let mut told = Vec::new();
+    for consumer in consumers {
+        let its = sharers.iter().filter(|one| one.shares == consumer.name);
+        let its: Vec<Info> = its
+            .map(|one| consumer.shared_by(&one.consumer, &one.filters, one.unsettled))
+            .collect();
+        match its.is_empty() {
+            true => told.push(consumer),
+            false => told.extend(its),
+        }
+    }
+    told
 }
 
 async fn span(link: &Link, stream: &str) -> Result<Option<Span>, ControlError> {
@@ -180,13 +197,14 @@ async fn missed(
     consumer: &Info,
     too_old: u64,
 ) -> Result<Option<Missed>, ControlError> {
+    let filters = consumer.filters();
     let from = consumer.delivered.stream_seq + 1;
     let undelivered = if consumer.num_pending == 0 || from >= too_old {
         0
     } else {
         // What comes between the two makes it less, never more.
-        let all = pending_from(link, stream, consumer, from).await?;
-        let rest = pending_from(link, stream, consumer, too_old).await?;
+        let all = stored_from(link, stream, &filters, from).await?;
+        let rest = stored_from(link, stream, &filters, too_old).await?;
         all.saturating_sub(rest)
     };
     let floor = consumer.ack_floor.stream_seq + 1;
@@ -194,8 +212,8 @@ async fn missed(
         0
     } else {
         // Some of what is unsettled is younger.
-        let all = pending_from(link, stream, consumer, floor).await?;
-        let rest = pending_from(link, stream, consumer, too_old).await?;
+        let all = stored_from(link, stream, &filters, floor).await?;
+        let rest = stored_from(link, stream, &filters, too_old).await?;
         let old = all.saturating_sub(rest).saturating_sub(undelivered);
         consumer.num_ack_pending.min(old)
     };
@@ -207,18 +225,18 @@ async fn missed(
     Ok((missed.undelivered + missed.unsettled > 0).then_some(missed))
 }
 
-/// How many events of this consumer's kind there are from a place on.
-async fn pending_from(
+/// How many events of these filters there are from a place on; without any, of all.
+pub(super) async fn stored_from(
     link: &Link,
     stream: &str,
-    like: &Info,
+    filters: &[&str],
     from: u64,
 ) -> Result<u64, ControlError> {
     let config = json!({
         "deliver_policy": "by_start_sequence",
         "opt_start_seq": from,
         "ack_policy": "none",
-        "filter_subjects": like.filters(),
+        "filter_subjects": filters,
         "mem_storage": true,
         "inactive_threshold": u64::try_from(FORGET_AFTER.as_nanos()).unwrap_or(u64::MAX),
     });

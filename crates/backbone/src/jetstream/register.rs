@@ -6,19 +6,19 @@ use async_nats::{HeaderMap, Message, Request};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::{
     Jetstream, consumers,
-    link::{ApiError, CONTROL_TIMEOUT, Link, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND},
+    link::{ApiError, CONTROL_TIMEOUT, Link, MESSAGE_NOT_FOUND},
     presence::{self, JetstreamPresence},
     reply,
     streams::{self, EnsureError},
 };
 use crate::{
     ControlError,
-    register::{Register, RegisterError, Registered},
+    register::{Register, RegisterError, Registered, Shard},
 };
 
 /// JetStream's error codes for a stream that was written meanwhile.
@@ -64,10 +64,18 @@ struct Written {
     seq: u64,
 }
 
+/// Some of the streams' names.
+#[derive(Deserialize)]
+struct Names {
+    total: usize,
+    #[serde(default)]
+    streams: Vec<String>,
+}
+
 impl Jetstream {
-    /// The register beside the log, made where there is none.
-    pub async fn register(&self) -> Result<JetstreamRegister, EnsureError> {
-        let register = self.register_of();
+    /// The register of a shard beside the log, made where there is none.
+    pub async fn register(&self, shard: Shard) -> Result<JetstreamRegister, EnsureError> {
+        let register = self.register_of(shard);
         let (stream, subjects) = (
             stream_of(&register.bucket),
             subject_of(&register.bucket, ">"),
@@ -76,26 +84,39 @@ impl Jetstream {
         Ok(register)
     }
 
-    /// The register beside the log, if there is one.
-    pub async fn known_register(&self) -> Result<Option<JetstreamRegister>, ControlError> {
-        let register = self.register_of();
-        let stream = stream_of(&register.bucket);
-        let info: Result<Value, ApiError> = register
-            .link
-            .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
-            .await;
-        match info {
-            Ok(_) => Ok(Some(register)),
-            Err(error) if error.code() == Some(STREAM_NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.during(ACTION)),
+    /// The registers beside the log that there are.
+    pub async fn registers(&self) -> Result<Vec<(Shard, JetstreamRegister)>, ControlError> {
+        let link = &self.shared.link;
+        let (mut shards, mut offset) = (Vec::new(), 0);
+        loop {
+            let asked = json!({ "offset": offset });
+            let names: Result<Names, ApiError> = link.call("STREAM.NAMES", &asked).await;
+            let names = names.map_err(|error| error.during(ACTION))?;
+            offset += names.streams.len();
+            let is_last = names.streams.is_empty() || offset >= names.total;
+            let of_shards = names
+                .streams
+                .iter()
+                .filter_map(|stream| Shard::of_name(&stream_of(&self.bucket()), stream));
+            shards.extend(of_shards);
+            if is_last {
+                break;
+            }
         }
+        let registers = shards.into_iter();
+        Ok(registers
+            .map(|shard| (shard, self.register_of(shard)))
+            .collect())
     }
 
-    fn register_of(&self) -> JetstreamRegister {
-        let bucket = format!("{}_REGISTER", self.shared.config.events.stream);
+    fn bucket(&self) -> String {
+        format!("{}_REGISTER", self.shared.config.events.stream)
+    }
+
+    fn register_of(&self, shard: Shard) -> JetstreamRegister {
         JetstreamRegister {
             link: Arc::clone(&self.shared.link),
-            bucket: bucket.into(),
+            bucket: shard.name(&self.bucket()).into(),
         }
     }
 }
@@ -247,8 +268,9 @@ impl Register for JetstreamRegister {
         presence::appear(&self.link, &presence::subject_of(&self.bucket, name)).await
     }
 
-    async fn is_present(&self, name: &str) -> Result<bool, ControlError> {
+    async fn look(&self, name: &str, says: Option<u32>) -> Result<bool, ControlError> {
         RegisterError::check_presence(name)?;
-        presence::is_seen(&self.link, &presence::subject_of(&self.bucket, name)).await
+        let subject = presence::subject_of(&self.bucket, name);
+        presence::is_seen(&self.link, &subject, says).await
     }
 }

@@ -24,7 +24,8 @@ use super::{
     reply, wire,
 };
 use crate::{
-    ConsumerSpec, ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError,
+    ConsumerSpec, ControlError, Delivery, Former, Receipt, Settle, SettleError, Source,
+    SourceError, numbered,
 };
 
 /// How long the server keeps a request that it cannot answer. Long, since a consumer without
@@ -64,6 +65,8 @@ pub struct JetstreamSource {
     next: String,
     inbox: Inbox,
     losses: watch::Receiver<u64>,
+    /// How many connections were lost before it was opened.
+    began_on: u64,
     /// Events that were asked for and have not come.
     outstanding: usize,
     /// Events that have come and were not returned.
@@ -91,10 +94,13 @@ impl JetstreamSource {
         former: Vec<Former>,
     ) -> Self {
         let name = spec.name.clone();
+        let losses = deliveries.losses();
+        let began_on = *losses.borrow();
         Self {
             next: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
             inbox: deliveries.inbox(),
-            losses: deliveries.losses(),
+            began_on,
+            losses,
             deliveries,
             stream: stream.to_owned(),
             name,
@@ -273,7 +279,7 @@ impl JetstreamSource {
             subject: message.subject,
             sequence: place.sequence,
             attempt: place.attempt,
-            number: place.delivery,
+            number: numbered(message.connection - self.began_on, place.delivery),
             stored_at: place.stored_at,
             receipt: self.receipt(message.reply),
         })

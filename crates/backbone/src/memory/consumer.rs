@@ -19,9 +19,18 @@ pub(super) struct Consumer {
     former: Vec<Former>,
     /// The opening that gets the events of an exclusive consumer.
     owner: Option<u64>,
+    synced: Position,
 }
 
-#[derive(Debug)]
+/// What a server that is killed knows of an older state only.
+#[derive(Clone, Debug)]
+struct Position {
+    next: u64,
+    unsettled: BTreeMap<u64, Unsettled>,
+    deliveries: u64,
+}
+
+#[derive(Clone, Debug)]
 struct Unsettled {
     attempt: u32,
     /// When it is delivered again.
@@ -47,7 +56,30 @@ impl Consumer {
             deliveries: 0,
             former: Vec::new(),
             owner: None,
+            synced: Position {
+                next,
+                unsettled: BTreeMap::new(),
+                deliveries: 0,
+            },
         }
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.synced = Position {
+            next: self.next,
+            unsettled: self.unsettled.clone(),
+            deliveries: self.deliveries,
+        };
+    }
+
+    /// Nothing happened since it was synced.
+    pub(super) fn forget(&mut self) {
+        let Position {
+            next,
+            unsettled,
+            deliveries,
+        } = self.synced.clone();
+        (self.next, self.unsettled, self.deliveries) = (next, unsettled, deliveries);
     }
 
     pub(super) fn is_exclusive(&self) -> bool {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Kept, Shared, consumer::Due};
-use crate::{ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError};
+use crate::{
+    ControlError, Delivery, Former, Receipt, Settle, SettleError, Source, SourceError, numbered,
+};
 
 /// One opening of a durable consumer.
 #[derive(Debug)]
@@ -13,17 +15,21 @@ pub struct MemorySource {
     incarnation: u64,
     /// Which opening it is.
     opening: u64,
+    /// How often the log had died before.
+    deaths: u64,
     /// It got events of an exclusive consumer, and nobody told it that this is over.
     is_owner: bool,
 }
 
 impl MemorySource {
     pub(super) fn new(shared: Arc<Shared>, name: String, incarnation: u64, opening: u64) -> Self {
+        let deaths = shared.lock().deaths();
         Self {
             shared,
             name,
             incarnation,
             opening,
+            deaths,
             is_owner: false,
         }
     }
@@ -34,13 +40,13 @@ impl MemorySource {
         }
     }
 
-    fn delivery(&self, kept: &Kept, due: Due) -> Delivery<MemoryReceipt> {
+    fn delivery(&self, kept: &Kept, due: Due, connection: u64) -> Delivery<MemoryReceipt> {
         Delivery {
             event: kept.event.clone(),
             subject: kept.subject.clone(),
             sequence: kept.sequence,
             attempt: due.attempt,
-            number: due.number,
+            number: numbered(connection, due.number),
             stored_at: kept.stored_at,
             receipt: MemoryReceipt {
                 shared: Arc::clone(&self.shared),
@@ -63,6 +69,7 @@ impl Source for MemorySource {
             changed.as_mut().enable();
             let next_due = {
                 let mut state = shared.lock();
+                let connection = state.deaths() - self.deaths;
                 let Some((consumer, events)) = state.consumer(&self.name, self.incarnation) else {
                     return Err(self.gone());
                 };
@@ -85,7 +92,9 @@ impl Source for MemorySource {
                     }
                     let taken = taken.into_iter();
                     return Ok(taken
-                        .filter_map(|due| Some(self.delivery(events.get(due.index)?, due)))
+                        .filter_map(|due| {
+                            Some(self.delivery(events.get(due.index)?, due, connection))
+                        })
                         .collect());
                 }
                 consumer.next_due().filter(|_| may_take && max > 0)

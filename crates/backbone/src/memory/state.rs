@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Kept, Limits, consumer::Consumer};
 use crate::{
     AppendError, ConsumerSpec, ControlError, DeadLetter, Former, LettersOf, MessageId, Pending,
-    Start, Stored, Unreadable,
+    Start, Stored, Unreadable, subject::matches,
 };
 
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct State {
     consumers: BTreeMap<String, Consumer>,
     incarnations: u64,
     openings: u64,
+    /// How often it died.
+    deaths: u64,
 }
 
 impl State {
@@ -41,6 +43,7 @@ impl State {
             consumers: BTreeMap::new(),
             incarnations: 0,
             openings: 0,
+            deaths: 0,
         }
     }
 
@@ -118,6 +121,14 @@ impl State {
         letters.collect()
     }
 
+    pub(super) fn stored_behind(&self, filters: &[String], place: u64) -> u64 {
+        let is_of = |kept: &&Kept| {
+            filters.is_empty() || filters.iter().any(|filter| matches(filter, &kept.subject))
+        };
+        let behind = self.events.iter().filter(|kept| kept.sequence > place);
+        count(behind.filter(is_of).count())
+    }
+
     pub(super) fn discard(&mut self, letter: u64) {
         self.dead_letters.remove(&letter);
     }
@@ -176,6 +187,25 @@ impl State {
     pub(super) fn redeliver(&mut self, consumer: &str) {
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             consumer.redeliver();
+        }
+    }
+
+    pub(super) fn sync(&mut self) {
+        for consumer in self.consumers.values_mut() {
+            consumer.sync();
+        }
+    }
+
+    pub(super) fn deaths(&self) -> u64 {
+        self.deaths
+    }
+
+    pub(super) fn die(&mut self) {
+        self.deaths += 1;
+        for consumer in self.consumers.values_mut() {
+            if !consumer.is_exclusive() {
+                consumer.forget();
+            }
         }
     }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tidegate_backbone::{
     Append, AppendError, Config, ConsumerSpec, Delivery, Durability, Log, MessageId, Receipt,
-    Settle, Source, Start, Stored, Unreadable,
+    Settle, Shard, Source, Start, Stored, Unreadable,
     jetstream::Jetstream,
-    memory::{Limits, Memory},
+    memory::{Limits, Memory, MemoryRegister},
     subject,
 };
 use tidegate_event::Event;
@@ -63,6 +63,10 @@ impl MemoryFixture {
         Self {
             log: Memory::new(limits),
         }
+    }
+
+    pub(crate) fn register(&self) -> MemoryRegister {
+        self.log.register(Shard::WHOLE)
     }
 }
 

@@ -6,7 +6,7 @@ use tidegate_backbone::memory::Limits;
 
 use crate::{
     conformance::{self, exclusive, positions, register, settling, wishes},
-    fixture::{Fixture as _, MemoryFixture},
+    fixture::MemoryFixture,
 };
 
 const SHORT_WINDOW: Duration = Duration::from_millis(300);
@@ -250,31 +250,37 @@ async fn a_sure_settlement_is_done() {
 /// Values are kept under their names, and can be taken away.
 #[tokio::test]
 async fn what_is_written_is_read() {
-    register::what_is_written_is_read(MemoryFixture::new().log()).await;
+    register::what_is_written_is_read(&MemoryFixture::new().register()).await;
 }
 
 /// Of two who take themselves for the one that writes, one does.
 #[tokio::test]
 async fn who_has_not_read_all_does_not_write() {
-    register::who_has_not_read_all_does_not_write(MemoryFixture::new().log()).await;
+    register::who_has_not_read_all_does_not_write(&MemoryFixture::new().register()).await;
 }
 
 /// Nothing is cut off.
 #[tokio::test]
 async fn many_values_are_read_whole() {
-    register::many_values_are_read_whole(MemoryFixture::new().log()).await;
+    register::many_values_are_read_whole(&MemoryFixture::new().register()).await;
 }
 
 /// A name that is no token of a subject reaches nothing else.
 #[tokio::test]
 async fn what_is_no_name_is_refused() {
-    register::what_is_no_name_is_refused(MemoryFixture::new().log()).await;
+    register::what_is_no_name_is_refused(&MemoryFixture::new().register()).await;
 }
 
 /// Who appears is seen by who asks, and nobody else is.
 #[tokio::test]
 async fn who_appears_is_seen_until_it_goes() {
-    register::who_appears_is_seen_until_it_goes(MemoryFixture::new().log()).await;
+    register::who_appears_is_seen_until_it_goes(&MemoryFixture::new().register()).await;
+}
+
+/// Who looks may say something.
+#[tokio::test]
+async fn who_is_seen_hears_what_is_said() {
+    register::who_is_seen_hears_what_is_said(&MemoryFixture::new().register()).await;
 }
 
 /// What a consumer has settled, and what it got, is known exactly.

@@ -1,7 +1,7 @@
 //! What is registered of a shared consumer: whose it is, and who gets its events from where.
 
 use serde::{Deserialize, Serialize};
-use tidegate_backbone::{ConsumerSpec, ControlError, Start};
+use tidegate_backbone::{ConsumerSpec, ControlError, Shard, Start};
 use tidegate_subscription::Matching;
 
 use crate::Config;
@@ -11,7 +11,7 @@ use crate::Config;
 pub(super) const OWNER: &str = "_owner";
 
 /// How the names of shared consumers begin.
-pub(super) const SHARED: &str = "shared_";
+const SHARED: &str = "shared";
 
 /// Longest entry: one that is longer is not made, and its Subscription keeps a consumer of its own.
 const ENTRY_BYTES_MAX: usize = 7 << 10;
@@ -48,8 +48,8 @@ pub(super) enum At {
 
 impl Owner {
     /// The name of its shared consumer.
-    pub(super) fn consumer(&self) -> String {
-        format!("{SHARED}{}", self.number)
+    pub(super) fn consumer(&self, shard: Shard) -> String {
+        format!("{}_{}", shard.name(SHARED), self.number)
     }
 
     pub(super) fn read(value: Option<&String>) -> Self {
@@ -101,6 +101,13 @@ impl Entry {
             exclusive: false,
         }
     }
+}
+
+/// Whether it is a name of a shared consumer, and if so of which shard.
+pub(super) fn shard_of(consumer: &str) -> Option<Shard> {
+    let (shard, number) = consumer.rsplit_once('_')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    Shard::of_name(SHARED, shard).filter(|_| is_number)
 }
 
 /// What a consumer's owner wants, if it can be known of any event without asking the owner.

@@ -14,18 +14,17 @@ use std::{
     time::Duration,
 };
 
-use tidegate_backbone::{
-    ControlError, Delivery, Log, Receipt as _, Register, Settle, Source, SourceError,
-};
+use tidegate_backbone::{ControlError, Log, Receipt as _, Register, Shard, Source};
 use tokio::{
     sync::{Notify, watch},
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    time::sleep,
 };
 
 use super::{
     entry::{OWNER, Owner},
+    load::Load,
     moves,
+    serving::{End, Serving},
     state::{Limits, Settles, State, Why},
     takeover::Begun,
 };
@@ -39,14 +38,8 @@ pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// How often it is looked whether the process in charge is there, and who may return.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 
-/// How many looks go by between two for consumers that nobody reads.
-const THOROUGH_EVERY: u32 = 30;
-
-/// How long it may take to register that a process ends.
-const END_MAX: Duration = Duration::from_secs(2);
-
-/// Most members that are on their way to a consumer of their own at once.
-const LEAVES_MAX: usize = 32;
+/// So long a shard that was given up is not taken again.
+const GIVEN_FOR: Duration = Duration::from_secs(4);
 
 /// Many Subscriptions on one consumer. Clones are the same.
 pub struct Hub<L: Log, R: Register>(pub(super) Arc<Inner<L, R>>);
@@ -67,6 +60,8 @@ pub(super) struct Inner<L: Log, R: Register> {
     pub(super) config: Config,
     pub(super) log: L,
     pub(super) register: R,
+    pub(super) shard: Shard,
+    pub(super) load: Load,
     metrics: SharedMetrics,
     charge: Mutex<Charge<ReceiptOf<L>>>,
     /// Changes when being in charge begins and ends.
@@ -104,17 +99,20 @@ pub(super) enum Unwritten {
     Refused,
 }
 
-/// Why a term ended.
-enum End {
-    Stopped,
-    Over,
-}
-
 impl<L: Log, R: Register> Hub<L, R> {
-    /// Over this log, which is its own connection, and the register beside it.
-    pub fn new(config: &Config, log: L, register: R, metrics: &Metrics) -> Self {
+    /// A shard over this log, which is a connection of its own, and its register beside it. The
+    /// load is that of all shards that a process may read.
+    pub fn new(
+        config: &Config,
+        log: L,
+        (shard, register): (Shard, R),
+        load: &Load,
+        metrics: &Metrics,
+    ) -> Self {
         Self(Arc::new(Inner {
             metrics: metrics.shared.clone(),
+            shard,
+            load: load.clone(),
             config: config.clone(),
             log,
             register,
@@ -137,7 +135,7 @@ impl<L: Log, R: Register> Hub<L, R> {
     /// in hand is handed back. `process` is what no other process is called.
     pub async fn run(&self, process: &str, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
-        let presence = tokio::select! {
+        let mut presence = tokio::select! {
             biased;
             () = &mut stop => return,
             presence = self.0.appear(process) => presence,
@@ -153,6 +151,7 @@ impl<L: Log, R: Register> Hub<L, R> {
             let Begun {
                 term,
                 source,
+                read,
                 shared,
             } = match begun {
                 Ok(begun) => begun,
@@ -165,9 +164,23 @@ impl<L: Log, R: Register> Hub<L, R> {
                     }
                 }
             };
-            tracing::info!("this process reads the shared consumer");
-            match self.0.serve(term, source, &shared, stop.as_mut()).await {
+            tracing::info!(consumer = shared, "this process reads the shared consumer");
+            let serving = Serving {
+                term,
+                shared,
+                read,
+                presence: &mut presence,
+            };
+            match self.0.serve(serving, source, stop.as_mut()).await {
                 End::Stopped => break,
+                End::Given => {
+                    tracing::info!("another process is to read the shared consumer");
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => break,
+                        () = sleep(GIVEN_FOR) => {}
+                    }
+                }
                 End::Over => {
                     tracing::warn!("another process reads the shared consumer, or it is gone");
                     self.0.end();
@@ -187,7 +200,7 @@ impl<L: Log, R: Register> Hub<L, R> {
             action: "giving each Subscription a consumer of its own".to_owned(),
             detail: detail.to_owned(),
         };
-        if let Some(Ok(other)) = self.0.other(&registered, process).await? {
+        if let Some(Ok(other)) = self.0.other(&registered, process, None).await? {
             return Err(failed(&format!(
                 "process {other} shares a consumer; all have the same setting, so stop it first"
             )));
@@ -284,14 +297,14 @@ impl<L: Log, R: Register> Inner<L, R> {
         term
     }
 
-    fn count(&self) {
+    pub(super) fn count(&self) {
         let counts = self.with(|state, _| state.counts());
         let (shared, own, in_hand) = counts.unwrap_or_default();
-        self.metrics.set(shared, own, in_hand);
+        self.metrics.set(self.shard.number, shared, own, in_hand);
     }
 
     /// Not in charge any more.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if let Some(floor) = self.with(|state, _| state.floor()) {
             self.floor.store(floor, Ordering::Relaxed);
         }
@@ -317,131 +330,6 @@ impl<L: Log, R: Register> Inner<L, R> {
             bytes_max: usize::try_from(shared.bytes_max.as_u64()).unwrap_or(usize::MAX),
             span_max: u64::from(shared.events_max),
             waits_max: size(shared.events_max / 4),
-        }
-    }
-
-    // --- Being in charge ---
-
-    async fn serve(
-        self: &Arc<Self>,
-        term: u64,
-        mut source: L::Source,
-        shared: &str,
-        mut stop: impl Future<Output = ()> + Unpin,
-    ) -> End {
-        let mut progress = ticks((self.config.ack_wait / 3).max(Duration::from_millis(1)));
-        let mut look = ticks(LOOK);
-        let mut jobs: JoinSet<Result<(), Over>> = JoinSet::new();
-        let mut returns: JoinSet<Result<(), Over>> = JoinSet::new();
-        let (mut pause_until, mut looks) = (None, 0_u32);
-        let end = loop {
-            let Ok((room, leaving)) = self.within(term, |state| {
-                state.make_room();
-                let mut leaving = Vec::new();
-                while jobs.len() + leaving.len() < LEAVES_MAX
-                    && let Some(id) = state.next_to_leave()
-                {
-                    leaving.push(id);
-                }
-                (state.room(), leaving)
-            }) else {
-                break End::Over;
-            };
-            for id in leaving {
-                jobs.spawn(moves::leave(Arc::clone(self), term, id));
-            }
-            let paused = pause_until.is_some_and(|until| Instant::now() < until);
-            tokio::select! {
-                biased;
-                () = &mut stop => break End::Stopped,
-                Some(ended) = jobs.join_next() => if is_over(ended) { break End::Over },
-                Some(ended) = returns.join_next() => if is_over(ended) { break End::Over },
-                _ = progress.tick() => {
-                    let receipts = self.within(term, |state| state.receipts()).unwrap_or_default();
-                    let signs = receipts.into_iter().map(|receipt| (receipt, Settle::Progress));
-                    self.settle(signs.collect()).await;
-                }
-                _ = look.tick() => {
-                    self.count();
-                    if returns.is_empty() {
-                        let is_thorough = looks % THOROUGH_EVERY == 0;
-                        looks += 1;
-                        returns.spawn(moves::look(Arc::clone(self), term, shared.to_owned(), is_thorough));
-                    }
-                }
-                () = self.work.notified() => {}
-                () = sleep_until(pause_until.unwrap_or_else(Instant::now)), if paused => {}
-                pulled = source.pull(room), if !paused => match pulled {
-                    Ok(deliveries) => self.take(term, deliveries).await,
-                    Err(error @ SourceError::Unreachable { .. }) => {
-                        tracing::debug!(%error, "pulling pauses");
-                        pause_until = Some(Instant::now() + PAUSE);
-                    }
-                    Err(SourceError::Gone { .. } | SourceError::Lost { .. }) => break End::Over,
-                },
-            }
-        };
-        jobs.shutdown().await;
-        returns.shutdown().await;
-        if matches!(end, End::Stopped) {
-            self.hand_back(source).await;
-        }
-        end
-    }
-
-    async fn take(&self, term: u64, deliveries: Vec<Delivery<ReceiptOf<L>>>) {
-        let done = self.within(term, |state| {
-            let taken = deliveries.into_iter().map(|delivery| state.take(delivery));
-            taken.flatten().collect::<Vec<_>>()
-        });
-        for receipt in done.unwrap_or_default() {
-            if let Err(error) = receipt.settle(Settle::Ack).await {
-                tracing::debug!(%error, "a settlement was not sent");
-            }
-        }
-    }
-
-    /// In order: all of it comes to whoever is next, at once.
-    async fn hand_back(&self, source: L::Source) {
-        let receipts = self.with(|state, _| state.receipts()).unwrap_or_default();
-        self.end();
-        let at_once = Settle::Retry {
-            delay: Duration::ZERO,
-        };
-        let settles = receipts.into_iter().map(|receipt| (receipt, at_once));
-        self.settle(settles.collect()).await;
-        source.close().await;
-        let owner = self.writer.lock().await.owner.clone();
-        let Some(owner) = owner else {
-            return;
-        };
-        let ended = Owner {
-            process: None,
-            ..owner
-        };
-        let Ok(value) = serde_json::to_string(&ended) else {
-            return;
-        };
-        // If it does not get through, it is as if this process had been lost.
-        let written = timeout(END_MAX, self.write_value(OWNER, Some(&value)));
-        drop(written.await);
-    }
-}
-
-fn ticks(every: Duration) -> tokio::time::Interval {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-fn is_over(ended: Result<Result<(), Over>, tokio::task::JoinError>) -> bool {
-    match ended {
-        Ok(Ok(())) => false,
-        Ok(Err(Over)) => true,
-        Err(error) => {
-            // What it was about stays as it is, so all of it begins anew.
-            tracing::error!(%error, "a member that was on its way is not any more");
-            true
         }
     }
 }

@@ -3,7 +3,11 @@
 //! Only places in the log are known here. What follows has to be durable before it is said here:
 //! that a consumer is made ([`Ledger::left`]) or gone ([`Ledger::returned`]).
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use places::Places;
 
 /// Of the events that a shared consumer has delivered here, who still has to settle each.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub(super) struct Ledger<M> {
     members: BTreeMap<M, Member>,
     /// The last place that was delivered.
     read: u64,
+    /// What was delivered here: once it is not in `events` any more, it is settled.
+    seen: Places,
     /// How many deliveries there were.
     number: u64,
     /// The first and the last place of what may be unsettled and is not in hand here: delivered to
@@ -87,6 +93,7 @@ impl<M: Copy + Ord> Ledger<M> {
             events: BTreeMap::new(),
             members: BTreeMap::new(),
             read: delivered,
+            seen: Places::default(),
             number,
             left_over: (floor < delivered).then_some((floor + 1, delivered)),
             losses: 0,
@@ -158,6 +165,10 @@ impl<M: Copy + Ord> Ledger<M> {
         self.read = self.read.max(place);
         if self.events.contains_key(&place) {
             return Taken::Again;
+        }
+        if !self.seen.insert(place) {
+            // The log does not know any more that it was settled, or never did.
+            return Taken::Done;
         }
         let (mut to, mut count) = (Vec::new(), 0);
         for id in wanted_by {
@@ -317,6 +328,12 @@ impl<M: Copy + Ord> Ledger<M> {
     /// How many events a member still has to settle of those that it got from the shared consumer.
     pub(super) fn open(&self, id: M) -> usize {
         self.members.get(&id).map_or(0, |member| member.open.len())
+    }
+
+    /// The first event that a member has to settle yet, of those that it got from the shared
+    /// consumer.
+    pub(super) fn first_open(&self, id: M) -> Option<u64> {
+        self.members.get(&id)?.open.first().copied()
     }
 
     /// For which members the shared consumer waits with the first event in hand.

@@ -2,18 +2,19 @@
 //! nothing but its cost.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::SystemTime,
 };
 
 use tidegate_backbone::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Register,
-    Stored,
+    Sharer, Stored,
 };
 
 use super::{
     Way,
-    entry::{self, SHARED},
+    entry::{self, At, Entry, OWNER, Owner},
     feed::Feed,
     hub::{Hub, Unwritten},
     state::{Id, Standing},
@@ -23,7 +24,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct SharedLog<L: Log, R: Register> {
     pub(super) log: L,
-    hub: Option<Hub<L, R>>,
+    /// One for each shard.
+    hubs: Arc<[Hub<L, R>]>,
 }
 
 /// Where the events of a Subscription come from.
@@ -38,17 +40,27 @@ pub enum Shape {
 }
 
 impl<L: Log, R: Register> SharedLog<L, R> {
-    /// Consumers of this log are shared through `hub`; without one, none is.
-    pub fn new(log: L, hub: Option<Hub<L, R>>) -> Self {
-        Self { log, hub }
+    /// Consumers of this log are shared through the hubs of all shards; without any, none is.
+    pub fn new(log: L, hubs: impl Into<Arc<[Hub<L, R>]>>) -> Self {
+        Self {
+            log,
+            hubs: hubs.into(),
+        }
     }
 
     /// The same log, where nobody shares anything.
     pub fn alone(&self) -> Self {
         Self {
             log: self.log.clone(),
-            hub: None,
+            hubs: Arc::new([]),
         }
+    }
+
+    /// Through which a consumer is shared.
+    fn hub_of(&self, consumer: &str) -> Option<&Hub<L, R>> {
+        let shards = u64::try_from(self.hubs.len()).unwrap_or(u64::MAX);
+        let number = hash(consumer).checked_rem(shards)?;
+        self.hubs.get(usize::try_from(number).ok()?)
     }
 
     /// What is below.
@@ -58,7 +70,7 @@ impl<L: Log, R: Register> SharedLog<L, R> {
 
     /// Where the events of a Subscription with this consumer come from, and why.
     pub fn shape(&self, consumer: &str) -> Shape {
-        let Some(hub) = &self.hub else {
+        let Some(hub) = self.hub_of(consumer) else {
             return Shape::Own("consume.shared.enabled is false");
         };
         let shape = hub.0.with(|state, _| {
@@ -73,6 +85,15 @@ impl<L: Log, R: Register> SharedLog<L, R> {
             }
         });
         shape.unwrap_or(Shape::Elsewhere)
+    }
+
+    /// Those who share consumers, as far as this process knows them.
+    pub async fn sharers(&self) -> Result<Vec<Sharer>, ControlError> {
+        let mut sharers = Vec::new();
+        for hub in &*self.hubs {
+            sharers.extend(hub.sharers().await?);
+        }
+        Ok(sharers)
     }
 
     /// It is no member any more; what consumer it has of its own stays.
@@ -100,47 +121,115 @@ impl<L: Log, R: Register> SharedLog<L, R> {
 
     /// How the members stand, beside consumers of their own.
     async fn members(&self, own: Vec<Pending>) -> Result<Vec<Pending>, ControlError> {
-        let Some(hub) = &self.hub else {
-            return Ok(own);
-        };
         let (shared, mut all): (Vec<_>, Vec<_>) = own
             .into_iter()
-            .partition(|one| one.name.starts_with(SHARED));
-        let Some(shared) = shared.into_iter().max_by_key(|one| one.delivered) else {
-            return Ok(all);
-        };
+            .partition(|one| entry::shard_of(&one.name).is_some());
         let listed: HashSet<String> = all.iter().map(|one| one.name.clone()).collect();
-        let pending = |spec: ConsumerSpec, unsettled: u64| Pending {
-            name: spec.name,
-            description: spec.description,
-            undelivered: shared.undelivered,
-            unsettled,
-            delivered: shared.delivered,
-            settled: shared.settled,
-            deliveries: shared.deliveries,
-            wants: spec.wants,
-        };
-        let standings = hub.0.with(|state, _| state.standings());
-        let members: Vec<Pending> = match standings {
-            Some(standings) => standings
-                .into_iter()
-                .map(|Standing { spec, open }| pending(spec, u64::try_from(open).unwrap_or(0)))
-                .collect(),
-            None => {
-                let registered = hub.0.register.read().await?;
-                let entries = super::takeover::entries(&registered)?.into_iter();
-                let specs = entries.map(|(name, entry)| entry.spec(&name, &hub.0.config));
-                // What of it is settled only the process in charge knows.
-                specs.map(|spec| pending(spec, shared.unsettled)).collect()
+        for hub in &*self.hubs {
+            let its = shared
+                .iter()
+                .filter(|one| entry::shard_of(&one.name) == Some(hub.0.shard));
+            if let Some(shared) = its.max_by_key(|one| one.delivered) {
+                let members = hub.members(shared).await?.into_iter();
+                all.extend(members.filter(|one| !listed.contains(&one.name)));
             }
-        };
-        all.extend(
-            members
-                .into_iter()
-                .filter(|one| !listed.contains(&one.name)),
-        );
+        }
         Ok(all)
     }
+}
+
+impl<L: Log, R: Register> Hub<L, R> {
+    /// How those stand who share this consumer, each by its own events.
+    async fn members(&self, shared: &Pending) -> Result<Vec<Pending>, ControlError> {
+        let standings = match self.0.with(|state, _| state.standings()) {
+            Some(standings) => standings,
+            None => {
+                let registered = self.0.register.read().await?;
+                let entries = super::takeover::entries(&registered)?.into_iter();
+                let standing = |(name, entry): (String, Entry)| Standing {
+                    spec: entry.spec(&name, &self.0.config),
+                    since: 0,
+                    is_away: matches!(entry.at, At::Own(_)),
+                    // What of it is settled only the process in charge knows.
+                    open: shared.unsettled,
+                    first_open: None,
+                };
+                entries.map(standing).collect()
+            }
+        };
+        let mut counts = HashMap::new();
+        let mut members = Vec::new();
+        for standing in standings {
+            let undelivered = self.undelivered(shared, &standing, &mut counts).await?;
+            let Standing { spec, open, .. } = standing;
+            members.push(Pending {
+                name: spec.name,
+                description: spec.description,
+                undelivered,
+                unsettled: open,
+                delivered: shared.delivered,
+                settled: shared.settled,
+                deliveries: shared.deliveries,
+                wants: spec.wants,
+            });
+        }
+        Ok(members)
+    }
+
+    /// How many of a member's events the shared consumer has not brought yet.
+    async fn undelivered(
+        &self,
+        shared: &Pending,
+        standing: &Standing,
+        counts: &mut HashMap<(Vec<String>, u64), u64>,
+    ) -> Result<u64, ControlError> {
+        if shared.undelivered == 0 {
+            return Ok(0);
+        }
+        let place = shared.delivered.max(standing.since);
+        let filters = &standing.spec.filters;
+        if let Some(count) = counts.get(&(filters.clone(), place)) {
+            return Ok(*count);
+        }
+        let count = self.0.log.stored_behind(filters, place).await?;
+        counts.insert((filters.clone(), place), count);
+        Ok(count)
+    }
+
+    /// Those who share a consumer, as far as this process knows them.
+    async fn sharers(&self) -> Result<Vec<Sharer>, ControlError> {
+        let standings = self
+            .0
+            .with(|state, _| (state.consumer(), state.standings()));
+        if let Some((consumer, standings)) = standings {
+            let shared = standings.into_iter().filter(|standing| !standing.is_away);
+            let sharers = shared.map(|standing| Sharer {
+                shares: consumer.clone(),
+                consumer: standing.spec.name,
+                filters: standing.spec.filters,
+                unsettled: Some((standing.first_open.unwrap_or(0), standing.open)),
+            });
+            return Ok(sharers.collect());
+        }
+        let registered = self.0.register.read().await?;
+        let owner = Owner::read(registered.values.get(OWNER));
+        let entries = super::takeover::entries(&registered)?.into_iter();
+        let shared = entries.filter(|(_, entry)| matches!(entry.at, At::Shared(_)));
+        let sharer = |(name, entry): (String, Entry)| Sharer {
+            shares: owner.consumer(self.0.shard),
+            filters: entry.spec(&name, &self.0.config).filters,
+            consumer: name,
+            unsettled: None,
+        };
+        Ok(shared.map(sharer).collect())
+    }
+}
+
+/// The same wherever and whenever it is asked (FNV-1a): it says who reads what.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 // === impl Log ===
@@ -164,8 +253,12 @@ impl<L: Log, R: Register> Log for SharedLog<L, R> {
         self.log.letters_of(of).await
     }
 
+    async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
+        self.log.stored_behind(filters, place).await
+    }
+
     async fn open(&self, spec: ConsumerSpec) -> Result<Feed<L, R>, ControlError> {
-        match &self.hub {
+        match self.hub_of(&spec.name) {
             None => Ok(Feed::alone(self.log.open(spec).await?)),
             Some(hub) if entry::may_share(&spec) => self.open_member(hub, spec).await,
             Some(hub) => self.open_alone(hub, spec).await,
@@ -180,12 +273,13 @@ impl<L: Log, R: Register> Log for SharedLog<L, R> {
             });
             matches!(way.flatten(), Some(Way::Shared { .. }))
         };
-        if self.hub.as_ref().is_some_and(is_shared) {
+        let hub = self.hub_of(&spec.name);
+        if hub.is_some_and(is_shared) {
             // It left its own consumer when nothing of before was left.
             return Ok(true);
         }
         let is_narrow = self.log.narrow(spec).await?;
-        if let Some(hub) = &self.hub
+        if let Some(hub) = hub
             && is_narrow
         {
             hub.0.with(|state, _| {
@@ -198,7 +292,7 @@ impl<L: Log, R: Register> Log for SharedLog<L, R> {
     }
 
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
-        let Some(hub) = &self.hub else {
+        let Some(hub) = self.hub_of(consumer) else {
             return self.log.remove(consumer).await;
         };
         let member = hub.0.with(|state, term| (term, state.id_of(consumer)));
@@ -221,11 +315,14 @@ impl<L: Log, R: Register> Log for SharedLog<L, R> {
 
     async fn consumers(&self) -> Result<Vec<Pending>, ControlError> {
         let own = self.log.consumers().await?;
-        self.members(own).await
+        match self.hubs.is_empty() {
+            true => Ok(own),
+            false => self.members(own).await,
+        }
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {
-        if self.hub.is_none() {
+        if self.hubs.is_empty() {
             return self.log.consumer(name).await;
         }
         let mut all = self.consumers().await?.into_iter();

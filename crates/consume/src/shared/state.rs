@@ -153,8 +153,13 @@ pub(super) type Settles<R> = Vec<(Arc<R>, Settle)>;
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) spec: ConsumerSpec,
-    /// Events of the shared consumer that it has not settled.
-    pub(super) open: usize,
+    /// All its events come from its own consumer.
+    pub(super) is_away: bool,
+    /// Up to this place its events are settled, or come from elsewhere.
+    pub(super) since: u64,
+    /// Events of the shared consumer that it has not settled, and the first of them.
+    pub(super) open: u64,
+    pub(super) first_open: Option<u64>,
 }
 
 impl<R> Member<R> {
@@ -330,7 +335,13 @@ impl<R> State<R> {
     pub(super) fn standings(&self) -> Vec<Standing> {
         let standing = |(id, member): (&Id, &Member<R>)| Standing {
             spec: member.spec.clone(),
-            open: self.ledger.open(*id),
+            is_away: self.ledger.way(*id) == Some(Way::Away),
+            since: match self.ledger.way(*id) {
+                Some(Way::Shared { since } | Way::Returning { until: since }) => since,
+                Some(Way::Leaving { .. } | Way::Away) | None => 0,
+            },
+            open: self.open(*id),
+            first_open: self.ledger.first_open(*id),
         };
         self.members.iter().map(standing).collect()
     }

@@ -8,8 +8,9 @@ use tokio::time::sleep;
 
 use super::{
     Ledger,
-    entry::{self, At, Entry, OWNER, Owner, SHARED},
+    entry::{self, At, Entry, OWNER, Owner},
     hub::{Inner, LOOK, ReceiptOf, Writer},
+    load::{Ask, Read},
     state::{State, Why},
 };
 
@@ -17,10 +18,14 @@ use super::{
 /// come back.
 const MISSING_MAX: u32 = 3;
 
+/// For so many looks a shard is asked for that another process reads: to give it up takes a while.
+const ASK_FOR: u32 = 4;
+
 /// A term.
 pub(super) struct Begun<S> {
     pub(super) term: u64,
     pub(super) source: S,
+    pub(super) read: Read,
     /// The shared consumer's name.
     pub(super) shared: String,
 }
@@ -31,12 +36,13 @@ impl<L: Log, R: Register> Inner<L, R> {
         &self,
         registered: &Registered,
         process: &str,
+        says: Option<u32>,
     ) -> Result<Option<Result<String, String>>, ControlError> {
         let owner = Owner::read(registered.values.get(OWNER)).process;
         let Some(other) = owner.filter(|owner| owner != process) else {
             return Ok(None);
         };
-        let is_present = self.register.is_present(&other).await?;
+        let is_present = self.register.look(&other, says).await?;
         Ok(Some(if is_present { Ok(other) } else { Err(other) }))
     }
 
@@ -44,9 +50,16 @@ impl<L: Log, R: Register> Inner<L, R> {
     async fn vacant(&self, process: &str, is_new: bool) -> Result<Registered, ControlError> {
         // Who has just begun has not seen that the other one was ever there.
         let mut missing = if is_new { MISSING_MAX - 1 } else { 0 };
+        let (mut looks, mut ask) = (0_u32, None);
         loop {
+            if looks % ASK_FOR == 0 {
+                // If it was this one, it is another one's turn now.
+                ask = self.load.ask();
+            }
+            looks = looks.wrapping_add(1);
+            let says = ask.as_ref().map(Ask::reads);
             let registered = self.register.read().await?;
-            let other = match self.other(&registered, process).await? {
+            let other = match self.other(&registered, process, says).await? {
                 None => return Ok(registered),
                 Some(Ok(other)) => {
                     missing = 0;
@@ -76,12 +89,15 @@ impl<L: Log, R: Register> Inner<L, R> {
         is_new: bool,
     ) -> Result<Begun<L::Source>, ControlError> {
         let registered = self.vacant(process, is_new).await?;
+        let read = self.load.read();
         let before = Owner::read(registered.values.get(OWNER));
         let consumers = self.log.consumers().await?;
-        let is_shared = |name: &str| name.starts_with(SHARED);
+        let is_shared = |name: &str| entry::shard_of(name) == Some(self.shard);
         // Of one that ended in order nothing is under way.
-        let is_kept =
-            before.process.is_none() && consumers.iter().any(|one| one.name == before.consumer());
+        let is_kept = before.process.is_none()
+            && consumers
+                .iter()
+                .any(|one| one.name == before.consumer(self.shard));
         let owner = Owner {
             process: Some(process.to_owned()),
             number: before.number + u64::from(!is_kept),
@@ -110,7 +126,7 @@ impl<L: Log, R: Register> Inner<L, R> {
             Some(floor) => Start::Sequence(floor + 1),
             None => Start::New,
         };
-        let name = owner.consumer();
+        let name = owner.consumer(self.shard);
         let source = self.log.open(self.spec(&name, start)).await?;
         for old in consumers.iter().filter(|one| is_shared(&one.name)) {
             if old.name != name {
@@ -134,6 +150,7 @@ impl<L: Log, R: Register> Inner<L, R> {
         Ok(Begun {
             term: self.set(Some(state)),
             source,
+            read,
             shared: name,
         })
     }

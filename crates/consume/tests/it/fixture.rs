@@ -11,10 +11,14 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
-use tidegate_backbone::{Append, Log, memory::Memory, subject};
+use tidegate_backbone::{
+    Append, Log, Shard,
+    memory::{Memory, MemoryRegister},
+    subject,
+};
 use tidegate_consume::{
     Attempt, Budget, Config, Failure, Gate, Health, Metrics, Pace, Retry, Service, Verdict,
-    shared::{Hub, SharedLog},
+    shared::{Hub, Load, SharedLog},
 };
 use tidegate_event::Event;
 use tidegate_subscription::{Delivery, Matched, Matching, Start, Subscription};
@@ -143,24 +147,26 @@ pub(crate) fn subscription(window: u32) -> Arc<Subscription> {
 }
 
 /// How the loops see it.
-pub(crate) type Shared = SharedLog<Memory, Memory>;
+pub(crate) type Shared = SharedLog<Memory, MemoryRegister>;
 
 /// What a test's process reads the log with; one for all of its loops.
 fn shared(log: &Memory, config: &Config) -> Shared {
-    static HUBS: Mutex<Vec<(Memory, Hub<Memory, Memory>)>> = Mutex::new(Vec::new());
+    static HUBS: Mutex<Vec<(Memory, Hub<Memory, MemoryRegister>)>> = Mutex::new(Vec::new());
     if !crate::IS_SHARED {
-        return SharedLog::new(log.clone(), None);
+        return SharedLog::new(log.clone(), []);
     }
     let mut hubs = HUBS.lock().unwrap();
     let known = hubs.iter().find(|(of, _)| of.is_same(log));
     let hub = known.map(|(_, hub)| hub.clone()).unwrap_or_else(|| {
-        let hub = Hub::new(config, log.clone(), log.clone(), &Metrics::default());
+        let shard = (Shard::WHOLE, log.register(Shard::WHOLE));
+        let (load, metrics) = (Load::default(), Metrics::default());
+        let hub = Hub::new(config, log.clone(), shard, &load, &metrics);
         let running = hub.clone();
         tokio::spawn(async move { running.run("process", pending()).await });
         hubs.push((log.clone(), hub.clone()));
         hub
     });
-    SharedLog::new(log.clone(), Some(hub))
+    SharedLog::new(log.clone(), [hub])
 }
 
 fn named(name: &str, window: u32) -> Arc<Subscription> {

@@ -13,8 +13,12 @@ mod outcomes;
 #[path = "../it/own.rs"]
 mod own;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 #[path = "../it/room.rs"]
 mod room;
+#[cfg(test)]
+mod shards;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]

@@ -9,16 +9,13 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
-use tidegate_backbone::{
-    Log as _,
-    jetstream::{Expired, Jetstream},
-};
+use tidegate_backbone::{ControlError, Log as _, jetstream::Expired};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::worker::Subscriptions;
+use super::{sharing::Consumers, worker::Subscriptions};
 
 /// How often a lasting trouble is said.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -60,7 +57,7 @@ impl Metrics {
 
 /// Looks after the age of events.
 pub(super) struct Expiry {
-    log: Jetstream,
+    log: Consumers,
     age_max: Duration,
     metrics: Metrics,
     /// By Subscription: when it was said last that it will miss events.
@@ -68,7 +65,7 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    pub(super) fn new(log: Jetstream, age_max: Duration, metrics: Metrics) -> Self {
+    pub(super) fn new(log: Consumers, age_max: Duration, metrics: Metrics) -> Self {
         Self {
             log,
             age_max,
@@ -87,7 +84,7 @@ impl Expiry {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.log.expire(self.log.now()).await {
+            match self.expire().await {
                 Ok(expired) => {
                     let names = subscriptions.borrow();
                     let names = names.iter().map(|one| (one.consumer_name(), one.id()));
@@ -97,6 +94,11 @@ impl Expiry {
                 Err(error) => tracing::debug!(%error, "the age of events is not known"),
             }
         }
+    }
+
+    async fn expire(&self) -> Result<Expired, ControlError> {
+        let sharers = self.log.sharers().await?;
+        self.log.log().expire(self.log.now(), &sharers).await
     }
 
     fn tell(&mut self, expired: Expired, names: &HashMap<String, String>) {

@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) states: States,
     pub(super) gates: Gates,
-    pub(super) hub: Option<SharedHub>,
+    pub(super) hubs: Arc<[SharedHub]>,
     pub(super) budget: Budget,
     pub(super) ended: mpsc::Sender<()>,
 }
@@ -232,7 +232,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
         publish,
         Deliveries {
             publisher,
-            log: Consumers::new(consume, shared.hub.clone()),
+            log: Consumers::new(consume, Arc::clone(&shared.hubs)),
             client,
             running: HashMap::new(),
             ending: JoinSet::new(),

@@ -208,7 +208,7 @@ pub(crate) const TABLES: &[Table] = &[
         is_long: false,
         scenarios: &[Scenario {
             name: "subscriptions",
-            command: "subscriptions -- --repeat 3 --seconds 2",
+            command: "subscriptions -- --repeat 5 --seconds 2",
             quick: "--repeat 1 --seconds 1 --steps 1,100",
             is_single: false,
             shows: Shows::Steps {

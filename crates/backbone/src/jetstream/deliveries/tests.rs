@@ -159,13 +159,16 @@ async fn an_inbox_is_bounded() {
 /// Headers are text, whatever came, and the parts are told apart.
 #[test]
 fn a_message_is_what_came() {
-    let incoming = Incoming::from(wire::Message {
-        subject: "s",
-        subscription: 1,
-        reply: "r.1",
-        headers: b"NATS/1.0 409 Consumer Deleted\r\nx-Y: \xff\r\n\r\n",
-        payload: b"\xff\0",
-    });
+    let incoming = Incoming::new(
+        wire::Message {
+            subject: "s",
+            subscription: 1,
+            reply: "r.1",
+            headers: b"NATS/1.0 409 Consumer Deleted\r\nx-Y: \xff\r\n\r\n",
+            payload: b"\xff\0",
+        },
+        0,
+    );
     assert_eq!(incoming.status(), Some((409, "Consumer Deleted")));
     assert_eq!(incoming.header("X-y"), Some("\u{fffd}".to_owned()));
     assert_eq!(

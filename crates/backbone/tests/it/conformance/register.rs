@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tidegate_backbone::{Register, RegisterError, Registered};
+use tidegate_backbone::{Presence as _, Register, RegisterError, Registered};
 
 use crate::fixture::within;
 
@@ -121,4 +121,21 @@ pub(crate) async fn who_appears_is_seen_until_it_goes(register: &impl Register) 
     let again = within(register.appear("a")).await.unwrap();
     assert!(is_present("a").await);
     drop(again);
+}
+
+/// What is said on looking is heard by whom it is said to, and by nobody else.
+pub(crate) async fn who_is_seen_hears_what_is_said(register: &impl Register) {
+    let mut one = within(register.appear("a")).await.unwrap();
+    let mut other = within(register.appear("b")).await.unwrap();
+    assert!(!within(register.look("c", Some(7))).await.unwrap());
+    for said in [0, 3, u32::MAX] {
+        assert!(within(register.is_present("a")).await.unwrap());
+        assert!(within(register.look("a", Some(said))).await.unwrap());
+        assert_eq!(within(one.heard()).await, said);
+    }
+    // Who does not listen is seen all the same, and holds nobody up.
+    for said in 0..100 {
+        assert!(within(register.look("b", Some(said))).await.unwrap());
+    }
+    assert_eq!(within(other.heard()).await, 0);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use tidegate_backbone::{
-    Register as _, RegisterError,
+    Register as _, RegisterError, Shard,
     jetstream::{Jetstream, JetstreamRegister},
 };
 use tokio::{runtime::Runtime, time::timeout};
@@ -16,7 +16,7 @@ use crate::{
 
 async fn registered() -> (JetstreamFixture, JetstreamRegister) {
     let fixture = JetstreamFixture::new().await;
-    let register = fixture.log().register().await.unwrap();
+    let register = fixture.log().register(Shard::WHOLE).await.unwrap();
     (fixture, register)
 }
 
@@ -52,12 +52,12 @@ async fn what_is_no_name_is_refused() {
 #[tokio::test]
 async fn a_register_survives_its_server() {
     let mut fixture = JetstreamFixture::new().await;
-    let first = fixture.log().register().await.unwrap();
+    let first = fixture.log().register(Shard::WHOLE).await.unwrap();
     let revision = first.write("a", Some("1"), 0).await.unwrap();
     fixture.server.kill();
     fixture.server.restart().await;
     let log = Jetstream::connect(&fixture.config, &fixture.server.url(), "again").await;
-    let again = log.unwrap().register().await.unwrap();
+    let again = log.unwrap().register(Shard::WHOLE).await.unwrap();
     for _ in 0..3 {
         let read = within(again.read()).await.unwrap();
         assert_eq!((read.revision, read.values["a"].as_str()), (revision, "1"));
@@ -119,12 +119,44 @@ async fn who_appears_is_seen_until_it_goes() {
     register::who_appears_is_seen_until_it_goes(&empty).await;
 }
 
+/// Who looks may say something.
+#[tokio::test]
+async fn who_is_seen_hears_what_is_said() {
+    let (_server, register) = registered().await;
+    register::who_is_seen_hears_what_is_said(&register).await;
+}
+
+/// The registers that there are, are found, and what is written in one is in no other.
+#[tokio::test]
+async fn each_shard_has_a_register() {
+    let fixture = JetstreamFixture::new().await;
+    let log = fixture.log();
+    assert!(within(log.registers()).await.unwrap().is_empty());
+    let mut shards = vec![Shard::WHOLE];
+    shards.extend((0..3).map(|number| Shard { number, of: 3 }));
+    for shard in &shards {
+        let register = within(log.register(*shard)).await.unwrap();
+        let text = shard.to_string();
+        register.write("a", Some(&text), 0).await.unwrap();
+    }
+    let mut found = within(log.registers()).await.unwrap();
+    found.sort_by_key(|(shard, _)| (shard.of, shard.number));
+    assert_eq!(
+        found.iter().map(|(shard, _)| *shard).collect::<Vec<_>>(),
+        shards
+    );
+    for (shard, register) in found {
+        let value = within(register.get("a")).await.unwrap();
+        assert_eq!(value, Some(shard.to_string()));
+    }
+}
+
 /// Whoever has appeared is seen from then on, also over another connection.
 #[tokio::test]
 async fn who_has_appeared_is_seen_by_others() {
     let (fixture, register) = registered().await;
     let log = Jetstream::connect(&fixture.config, &fixture.server.url(), "other").await;
-    let other = log.unwrap().register().await.unwrap();
+    let other = log.unwrap().register(Shard::WHOLE).await.unwrap();
     for number in 0..200 {
         let name = format!("name-{number}");
         assert!(!within(other.is_present(&name)).await.unwrap());
@@ -142,7 +174,7 @@ async fn who_has_lost_its_connection_is_not_seen() {
     let other = Runtime::new().unwrap();
     let appearing = other.spawn(async move {
         let log = Jetstream::connect(&config, &url, "other").await.unwrap();
-        let register = log.register().await.unwrap();
+        let register = log.register(Shard::WHOLE).await.unwrap();
         register.appear("a").await.unwrap()
     });
     let presence = within(appearing).await.unwrap();

@@ -166,12 +166,12 @@ async fn nothing_goes_by_age_without_a_word() {
     settle_surely(&all, Settle::Ack).await;
     let first = pull(&mut slow, 1).await;
     let stored = |index: usize| all[index].stored_at;
-    let young = log.expire(stored(0) + AGE_MAX / 2).await.unwrap();
+    let young = log.expire(stored(0) + AGE_MAX / 2, &[]).await.unwrap();
     assert_eq!(young, Expired::default());
     // "done" may have settled a moment later than it said.
     let soon = within(async {
         loop {
-            let soon = log.expire(stored(0) + AGE_MAX * 9 / 10).await.unwrap();
+            let soon = log.expire(stored(0) + AGE_MAX * 9 / 10, &[]).await.unwrap();
             if soon.soon.len() == 1 {
                 return soon;
             }
@@ -180,7 +180,7 @@ async fn nothing_goes_by_age_without_a_word() {
     .await;
     assert_eq!(soon.soon, [("slow".to_owned(), stored(0) + AGE_MAX)]);
     assert_eq!((soon.events, soon.missed), (0, vec![]));
-    let expired = log.expire(stored(2) + AGE_MAX).await.unwrap();
+    let expired = log.expire(stored(2) + AGE_MAX, &[]).await.unwrap();
     let missed = Missed {
         consumer: "slow".to_owned(),
         undelivered: 1,
@@ -232,7 +232,7 @@ async fn what_is_young_is_not_missed() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let all = pull(&mut slow, 2).await;
-    let expired = log.expire(all[1].stored_at + AGE_MAX).await.unwrap();
+    let expired = log.expire(all[1].stored_at + AGE_MAX, &[]).await.unwrap();
     let missed = Missed {
         consumer: "slow".to_owned(),
         undelivered: 0,

@@ -11,7 +11,7 @@ const MEMBERS: u8 = 4;
 const STEPS: usize = 400;
 
 /// A durable consumer, as the server knows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Consumer {
     /// The next place that it delivers for the first time.
     next: u64,
@@ -62,6 +62,9 @@ struct World {
     /// Who wants the event of each place; the first is 1.
     stream: Vec<Vec<u8>>,
     shared: Consumer,
+    /// What a killed server would know of it.
+    synced: Consumer,
+    connections: u64,
     kept: BTreeMap<u8, Kept>,
     got: BTreeMap<(u8, u64), u32>,
     /// How often it may have been repeated.
@@ -81,6 +84,8 @@ impl World {
             rng: Rng::with_seed(seed),
             stream: Vec::new(),
             shared: Consumer::from(1),
+            synced: Consumer::from(1),
+            connections: 0,
             kept: BTreeMap::new(),
             got: BTreeMap::new(),
             excused: BTreeMap::new(),
@@ -133,6 +138,8 @@ impl World {
             _ => match self.rng.u8(..8) {
                 0 => self.crash(),
                 1 => self.lose(),
+                3 => self.synced = self.shared.clone(),
+                4 => self.kill_server(),
                 2 => self.give_up_return(id),
                 _ => self.look(),
             },
@@ -160,10 +167,7 @@ impl World {
         };
         self.shared.unsettled.insert(place);
         self.shared.number += 1;
-        match self
-            .ledger
-            .take(self.shared.number, place, self.wants(place))
-        {
+        match self.ledger.take(self.number(), place, self.wants(place)) {
             Taken::Again => {}
             Taken::Done => self.shared.settle(place),
             Taken::Waits(to) => {
@@ -324,7 +328,9 @@ impl World {
     fn crash(&mut self) {
         self.excuse();
         let (floor, next) = (self.shared.floor(), self.shared.next);
-        self.ledger = Ledger::new(floor, next - 1, self.shared.number);
+        self.ledger = Ledger::new(floor, next - 1, self.number());
+        // It takes longer than a server is behind.
+        self.synced = self.shared.clone();
         self.lost = next - 1;
         self.hands.clear();
         self.leaving.clear();
@@ -350,6 +356,17 @@ impl World {
             self.shared.next += 1;
         }
         self.lost = self.shared.next - 1;
+    }
+
+    /// It is there again at once, and has forgotten what became of the shared consumer lately.
+    fn kill_server(&mut self) {
+        self.connections += 1;
+        self.shared = self.synced.clone();
+    }
+
+    /// A delivery's number tells its connection as well.
+    fn number(&self) -> u64 {
+        self.connections << 40 | self.shared.number
     }
 
     /// What is behind the place up to which all is settled may come twice.
@@ -512,6 +529,24 @@ fn what_cannot_come_again_is_forgotten() {
     ledger.settled(1, 100);
     assert!(ledger.members[&1].done.is_empty());
     assert_eq!(ledger.leave(1), Some(102));
+}
+
+/// Whether its settlement was lost, or a log that was killed has forgotten it.
+#[test]
+fn what_was_settled_here_and_comes_again_is_settled_at_once() {
+    let mut ledger = Ledger::new(3, 5, 5);
+    for id in [1, 2] {
+        ledger.join(id, 0);
+    }
+    assert_eq!(ledger.take(6, 4, [1]), waits(&[1]), "of whoever was before");
+    ledger.take(7, 6, [1, 2]);
+    assert!(!ledger.settled(1, 6));
+    assert_eq!(ledger.take(8, 6, [1, 2]), Taken::Again, "2 has it");
+    assert!(ledger.settled(2, 6));
+    assert_eq!(ledger.take(9, 6, [1, 2]), Taken::Done);
+    assert_eq!(ledger.take(4, 6, [1, 2]), Taken::Done, "counted anew");
+    assert_eq!(ledger.take(5, 8, [1]), waits(&[1]), "7 was lost");
+    assert_eq!(ledger.take(6, 7, [1]), waits(&[1]));
 }
 
 /// Also where a log that was killed counts from an earlier number again.

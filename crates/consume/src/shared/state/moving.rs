@@ -27,8 +27,10 @@ impl<R> State<R> {
         }
     }
 
-    pub(in crate::shared) fn next_to_leave(&mut self) -> Option<Id> {
-        self.to_leave.pop_front()
+    /// The next ones, so many at most.
+    pub(in crate::shared) fn next_to_leave(&mut self, max: usize) -> Vec<Id> {
+        let next = self.to_leave.len().min(max);
+        self.to_leave.drain(..next).collect()
     }
 
     /// Where a consumer of its own has to begin. From here on it gets nothing of the shared one.

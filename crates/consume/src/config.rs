@@ -50,6 +50,9 @@ pub struct Shared {
     pub bytes_max: ByteSize,
 }
 
+/// Most consumers that are shared.
+pub const SHARDS_MAX: u32 = 64;
+
 impl Default for Shared {
     fn default() -> Self {
         Self {
@@ -165,7 +168,7 @@ impl Config {
             "retry.backoff_max: must be at least retry.backoff_delay",
         );
         check(
-            (1..=64).contains(&self.shared.shards),
+            (1..=SHARDS_MAX).contains(&self.shared.shards),
             "shared.shards: must be 1 to 64",
         );
         check(

@@ -19,7 +19,7 @@ mod window;
 
 pub use attempt::{Attempt, Failure, Health, Verdict};
 pub use budget::Budget;
-pub use config::{Breaker, Config, Retry, Shared};
+pub use config::{Breaker, Config, Retry, SHARDS_MAX, Shared};
 pub use gate::{Gate, Gates, Standing};
 pub use metrics::Metrics;
 pub use pace::Pace;

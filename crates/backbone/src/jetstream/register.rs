@@ -113,7 +113,8 @@ impl Jetstream {
         format!("{}_REGISTER", self.shared.config.events.stream)
     }
 
-    fn register_of(&self, shard: Shard) -> JetstreamRegister {
+    /// The register of a shard, whether it was made or not: who is seen there is written nowhere.
+    pub fn register_of(&self, shard: Shard) -> JetstreamRegister {
         JetstreamRegister {
             link: Arc::clone(&self.shared.link),
             bucket: shard.name(&self.bucket()).into(),

@@ -152,6 +152,7 @@ impl<L: Log, R: Register> Hub<L, R> {
                     is_away: matches!(entry.at, At::Own(_)),
                     // What of it is settled only the process in charge knows.
                     open: shared.unsettled,
+                    tried: shared.unsettled,
                     first_open: None,
                 };
                 entries.map(standing).collect()
@@ -160,13 +161,16 @@ impl<L: Log, R: Register> Hub<L, R> {
         let mut counts = HashMap::new();
         let mut members = Vec::new();
         for standing in standings {
-            let undelivered = self.undelivered(shared, &standing, &mut counts).await?;
-            let Standing { spec, open, .. } = standing;
+            let unread = self.unread(shared, &standing, &mut counts).await?;
+            let Standing {
+                spec, open, tried, ..
+            } = standing;
+            let unsettled = open.min(tried);
             members.push(Pending {
                 name: spec.name,
                 description: spec.description,
-                undelivered,
-                unsettled: open,
+                undelivered: unread + (open - unsettled),
+                unsettled,
                 delivered: shared.delivered,
                 settled: shared.settled,
                 deliveries: shared.deliveries,
@@ -177,7 +181,7 @@ impl<L: Log, R: Register> Hub<L, R> {
     }
 
     /// How many of a member's events the shared consumer has not brought yet.
-    async fn undelivered(
+    async fn unread(
         &self,
         shared: &Pending,
         standing: &Standing,

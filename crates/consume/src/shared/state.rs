@@ -157,8 +157,10 @@ pub(super) struct Standing {
     pub(super) is_away: bool,
     /// Up to this place its events are settled, or come from elsewhere.
     pub(super) since: u64,
-    /// Events of the shared consumer that it has not settled, and the first of them.
+    /// Events of the shared consumer that it has not settled, how many of them it was given, and the
+    /// first.
     pub(super) open: u64,
+    pub(super) tried: u64,
     pub(super) first_open: Option<u64>,
 }
 
@@ -341,6 +343,7 @@ impl<R> State<R> {
                 Some(Way::Leaving { .. } | Way::Away) | None => 0,
             },
             open: self.open(*id),
+            tried: u64::try_from(member.tries.len()).unwrap_or(u64::MAX),
             first_open: self.ledger.first_open(*id),
         };
         self.members.iter().map(standing).collect()

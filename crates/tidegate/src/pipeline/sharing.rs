@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tidegate_backbone::{
-    Shard,
-    jetstream::{Jetstream, JetstreamRegister},
+    Register as _, Shard,
+    jetstream::{Jetstream, JetstreamPresence, JetstreamRegister},
 };
 use tidegate_consume::{
-    Metrics,
+    Metrics, SHARDS_MAX,
     shared::{Hub, Load, SharedLog},
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -22,6 +22,8 @@ pub(super) type SharedHub = Hub<Jetstream, JetstreamRegister>;
 
 /// Reads the shared consumers that no other process reads.
 pub(super) struct Sharing {
+    /// That others see how this process shares.
+    _presence: JetstreamPresence,
     hubs: Vec<SharedHub>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -44,6 +46,7 @@ impl Sharing {
         let process = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         let shared = &config.consume.shared;
         let of = if shared.enabled { shared.shards } else { 0 };
+        let presence = alike(&log, of).await?;
         for (shard, register) in log.registers().await? {
             if shard.of != of {
                 let dissolved = hub(shard, register).dissolve(&process).await;
@@ -66,7 +69,12 @@ impl Sharing {
                 hub.run(&process, until).await;
             });
         }
-        Ok(Self { hubs, stop, tasks })
+        Ok(Self {
+            _presence: presence,
+            hubs,
+            stop,
+            tasks,
+        })
     }
 
     pub(super) fn hubs(&self) -> Arc<[SharedHub]> {
@@ -81,4 +89,27 @@ impl Sharing {
             tracing::warn!("what is in hand of the shared consumer comes again");
         }
     }
+}
+
+/// Lets others see in how many shards this process shares, 0 if it does not, and makes sure that none
+/// does it in another way: what both deliver would come twice.
+async fn alike(log: &Jetstream, of: u32) -> anyhow::Result<JetstreamPresence> {
+    let register = log.register_of(Shard::WHOLE);
+    let name = |of: u32| format!("shards-{of}");
+    // Before it looks: of two that begin at once, one sees the other.
+    let presence = register.appear(&name(of)).await?;
+    let words = |of: u32| match of {
+        0 => "does not share".to_owned(),
+        of => format!("has shards: {of}"),
+    };
+    for other in (0..=SHARDS_MAX).filter(|other| *other != of) {
+        if register.is_present(&name(other)).await? {
+            let (other, this) = (words(other), words(of));
+            bail!(
+                "consume.shared: another process {other}, and this one {this}: stop all, and start \
+                 them with the same setting"
+            );
+        }
+    }
+    Ok(presence)
 }

@@ -109,6 +109,10 @@ impl Tidegate {
             .env("TIDEGATE__RECEIVE__LISTEN", self.receive.to_string())
             .env("TIDEGATE__RECEIVE__THREADS", "2")
             .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
+            .env(
+                "TIDEGATE__CONSUME__SHARED__ENABLED",
+                crate::IS_SHARED.to_string(),
+            )
             .env("TIDEGATE__SUBSCRIPTIONS__POLL_INTERVAL", "100ms")
             .env("TIDEGATE__SERVER__BINARY", &self.nats_server)
             .stdin(Stdio::null())

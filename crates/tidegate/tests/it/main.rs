@@ -42,3 +42,7 @@ mod tls;
 mod traps;
 #[cfg(test)]
 mod wire;
+
+/// Whether Subscriptions share a consumer.
+#[cfg(test)]
+const IS_SHARED: bool = false;

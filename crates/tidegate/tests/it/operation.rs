@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    process::Command,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use tidegate_testkit::{Manner, Reply, Sink, signal};
+use tidegate_testkit::{Manner, NatsServer, Reply, Sink, signal};
 
 use crate::harness::{PATIENCE, Progress, Tidegate, binary, publish_all, subscription};
 
@@ -363,4 +363,51 @@ fn an_address_without_nats_is_named() {
         assert_eq!(said.matches(part).count(), 1, "{said}");
     }
     assert!(!said.contains("secret"), "{said}");
+}
+
+/// Two processes that share consumers in different ways would deliver everything twice.
+#[tokio::test]
+async fn processes_that_share_differently_are_told_apart() {
+    let nats = NatsServer::start().await;
+    let url = nats.url();
+    let arguments = ["--nats", url.as_str()];
+    let first = Tidegate::up_with("", "", &arguments).await;
+    let second = |shared: bool, shards: u32| {
+        let folder = tempfile::tempdir().unwrap();
+        let ready = folder.path().join("ready.json");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["up", "--nats", &url])
+            .arg("--data-dir")
+            .arg(folder.path())
+            .arg("--ready-file")
+            .arg(&ready)
+            .env("TIDEGATE__RECEIVE__LISTEN", "127.0.0.1:0")
+            .env("TIDEGATE__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("TIDEGATE__CONSUME__SHARED__ENABLED", shared.to_string())
+            .env("TIDEGATE__CONSUME__SHARED__SHARDS", shards.to_string())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let ended = loop {
+            let ended = child.try_wait().unwrap();
+            if ended.is_some() || ready.exists() {
+                break ended;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not begin");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        child.kill().ok();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (ended.and_then(|ended| ended.code()), said)
+    };
+    for (shared, shards) in [(!crate::IS_SHARED, 1), (true, 3)] {
+        let (code, said) = second(shared, shards);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("consume.shared: another process"), "{said}");
+    }
+    let (code, said) = second(crate::IS_SHARED, 1);
+    assert_eq!(code, None, "{said}");
+    drop(first);
 }

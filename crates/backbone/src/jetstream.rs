@@ -301,6 +301,11 @@ impl Log for Jetstream {
         self.letters_among(of).await
     }
 
+    async fn last(&self) -> Result<u64, ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        consumers::last_sequence(link, &config.events.stream, "asking for the last event").await
+    }
+
     async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
         let filters: Vec<&str> = filters.iter().map(String::as_str).collect();

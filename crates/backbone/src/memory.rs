@@ -223,6 +223,10 @@ impl Log for Memory {
         Ok(self.shared.lock().letters(of))
     }
 
+    async fn last(&self) -> Result<u64, ControlError> {
+        Ok(self.shared.lock().last_sequence())
+    }
+
     async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
         Ok(self.shared.lock().stored_behind(filters, place))
     }

@@ -47,6 +47,9 @@ pub trait Log: Clone + Send + Sync + 'static {
         of: &LettersOf,
     ) -> impl Future<Output = Result<BTreeMap<u64, u64>, ControlError>> + Send;
 
+    /// The place of the last event; 0 where there never was one.
+    fn last(&self) -> impl Future<Output = Result<u64, ControlError>> + Send;
+
     /// How many events of these filters there are behind a place; without any, of all.
     fn stored_behind(
         &self,

@@ -29,4 +29,4 @@ pub use feed::{Feed, FeedReceipt};
 pub use hub::Hub;
 use ledger::{Ledger, OwnTaken, Taken, Way};
 pub use load::Load;
-pub use log::{Shape, SharedLog};
+pub use log::{Shape, SharedLog, shard_of};

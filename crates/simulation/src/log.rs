@@ -126,6 +126,13 @@ impl<L: Log> Log for FaultyLog<L> {
         self.log.letters_of(of).await
     }
 
+    async fn last(&self) -> Result<u64, ControlError> {
+        if self.wire.is_away() {
+            return Err(away("asking"));
+        }
+        self.log.last().await
+    }
+
     async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
         self.log.stored_behind(filters, place).await
     }

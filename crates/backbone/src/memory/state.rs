@@ -243,7 +243,7 @@ impl State {
         Ok(())
     }
 
-    fn last_sequence(&self) -> u64 {
+    pub(super) fn last_sequence(&self) -> u64 {
         count(self.events.len())
     }
 

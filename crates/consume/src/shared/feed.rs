@@ -184,7 +184,8 @@ impl<L: Log, R: Register> Member<L, R> {
         max: usize,
         is_away: bool,
     ) -> Result<Deliveries<L, R>, SourceError> {
-        let is_full = self.kept.len() >= KEPT_MAX;
+        // What was asked for before comes all the same, and has to be known.
+        let max = if self.kept.len() < KEPT_MAX { max } else { 0 };
         let Some(own) = &mut self.own else {
             return self.open_own(is_away).await;
         };
@@ -192,7 +193,7 @@ impl<L: Log, R: Register> Member<L, R> {
             biased;
             () = self.notify.notified() => return Ok(Vec::new()),
             _ = self.term.changed() => return Ok(Vec::new()),
-            pulled = own.pull(max), if !is_full => pulled,
+            pulled = own.pull(max) => pulled,
         };
         match pulled {
             Ok(deliveries) => Ok(self.take_own(deliveries)),

@@ -9,7 +9,7 @@ use std::{
 
 use tidegate_backbone::{
     Append, AppendError, ConsumerSpec, ControlError, DeadLetter, LettersOf, Log, Pending, Register,
-    Sharer, Stored,
+    Shard, Sharer, Stored,
 };
 
 use super::{
@@ -58,9 +58,8 @@ impl<L: Log, R: Register> SharedLog<L, R> {
 
     /// Through which a consumer is shared.
     fn hub_of(&self, consumer: &str) -> Option<&Hub<L, R>> {
-        let shards = u64::try_from(self.hubs.len()).unwrap_or(u64::MAX);
-        let number = hash(consumer).checked_rem(shards)?;
-        self.hubs.get(usize::try_from(number).ok()?)
+        let shard = shard_of(consumer, u32::try_from(self.hubs.len()).ok()?)?;
+        self.hubs.get(usize::try_from(shard.number).ok()?)
     }
 
     /// What is below.
@@ -229,11 +228,17 @@ impl<L: Log, R: Register> Hub<L, R> {
     }
 }
 
-/// The same wherever and whenever it is asked (FNV-1a): it says who reads what.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// To which of so many shards a Subscription with this consumer belongs; the same wherever and
+/// whenever it is asked (FNV-1a), since it says who reads what.
+pub fn shard_of(consumer: &str, of: u32) -> Option<Shard> {
+    let hash = consumer
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let number = hash.checked_rem(u64::from(of))?;
+    let number = u32::try_from(number).ok()?;
+    Some(Shard { number, of })
 }
 
 // === impl Log ===
@@ -255,6 +260,10 @@ impl<L: Log, R: Register> Log for SharedLog<L, R> {
 
     async fn letters_of(&self, of: &LettersOf) -> Result<BTreeMap<u64, u64>, ControlError> {
         self.log.letters_of(of).await
+    }
+
+    async fn last(&self) -> Result<u64, ControlError> {
+        self.log.last().await
     }
 
     async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {

@@ -162,7 +162,7 @@ async fn give_back<L: Log, R: Register>(
     let Some((spec, until)) = inner.within(term, |state| state.begin_return(id))? else {
         return Ok(());
     };
-    if !has_caught_up(&inner, term, id, &spec).await? {
+    if !has_caught_up(&inner, term, id, (&spec, until)).await? {
         return inner
             .settle_within(term, |state| state.give_up_return(id, Instant::now()))
             .await;
@@ -192,12 +192,13 @@ async fn give_back<L: Log, R: Register>(
     Ok(())
 }
 
-/// Whether all that its own consumer has left comes from the shared one as well.
+/// Whether all that its own consumer has left is behind this place, and comes from the shared one as
+/// well.
 async fn has_caught_up<L: Log, R: Register>(
     inner: &Inner<L, R>,
     term: u64,
     id: Id,
-    spec: &ConsumerSpec,
+    (spec, until): (&ConsumerSpec, u64),
 ) -> Result<bool, Over> {
     let (began, mut ask) = (Instant::now(), ASK);
     while began.elapsed() < RETURN_MAX {
@@ -210,7 +211,9 @@ async fn has_caught_up<L: Log, R: Register>(
             // A process that is not in charge has read that it wants something else.
             return Ok(false);
         }
-        let is_settled = own.undelivered == 0 && own.unsettled == kept;
+        // What is kept is behind that place, and comes from both.
+        let is_read = own.undelivered == 0 || own.delivered >= until;
+        let is_settled = is_read && own.unsettled == kept;
         let is_ready = inner.within(term, |state| state.may_go_on(id).then_some(is_settled))?;
         match is_ready {
             Some(true) => return Ok(true),

@@ -124,8 +124,8 @@ impl<L: Log, R: Register> SharedLog<L, R> {
         }
     }
 
-    /// One that is new, and wants what is stored from now on, begins with the others, if they have
-    /// read all that was stored until now.
+    /// One that is new, and wants what is stored from now on, begins with the others, however much
+    /// they have to read yet.
     async fn join(
         &self,
         hub: &Hub<L, R>,
@@ -136,23 +136,14 @@ impl<L: Log, R: Register> SharedLog<L, R> {
         if spec.start != Start::New || self.log.consumer(&spec.name).await?.is_some() {
             return Ok(None);
         }
-        let Ok(shared) = hub.0.within(term, |state| state.consumer()) else {
-            return Ok(None);
-        };
-        let Some(shared) = self.log.consumer(&shared).await? else {
-            return Ok(None);
-        };
-        let read = hub.0.within(term, |state| state.read());
-        if shared.undelivered > 0 || read.ok() != Some(shared.delivered) {
-            return Ok(None);
-        }
-        let entry = Entry::new(spec, At::Shared(shared.delivered));
+        let since = self.log.last().await?;
+        let entry = Entry::new(spec, At::Shared(since));
         if hub.0.write(&spec.name, entry.as_ref()).await.is_err() {
             return Ok(None);
         }
         // What was read meanwhile was stored before it was ready.
         let joined = hub.0.within(term, |state| {
-            state.join(spec.clone(), matching.clone(), state.read())
+            state.join(spec.clone(), matching.clone(), since.max(state.read()))
         });
         Ok(joined.ok())
     }

@@ -71,6 +71,10 @@ impl Log for Distant {
         far(self.0.letters_of(of)).await
     }
 
+    async fn last(&self) -> Result<u64, ControlError> {
+        far(self.0.last()).await
+    }
+
     async fn stored_behind(&self, filters: &[String], place: u64) -> Result<u64, ControlError> {
         far(self.0.stored_behind(filters, place)).await
     }

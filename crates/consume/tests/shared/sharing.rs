@@ -937,3 +937,36 @@ async fn whatever_happens_nothing_is_lost() {
         }
     }
 }
+
+/// What a member has left is its own events, not those of all who share: also what nobody has read
+/// yet.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_is_counted_for_each() {
+    let log = Memory::default();
+    let mut process = Process::start(&log, "a");
+    let (one, other) = (of_types("one", &["a.v1"]), of_types("other", &["b.v1"]));
+    let sinks = [Sink::new(), Sink::new()];
+    process.join(&one, &sinks[0]).await;
+    process.join(&other, &sinks[1]).await;
+    sinks[0].hang();
+    let store = async |types: &[(&str, u64)]| {
+        for (r#type, count) in types {
+            for number in 0..*count {
+                publish(&log, &format!("{type}-{number}"), r#type).await;
+            }
+        }
+        sleep(Duration::from_secs(1)).await;
+    };
+    let left = async |process: &Process| {
+        let consumers = process.log.consumers().await.unwrap().into_iter();
+        let left = consumers.map(|one| (one.name, (one.undelivered, one.unsettled)));
+        let left: BTreeMap<_, _> = left.collect();
+        [&one, &other].map(|one| left[&one.consumer_name()])
+    };
+    store(&[("a.v1", 12), ("b.v1", 5)]).await;
+    assert_eq!(left(&process).await, [(0, 12), (0, 0)]);
+    let reader = process.readers.pop().unwrap();
+    reader.task.abort();
+    store(&[("a.v1", 3), ("b.v1", 4), ("c.v1", 8)]).await;
+    assert_eq!(left(&process).await, [(3, 12), (4, 0)], "nobody reads");
+}

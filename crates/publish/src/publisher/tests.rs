@@ -59,6 +59,10 @@ impl Log for Scripted {
         unreachable!("publishing buries nothing")
     }
 
+    async fn last(&self) -> Result<u64, ControlError> {
+        unreachable!("publishing consumes nothing")
+    }
+
     async fn stored_behind(&self, _: &[String], _: u64) -> Result<u64, ControlError> {
         unreachable!("publishing consumes nothing")
     }

@@ -13,6 +13,7 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
+use tidegate_consume::shared::shard_of;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{
     Auth, DeadLetter, Delivery, Format, Matching, OnDeadLetter, Start, Subscription, parse,
@@ -254,13 +255,30 @@ fn explain(subscription: &Subscription, config: &Config) {
     }
     let stream = &config.backbone.events.stream;
     let consumer = subscription.consumer_name();
-    line(
-        "",
-        format!("of the stream {stream}, as consumer {consumer}"),
-    );
-    if config.consume.shared.enabled && subscription.delivery.order.is_none() {
-        let text = "or of the consumer that many share, while it can take its events";
-        line("", text.to_owned());
+    let shared = &config.consume.shared;
+    let (shared, own) = match subscription.delivery.order {
+        _ if !shared.enabled => (None, ""),
+        Some(_) => (None, ", its own for the sake of its order"),
+        None => (shard_of(&consumer, shared.shards), ""),
+    };
+    match shared {
+        None => line(
+            "",
+            format!("of the stream {stream}, as consumer {consumer}{own}"),
+        ),
+        Some(shard) => {
+            let (number, of) = (shard.number + 1, shard.of);
+            line(
+                "",
+                format!(
+                    "of the stream {stream}, with others that share a consumer, {number} of {of}"
+                ),
+            );
+            let text = format!(
+                "while it cannot take its events, as consumer {consumer}: subscriptions list tells"
+            );
+            line("", text);
+        }
     }
     line("matches", matched(&subscription.matching));
     for (index, text) in delivery(subscription, config).into_iter().enumerate() {

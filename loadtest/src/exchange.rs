@@ -33,25 +33,35 @@ impl Connection {
 
     /// Sends it and reads the answer, which has to be a 2xx. Its body.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
-        self.stream.write_all(request).await?;
-        self.answer.clear();
-        let answer = loop {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                bail!("the connection was closed");
-            }
-            if let Some(answer) = read(&self.answer)? {
-                break answer;
-            }
-            if self.answer.len() > ANSWER_BYTES_MAX {
-                bail!("an answer of more than {ANSWER_BYTES_MAX} bytes");
-            }
-        };
+        let answer = self.ask(request).await?;
         if !(200..300).contains(&answer.status) {
             let shown = self.answer.get(..self.answer.len().min(SHOWN_BYTES));
             let text = String::from_utf8_lossy(shown.unwrap_or_default());
             bail!("the run is void, an answer was not 2xx: {text}");
         }
         Ok(self.answer.get(answer.head..).unwrap_or_default())
+    }
+
+    /// The same where any answer will do: its status, and its body.
+    pub(crate) async fn asked(&mut self, request: &[u8]) -> anyhow::Result<(u64, &[u8])> {
+        let Answer { status, head } = self.ask(request).await?;
+        Ok((status, self.answer.get(head..).unwrap_or_default()))
+    }
+
+    async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
+        self.stream.write_all(request).await?;
+        self.answer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                bail!("the connection was closed");
+            }
+            if let Some(answer) = read(&self.answer)? {
+                return Ok(answer);
+            }
+            if self.answer.len() > ANSWER_BYTES_MAX {
+                bail!("an answer of more than {ANSWER_BYTES_MAX} bytes");
+            }
+        }
     }
 }
 

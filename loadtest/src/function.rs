@@ -1,12 +1,15 @@
-//! The far end of deliveries: answers 204 after as long as it is told.
+//! The far end of deliveries: answers 204 after as long as it is told, and may go away and come back.
 
 use std::{net::SocketAddr, rc::Rc, time::Duration};
 
+use socket2::Socket;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    task::spawn_local,
+    task::{JoinHandle, JoinSet, spawn_local},
 };
+
+use crate::listen::{self, BACKLOG};
 
 /// How it treats what comes: by path and event id, how long it takes.
 pub(crate) trait Manner: 'static {
@@ -20,16 +23,74 @@ pub(crate) trait Manner: 'static {
 pub(crate) async fn listen(manner: Rc<impl Manner>) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    spawn_local(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let manner = Rc::clone(&manner);
-            spawn_local(async move {
-                // A sender that goes away has its reasons.
-                serve(stream, &*manner).await.ok();
-            });
-        }
-    });
+    spawn_local(accept(listener, manner));
     Ok(address)
+}
+
+async fn accept(listener: TcpListener, manner: Rc<impl Manner>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { return };
+                let manner = Rc::clone(&manner);
+                connections.spawn_local(async move {
+                    // A sender that goes away has its reasons.
+                    serve(stream, &*manner).await.ok();
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// A far end with an address of its own, which refuses connections while it is away.
+pub(crate) struct Outlet<M> {
+    pub(crate) address: SocketAddr,
+    manner: Rc<M>,
+    is: Presence,
+}
+
+enum Presence {
+    There(JoinHandle<()>),
+    /// The port is kept, and nobody listens.
+    Away(Socket),
+}
+
+impl<M: Manner> Outlet<M> {
+    /// It is there.
+    pub(crate) fn open(manner: Rc<M>) -> anyhow::Result<Self> {
+        let socket = listen::bound(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = socket.local_addr()?.as_socket();
+        let mut outlet = Self {
+            address: address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
+            manner,
+            is: Presence::Away(socket),
+        };
+        outlet.come_back()?;
+        Ok(outlet)
+    }
+
+    /// Closes its connections, and takes no more.
+    pub(crate) async fn go_away(&mut self) -> anyhow::Result<()> {
+        if let Presence::There(task) = &mut self.is {
+            task.abort();
+            // Aborted is how it ends; then the port is free.
+            task.await.ok();
+            self.is = Presence::Away(listen::bound(self.address)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn come_back(&mut self) -> anyhow::Result<()> {
+        if let Presence::Away(socket) = &self.is {
+            socket.listen(BACKLOG)?;
+            let listener = TcpListener::from_std(socket.try_clone()?.into())?;
+            let manner = Rc::clone(&self.manner);
+            self.is = Presence::There(spawn_local(accept(listener, manner)));
+        }
+        Ok(())
+    }
 }
 
 async fn serve(mut stream: TcpStream, manner: &impl Manner) -> std::io::Result<()> {
@@ -70,4 +131,40 @@ fn end_of_head(buffer: &[u8]) -> Option<usize> {
     windows
         .position(|window| window == b"\r\n\r\n")
         .map(|at| at + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{net::TcpStream, task::LocalSet};
+
+    use super::*;
+
+    struct AtOnce;
+
+    impl Manner for AtOnce {
+        fn arrived(&self, _path: &str, _id: &str) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    /// Connections that were open end, new ones are refused, and it comes back where it was.
+    #[tokio::test]
+    async fn an_outlet_goes_away_and_comes_back() {
+        let tasks = LocalSet::new();
+        let test = async {
+            let mut outlet = Outlet::open(Rc::new(AtOnce)).unwrap();
+            let mut open = TcpStream::connect(outlet.address).await.unwrap();
+            open.write_all(b"POST / HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut answer = [0; 12];
+            open.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 204");
+            outlet.go_away().await.unwrap();
+            // The end, or a reset where something was unread.
+            open.read_to_end(&mut Vec::new()).await.ok();
+            assert!(TcpStream::connect(outlet.address).await.is_err());
+            outlet.come_back().unwrap();
+            assert!(TcpStream::connect(outlet.address).await.is_ok());
+        };
+        tasks.run_until(test).await;
+    }
 }

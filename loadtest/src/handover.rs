@@ -14,12 +14,13 @@ use clap::Args;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
+    arrivals::{Arrivals, Order},
     function::{self, Manner},
     mesh::{Binaries, Mesh, Setting},
     nats::NatsServer,
     output::Output,
     report::{Run, Summary},
-    schedule::{KEYS, Schedule},
+    schedule::Schedule,
 };
 
 /// How long the last events may take after the last was published.
@@ -47,21 +48,17 @@ pub(crate) struct Handover {
 
 /// What came to one Subscription.
 struct Came {
-    /// How often, by event.
-    times: Vec<u16>,
-    /// The last event of each key.
-    last: Vec<Option<u32>>,
-    out_of_order: u32,
+    arrivals: Arrivals,
+    order: Order,
     gap: Duration,
     at: Instant,
 }
 
 impl Came {
-    fn new(events: u32) -> Self {
+    fn new() -> Self {
         Self {
-            times: vec![0; events as usize],
-            last: vec![None; KEYS as usize],
-            out_of_order: 0,
+            arrivals: Arrivals::default(),
+            order: Order::default(),
             gap: Duration::ZERO,
             at: Instant::now(),
         }
@@ -71,25 +68,12 @@ impl Came {
         let now = Instant::now();
         self.gap = self.gap.max(now - self.at);
         self.at = now;
-        if let Some(times) = self.times.get_mut(event as usize) {
-            *times = times.saturating_add(1);
-        }
-        if let Some(last) = self.last.get_mut(Schedule::key_of(event) as usize) {
-            // The same one again is a repetition, an earlier one is not in order.
-            if last.is_some_and(|last| event < last) {
-                self.out_of_order += 1;
-            }
-            *last = (*last).max(Some(event));
-        }
+        self.arrivals.add(event);
+        self.order.add(Schedule::key_of(event), event);
     }
 
-    fn missing(&self) -> usize {
-        self.times.iter().filter(|times| **times == 0).count()
-    }
-
-    fn repeated(&self) -> u64 {
-        let more = self.times.iter().map(|times| times.saturating_sub(1));
-        more.map(u64::from).sum()
+    fn missing(&self, events: u32) -> u32 {
+        self.arrivals.missing(0..events)
     }
 }
 
@@ -117,8 +101,8 @@ pub(crate) async fn run(arguments: &Handover) -> anyhow::Result<()> {
     let time = Duration::from_secs(arguments.seconds);
     let events = Schedule::new(arguments.rate, time).events;
     let sink = Rc::new(Sink {
-        ordered: RefCell::new(Came::new(events)),
-        unordered: RefCell::new(Came::new(events)),
+        ordered: RefCell::new(Came::new()),
+        unordered: RefCell::new(Came::new()),
     });
     let address = function::listen(Rc::clone(&sink)).await?;
     let variables = [("TIDEGATE__CONSUME__ACK_WAIT", arguments.ack_wait.as_str())];
@@ -158,15 +142,16 @@ pub(crate) async fn run(arguments: &Handover) -> anyhow::Result<()> {
     published?;
     killed?;
     let published = Instant::now();
-    while sink.ordered.borrow().missing() + sink.unordered.borrow().missing() > 0 {
+    let missing =
+        || sink.ordered.borrow().missing(events) + sink.unordered.borrow().missing(events);
+    while missing() > 0 {
         if published.elapsed() > PATIENCE {
             break;
         }
         sleep(Duration::from_millis(100)).await;
     }
     report(arguments, &sink, events, kills.get())?;
-    let (ordered, unordered) = (sink.ordered.borrow(), sink.unordered.borrow());
-    if ordered.missing() + unordered.missing() > 0 || ordered.out_of_order > 0 {
+    if missing() > 0 || sink.ordered.borrow().order.out_of_order() > 0 {
         bail!("events are lost or out of order");
     }
     Ok(())
@@ -179,11 +164,14 @@ fn report(arguments: &Handover, sink: &Sink, events: u32, kills: usize) -> anyho
         ("without order", &sink.unordered),
     ] {
         let came = came.borrow();
-        run.add(&format!("lost, {name}"), came.missing() as f64);
-        run.add(&format!("delivered again, {name}"), came.repeated() as f64);
+        run.add(&format!("lost, {name}"), came.missing(events).into());
+        run.add(
+            &format!("delivered again, {name}"),
+            came.arrivals.repeated() as f64,
+        );
         run.add(&format!("longest gap s, {name}"), came.gap.as_secs_f64());
     }
-    let out_of_order = sink.ordered.borrow().out_of_order;
+    let out_of_order = sink.ordered.borrow().order.out_of_order();
     run.add("out of order, ordered by subject", out_of_order.into());
     run.add("kills", kills as f64);
     run.add("events for each", events.into());
@@ -196,10 +184,7 @@ fn report(arguments: &Handover, sink: &Sink, events: u32, kills: usize) -> anyho
 
 #[expect(clippy::print_stderr, reason = "progress is for people")]
 fn progress(sink: &Sink, arguments: &Handover, elapsed: Duration) {
-    let came = |came: &RefCell<Came>| {
-        let came = came.borrow();
-        came.times.len() - came.missing()
-    };
+    let came = |came: &RefCell<Came>| came.borrow().arrivals.count();
     eprintln!(
         "{:.0} of {} s: {} came in order, {} without",
         elapsed.as_secs_f64(),

@@ -64,7 +64,12 @@ impl Stream {
     }
 
     pub(crate) async fn last_sequence(&self) -> anyhow::Result<u64> {
-        Ok(self.stream().await?.cached_info().state.last_sequence)
+        Ok(self.state().await?.last_sequence)
+    }
+
+    /// What it holds now.
+    pub(crate) async fn state(&self) -> anyhow::Result<stream::State> {
+        Ok(self.stream().await?.cached_info().state.clone())
     }
 
     /// Deletes all messages.

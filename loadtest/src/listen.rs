@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait in the kernel for one listener.
-const BACKLOG: i32 = 1_024;
+pub(crate) const BACKLOG: i32 = 1_024;
 
 /// So many on one address, which may name port 0.
 pub(crate) fn listeners(
@@ -24,6 +24,14 @@ pub(crate) fn listeners(
         all.push(listener(address)?);
     }
     Ok((address, all))
+}
+
+/// Keeps the address; who connects is refused until somebody listens.
+pub(crate) fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket(address)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {

@@ -7,11 +7,14 @@
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
 mod alarm;
+mod apply;
+mod arrivals;
 mod attached;
 mod backlog;
 mod baseline;
 mod companion;
 mod compare;
+mod consumers;
 mod courier;
 mod dispatcher;
 mod driver;
@@ -29,6 +32,7 @@ mod measure;
 mod mesh;
 mod metrics;
 mod nats;
+mod outage;
 mod output;
 mod page;
 mod payload;
@@ -44,6 +48,7 @@ mod schedule;
 mod sink;
 mod soak;
 mod stage;
+mod standing;
 mod startup;
 mod subscriptions;
 mod together;
@@ -139,6 +144,16 @@ enum Command {
         after_help = "Example:\n  loadtest handover --tidegate target/release/tidegate --nats-server nats-server"
     )]
     Handover(handover::Handover),
+    /// Subscriptions that are applied and removed under load: whether each misses nothing
+    #[command(
+        after_help = "Example:\n  loadtest apply --tidegate target/release/tidegate --nats-server nats-server --times 5"
+    )]
+    Apply(apply::Apply),
+    /// Sinks that are down for ten minutes: what the others notice, and what comes afterwards
+    #[command(
+        after_help = "Example:\n  loadtest outage --tidegate target/release/tidegate --nats-server nats-server --seconds 60"
+    )]
+    Outage(outage::Outage),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -164,6 +179,8 @@ fn main() -> anyhow::Result<()> {
             Command::Recovery(arguments) => recovery::run(&arguments).await,
             Command::Soak(arguments) => soak::run(&arguments).await,
             Command::Handover(arguments) => handover::run(&arguments).await,
+            Command::Apply(arguments) => apply::run(&arguments).await,
+            Command::Outage(arguments) => outage::run(&arguments).await,
         }
     })
 }

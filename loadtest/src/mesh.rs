@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const READY_MAX: Duration = Duration::from_secs(120);
 
 /// Where its Subscriptions are, below its folder.
-const SUBSCRIPTIONS: &str = "subscriptions";
+pub(crate) const SUBSCRIPTIONS: &str = "subscriptions";
 
 /// Documents of a file; a Tidegate reads a thousand.
 const DOCUMENTS_MAX: usize = 1_000;
@@ -121,6 +121,13 @@ impl Mesh {
         self.process.id()
     }
 
+    /// What it has warned of, where a run did not go well.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let is_one = |line: &&str| ["WARN", "ERROR"].iter().any(|level| line.contains(level));
+        log.lines().filter(is_one).map(str::to_owned).collect()
+    }
+
     /// Ends it at once, as nobody ends who can help it.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.process.kill()?;
@@ -134,8 +141,8 @@ impl Mesh {
     }
 }
 
-/// Documents as files of so many as one may have.
-fn write(folder: &Path, documents: &str) -> anyhow::Result<()> {
+/// Documents as files of so many as one may have, in the folder of Subscriptions below this one.
+pub(crate) fn write(folder: &Path, documents: &str) -> anyhow::Result<()> {
     let all = documents.split("---\n").filter(|text| !text.is_empty());
     let all: Vec<&str> = all.collect();
     let mut files: Vec<String> = all

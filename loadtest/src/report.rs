@@ -131,6 +131,26 @@ impl Summary {
         }
     }
 
+    /// Several things, each with a name and its runs; all runs have the same figures in the same
+    /// order.
+    pub(crate) fn beside(title: String, all: &[(String, Vec<Run>)]) -> Self {
+        let each = all.iter().map(|(_, runs)| Self::of(String::new(), runs));
+        let mut each = each.map(|one| one.rows);
+        let mut rows = each.next().unwrap_or_default();
+        for other in each {
+            for ((_, spreads), (_, others)) in rows.iter_mut().zip(other) {
+                spreads.extend(others);
+            }
+        }
+        let names = all.iter().map(|(name, _)| name.clone());
+        Self {
+            title,
+            runs: all.iter().map(|(_, runs)| runs.len()).max().unwrap_or(0),
+            columns: names.collect(),
+            rows,
+        }
+    }
+
     pub(crate) fn table(&self) -> String {
         let width = self.rows.iter().map(|(name, _)| name.chars().count());
         let width = width.max().unwrap_or(0).max(30) + 2;
@@ -215,6 +235,20 @@ mod tests {
         assert!(summary.table().contains("20.00 [10.00–30.00]"));
         assert_eq!(summary.json()["figures"]["CPU"]["median"], 2.0);
         assert_eq!(summary.json()["runs"], 3);
+    }
+
+    /// Each has a column, in the order in which they are given.
+    #[test]
+    fn things_stand_beside_each_other() {
+        let all = [
+            ("a".to_owned(), vec![run(10.0, 1.0), run(30.0, 1.0)]),
+            ("b".to_owned(), vec![run(5.0, 2.0)]),
+        ];
+        let summary = Summary::beside("title".to_owned(), &all);
+        assert_eq!(summary.columns, ["a", "b"]);
+        let rates = summary.rows[0].1.iter().map(|spread| spread.most);
+        assert_eq!(rates.collect::<Vec<_>>(), [30.0, 5.0]);
+        assert_eq!(summary.json()["figures"]["CPU"]["b"]["median"], 2.0);
     }
 
     /// A ratio is taken within a pair, since both ran beside the same noise.

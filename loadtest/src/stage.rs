@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The stream that Tidegate makes.
-const STREAM: &str = "TIDEGATE_EVENTS";
+pub(crate) const STREAM: &str = "TIDEGATE_EVENTS";
 
 pub(crate) struct Stage {
     // Ended in this order.

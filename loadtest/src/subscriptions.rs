@@ -4,11 +4,12 @@
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, value_parser};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
+    consumers::Consumers,
     driver::Pace,
     mesh::Binaries,
     payload::Payload,
@@ -56,22 +57,6 @@ pub(crate) struct Subscriptions {
     /// The result as JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Consumers {
-    Own,
-    Shared,
-}
-
-impl Consumers {
-    fn variables(self) -> [(&'static str, &'static str); 1] {
-        let enabled = match self {
-            Self::Own => "false",
-            Self::Shared => "true",
-        };
-        [("TIDEGATE__CONSUME__SHARED__ENABLED", enabled)]
-    }
 }
 
 /// What one step came to.

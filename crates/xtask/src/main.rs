@@ -60,6 +60,10 @@ cargo xtask <command>
                     a sink that slows from 5 ms to 2 s and recovers, second by second
   bench handover [-- ARGS]
                     two processes on one NATS, killed in turn for ten minutes
+  bench apply [-- ARGS]
+                    Subscriptions applied and removed under 10,000 events a second, one by one
+  bench outage [-- ARGS]
+                    20 of 1,000 sinks down for ten minutes, and what comes when they are back
   bench modes [-- ARGS]
                     structured mode beside binary mode
   bench fsync [-- ARGS]
@@ -82,7 +86,7 @@ Examples:
   TIDEGATE_VECTORS=../vectors cargo xtask test";
 
 /// What `bench` runs beside the doors.
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 11] = [
     "backlog",
     "together",
     "subscriptions",
@@ -92,6 +96,8 @@ const SCENARIOS: [&str; 9] = [
     "isolation",
     "recovery",
     "handover",
+    "apply",
+    "outage",
 ];
 
 fn main() -> ExitCode {

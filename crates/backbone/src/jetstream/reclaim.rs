@@ -1,15 +1,22 @@
 //! Room in the stream of the events: what every consumer has settled is purged before it is full.
 //!
-//! Never past an event that a consumer still has to settle, whoever made that consumer.
+//! Never past an event that a consumer still has to settle, whoever made that consumer: at the old
+//! end, and where one holds that up, subject by subject.
+
+mod subjects;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::subjects::Holds;
 use super::{
     consumers::{self, Info},
     link::Link,
 };
 use crate::{Config, ControlError};
+
+/// What is done, for errors.
+const ACTION: &str = "making room";
 
 /// How far below the mark is purged, as a part of the stream's size, so that not every event
 /// makes a purge of its own.
@@ -29,6 +36,7 @@ struct StreamInfo {
     state: State,
 }
 
+/// What the stream holds. There may be fewer messages than places, since single subjects are purged.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct State {
     messages: u64,
@@ -46,14 +54,14 @@ struct Purged {
 }
 
 pub(super) async fn reclaim(link: &Link, config: &Config) -> Result<Reclaimed, ControlError> {
-    let action = "making room";
     let stream = &config.events.stream;
     // Before the consumers: what they have settled afterwards is no less.
     let StreamInfo { state } = link
         .call(&format!("STREAM.INFO.{stream}"), &Value::Null)
         .await
-        .map_err(|error| error.during(action))?;
-    let Some(wanted) = wanted(state, config.events.size_max.as_u64(), config.reclaim_above) else {
+        .map_err(|error| error.during(ACTION))?;
+    let Some(missing) = missing(state, config.events.size_max.as_u64(), config.reclaim_above)
+    else {
         return Ok(Reclaimed::default());
     };
     let consumers = consumers::list(link, stream).await?;
@@ -61,34 +69,41 @@ pub(super) async fn reclaim(link: &Link, config: &Config) -> Result<Reclaimed, C
         // One was deleted meanwhile, or is not seen: the next time will tell.
         return Ok(Reclaimed::default());
     }
-    let (settled, slowest) = settled(&consumers, certain(state, config.replicas));
+    let certain = certain(state, config.replicas);
+    let (settled, slowest) = settled(&consumers, certain);
+    let wanted = wanted(state, missing);
     let up_to = wanted.min(settled);
-    let held_by = (settled < wanted).then_some(slowest).flatten();
-    if up_to < state.first_seq {
-        return Ok(Reclaimed { events: 0, held_by });
+    let mut events = 0;
+    if up_to >= state.first_seq {
+        events = purge(link, stream, json!({ "seq": up_to.saturating_add(1) })).await?;
     }
-    // The server purges below `seq`.
-    let Purged { purged } = link
-        .call(
-            &format!("STREAM.PURGE.{stream}"),
-            &json!({ "seq": up_to.saturating_add(1) }),
-        )
-        .await
-        .map_err(|error| error.during(action))?;
+    let is_held = settled < wanted;
+    if is_held && events < missing && subjects::are_purged(link) {
+        let holds = Holds::new(&consumers, certain);
+        events += subjects::purge(link, stream, &holds, missing - events).await?;
+    }
+    let is_short = is_held && events < missing;
     Ok(Reclaimed {
-        events: purged,
-        held_by,
+        events,
+        held_by: is_short.then_some(slowest).flatten(),
     })
 }
 
-/// Up to which sequence a purge would make the room that is missing; `None` when none is.
+/// How many are gone. The server purges below a `seq`.
+async fn purge(link: &Link, stream: &str, what: Value) -> Result<u64, ControlError> {
+    let purged: Result<Purged, _> = link.call(&format!("STREAM.PURGE.{stream}"), &what).await;
+    let Purged { purged } = purged.map_err(|error| error.during(ACTION))?;
+    Ok(purged)
+}
+
+/// How many events have to go for the room that is missing; `None` when none is.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "an estimate; a float cast saturates, and the result is bounded by what is settled"
+    reason = "an estimate; a float cast saturates, and the result is bounded by what is there"
 )]
-fn wanted(state: State, size_max: u64, above: f64) -> Option<u64> {
+fn missing(state: State, size_max: u64, above: f64) -> Option<u64> {
     let mark = size_max as f64 * above;
     let bytes = state.bytes as f64;
     if bytes <= mark || state.messages == 0 {
@@ -96,13 +111,14 @@ fn wanted(state: State, size_max: u64, above: f64) -> Option<u64> {
     }
     let excess = bytes - (mark - size_max as f64 * STEP).max(0.0);
     let average = (bytes / state.messages as f64).max(1.0);
-    let events = ((excess / average).ceil() as u64).clamp(1, state.messages);
-    Some(
-        state
-            .first_seq
-            .saturating_add(events - 1)
-            .min(state.last_seq),
-    )
+    Some(((excess / average).ceil() as u64).clamp(1, state.messages))
+}
+
+/// Up to which sequence a purge would make that room. From the new end there are hardly any gaps:
+/// what was purged of single subjects was old.
+fn wanted(state: State, missing: u64) -> u64 {
+    let stay = state.messages.saturating_sub(missing);
+    state.last_seq.saturating_sub(stay)
 }
 
 /// Up to which sequence a consumer that has nothing left surely has nothing left. On a cluster it
@@ -110,7 +126,8 @@ fn wanted(state: State, size_max: u64, above: f64) -> Option<u64> {
 /// seen the older half of a stream that is nearly full is not possible.
 fn certain(state: State, replicas: usize) -> u64 {
     if replicas > 1 {
-        state.first_seq.saturating_add(state.messages / 2)
+        let newer = state.messages.saturating_sub(1) / 2;
+        state.last_seq.saturating_sub(newer)
     } else {
         state.last_seq
     }
@@ -166,15 +183,31 @@ mod tests {
         .unwrap()
     }
 
+    fn wanted_above(state: State, size_max: u64, above: f64) -> Option<u64> {
+        missing(state, size_max, above).map(|missing| wanted(state, missing))
+    }
+
     /// Below the mark nothing is purged, above it no more than needed.
     #[test]
     fn only_the_missing_room_is_made() {
-        assert_eq!(wanted(state(80, 800), 1_000, 0.8), None);
-        assert_eq!(wanted(state(0, 0), 1_000, 0.8), None);
+        assert_eq!(wanted_above(state(80, 800), 1_000, 0.8), None);
+        assert_eq!(wanted_above(state(0, 0), 1_000, 0.8), None);
         // 850 of 1,000 bytes, 10 each: down to 750.
-        assert_eq!(wanted(state(85, 850), 1_000, 0.8), Some(20));
-        assert_eq!(wanted(state(1, 900), 1_000, 0.8), Some(11));
-        assert_eq!(wanted(state(2, u64::MAX), 10, 0.8), Some(12));
+        assert_eq!(wanted_above(state(85, 850), 1_000, 0.8), Some(20));
+        assert_eq!(wanted_above(state(1, 900), 1_000, 0.8), Some(11));
+        assert_eq!(wanted_above(state(2, u64::MAX), 10, 0.8), Some(12));
+    }
+
+    /// What is purged of single subjects leaves gaps at the old end: places there make no room.
+    #[test]
+    fn places_without_events_are_no_room() {
+        let with_gaps = State {
+            first_seq: 11,
+            last_seq: 10_000,
+            ..state(85, 850)
+        };
+        assert_eq!(wanted_above(with_gaps, 1_000, 0.8), Some(9_925));
+        assert_eq!(certain(with_gaps, 3), 9_958);
     }
 
     /// The slowest consumer decides, and events that were never for one do not count as unsettled.

@@ -163,12 +163,19 @@ impl JetstreamFixture {
 
 /// A server that syncs every write, or a word that there is none.
 pub(crate) async fn fsync_server(config_lines: &str) -> Option<NatsServer> {
+    recent_server(&format!(
+        "jetstream {{ sync_interval: always, {config_lines} }}"
+    ))
+    .await
+}
+
+/// A server of 2.15 or newer, or a word that there is none.
+pub(crate) async fn recent_server(config_lines: &str) -> Option<NatsServer> {
     let Some(binary) = fsync_nats_server_binary() else {
         println!("skipped: TIDEGATE_NATS_SERVER_FSYNC is not set");
         return None;
     };
-    let lines = format!("jetstream {{ sync_interval: always, {config_lines} }}");
-    Some(NatsServer::start_binary(binary, &lines).await)
+    Some(NatsServer::start_binary(binary, config_lines).await)
 }
 
 impl Fixture for JetstreamFixture {

@@ -2,6 +2,7 @@
 
 mod failure;
 mod fsync;
+mod lagging;
 mod register;
 mod room;
 mod secured;

@@ -35,9 +35,10 @@ const KEPT_MAX: usize = 256;
 pub struct Feed<L: Log, R: Register>(Kind<L, R>);
 
 enum Kind<L: Log, R: Register> {
+    // Apart from the loop that has it: what a loop holds, its task holds several times.
     /// Via a consumer of its own, always.
-    Alone(L::Source),
-    Member(Member<L, R>),
+    Alone(Box<L::Source>),
+    Member(Box<Member<L, R>>),
 }
 
 type Opening<L> = Pin<Box<dyn Future<Output = Result<<L as Log>::Source, ControlError>> + Send>>;
@@ -75,11 +76,11 @@ impl<L: Log, R: Register> fmt::Debug for Feed<L, R> {
 
 impl<L: Log, R: Register> Feed<L, R> {
     pub(super) fn alone(source: L::Source) -> Self {
-        Self(Kind::Alone(source))
+        Self(Kind::Alone(Box::new(source)))
     }
 
     pub(super) fn member(member: Member<L, R>) -> Self {
-        Self(Kind::Member(member))
+        Self(Kind::Member(Box::new(member)))
     }
 }
 
@@ -382,8 +383,10 @@ impl<L: Log, R: Register> Source for Feed<L, R> {
     async fn unsettled(&mut self) -> Result<u64, ControlError> {
         match &mut self.0 {
             Kind::Alone(source) => source.unsettled().await,
-            Kind::Member(Member { own: Some(own), .. }) => own.unsettled().await,
             Kind::Member(member) => {
+                if let Some(own) = &mut member.own {
+                    return own.unsettled().await;
+                }
                 let open = member.seat.and_then(|seat| {
                     let open = member.hub.0.within(seat.term, |state| state.open(seat.id));
                     open.ok()

@@ -52,7 +52,7 @@ pub(super) struct State<R> {
     limits: Limits,
     ledger: Ledger<Id>,
     names: HashMap<Arc<str>, Id>,
-    members: BTreeMap<Id, Member<R>>,
+    members: BTreeMap<Id, Box<Member<R>>>,
     wanted: Wanted,
     /// By place: what somebody has to settle yet.
     in_hand: BTreeMap<u64, InHand<R>>,
@@ -246,7 +246,7 @@ impl<R> State<R> {
             tried: 0,
             stays_until: None,
         };
-        self.members.insert(id, member);
+        self.members.insert(id, Box::new(member));
         id
     }
 
@@ -335,7 +335,8 @@ impl<R> State<R> {
     }
 
     pub(super) fn standings(&self) -> Vec<Standing> {
-        let standing = |(id, member): (&Id, &Member<R>)| Standing {
+        let members = self.members.iter();
+        let standings = members.map(|(id, member)| Standing {
             spec: member.spec.clone(),
             is_away: self.ledger.way(*id) == Some(Way::Away),
             since: match self.ledger.way(*id) {
@@ -345,8 +346,8 @@ impl<R> State<R> {
             open: self.open(*id),
             tried: u64::try_from(member.tries.len()).unwrap_or(u64::MAX),
             first_open: self.ledger.first_open(*id),
-        };
-        self.members.iter().map(standing).collect()
+        });
+        standings.collect()
     }
 
     /// Who reads a member's events from now on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_backbone::ConsumerSpec;
 use tokio::time::Instant;
 
-use super::{Id, Member, Settles, State, Why};
+use super::{Id, Settles, State, Why};
 use crate::shared::Way;
 
 /// How long somebody stays away who has tried to return in vain, at first; doubled each time: one
@@ -62,12 +62,13 @@ impl<R> State<R> {
 
     /// Those whose own consumer is read here, and that could do without.
     pub(in crate::shared) fn may_return(&self, now: Instant) -> Vec<Id> {
-        let may = |(id, member): &(&Id, &Member<R>)| {
+        let members = self.members.iter();
+        let may = members.filter(|(id, member)| {
             let is_away = self.ledger.way(**id) == Some(Way::Away);
             let stays = member.stays_until.is_some_and(|until| now < until);
             is_away && member.is_narrow && !member.moves && member.feed.is_some() && !stays
-        };
-        self.members.iter().filter(may).map(|(id, _)| *id).collect()
+        });
+        may.map(|(id, _)| *id).collect()
     }
 
     /// Which of these consumers are those of members that need none.

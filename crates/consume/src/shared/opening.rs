@@ -136,16 +136,11 @@ impl<L: Log, R: Register> SharedLog<L, R> {
         if spec.start != Start::New || self.log.consumer(&spec.name).await?.is_some() {
             return Ok(None);
         }
-        let since = self.log.last().await?;
-        let entry = Entry::new(spec, At::Shared(since));
-        if hub.0.write(&spec.name, entry.as_ref()).await.is_err() {
-            return Ok(None);
-        }
-        // What was read meanwhile was stored before it was ready.
-        let joined = hub.0.within(term, |state| {
-            state.join(spec.clone(), matching.clone(), since.max(state.read()))
-        });
-        Ok(joined.ok())
+        let last = self.log.last().await?;
+        let joining = hub.clone().join(term, spec.clone(), matching.clone(), last);
+        // Whoever waits for it may go: half a member must not stay.
+        let joined = tokio::spawn(joining).await;
+        Ok(joined.ok().flatten())
     }
 
     /// Whether another process, which is in charge, keeps its events. Waits a moment for one.
@@ -231,6 +226,36 @@ impl<L: Log, R: Register> Hub<L, R> {
         let notify = Arc::clone(&member.notify);
         let feed = self.0.within(term, |state| state.attach(id, notify)).ok()?;
         Some(Seat { term, id, feed })
+    }
+
+    /// A new member, which gets what is stored behind this place at least.
+    async fn join(
+        self,
+        term: u64,
+        spec: ConsumerSpec,
+        matching: Matching,
+        last: u64,
+    ) -> Option<Id> {
+        // Before it is registered: who reads there that it is, calls it ready.
+        let joining = self.0.within(term, |state| {
+            if state.id_of(&spec.name).is_some() {
+                return None;
+            }
+            // What was read meanwhile was stored before it was ready.
+            let since = last.max(state.read());
+            Some((state.join(spec.clone(), matching, since), since))
+        });
+        let (id, since) = joining.ok()??;
+        let entry = Entry::new(&spec, At::Shared(since));
+        let is_written = self.0.write(&spec.name, entry.as_ref()).await.is_ok();
+        let joined = self.0.settle_within(term, |state| {
+            if is_written {
+                state.joined(id);
+                return Vec::new();
+            }
+            state.remove(id)
+        });
+        (joined.await.is_ok() && is_written).then_some(id)
     }
 
     /// The same, for a member whose own consumer has been brought to what it wants now.

@@ -202,10 +202,12 @@ impl<R> State<R> {
 
     // --- Who is a member ---
 
-    /// A member that gets from the shared consumer what is stored behind this place.
+    /// A member that gets from the shared consumer what is stored behind this place, and stays there
+    /// until it [has joined](Self::joined): until that is registered.
     pub(super) fn join(&mut self, spec: ConsumerSpec, matching: Matching, since: u64) -> Id {
         let id = self.add(spec, matching, None);
         self.ledger.join(id, since);
+        self.set_moves(id, true);
         id
     }
 

@@ -174,6 +174,7 @@ impl<L: Log, R: Register> Inner<L, R> {
                     self.log.remove(name).await?;
                 }
                 let id = state.join(spec, matching, since);
+                state.joined(id);
                 if !is_understood {
                     tracing::warn!(consumer = name, "what it wants is not understood");
                     state.let_leave(id, Why::Unknown);

@@ -14,6 +14,17 @@ const STAYS_MIN: Duration = Duration::from_secs(1);
 const STAYS_MAX: Duration = Duration::from_mins(1);
 
 impl<R> State<R> {
+    /// It is registered, and may move.
+    pub(in crate::shared) fn joined(&mut self, id: Id) {
+        self.set_moves(id, false);
+    }
+
+    pub(super) fn set_moves(&mut self, id: Id, moves: bool) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.moves = moves;
+        }
+    }
+
     /// It is to have a consumer of its own.
     pub(in crate::shared) fn let_leave(&mut self, id: Id, why: Why) {
         let is_shared = matches!(self.ledger.way(id), Some(Way::Shared { .. }));

@@ -18,7 +18,8 @@ fn state(limits: Limits) -> State<()> {
         unsettled_max: 1,
         exclusive: false,
     };
-    state.join(spec, Matching::Filters(Vec::new()), 0);
+    let id = state.join(spec, Matching::Filters(Vec::new()), 0);
+    state.joined(id);
     state
 }
 

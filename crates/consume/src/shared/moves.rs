@@ -211,9 +211,7 @@ async fn has_caught_up<L: Log, R: Register>(
             // A process that is not in charge has read that it wants something else.
             return Ok(false);
         }
-        // What is kept is behind that place, and comes from both.
-        let is_read = own.undelivered == 0 || own.delivered >= until;
-        let is_settled = is_read && own.unsettled == kept;
+        let is_settled = has_only(&own, until, kept);
         let is_ready = inner.within(term, |state| state.may_go_on(id).then_some(is_settled))?;
         match is_ready {
             Some(true) => return Ok(true),
@@ -225,4 +223,43 @@ async fn has_caught_up<L: Log, R: Register>(
         }
     }
     Ok(false)
+}
+
+/// Whether its own consumer is settled up to this place: nothing is left there but what is kept, so
+/// many that end at a place, which comes from the shared one as well. A log that was killed may have
+/// forgotten that it delivered what is kept, and have as much of something else.
+fn has_only(own: &Pending, until: u64, (kept, last_kept): (u64, u64)) -> bool {
+    let is_read = own.undelivered == 0 || own.delivered >= until.max(last_kept);
+    is_read && own.unsettled == kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Up to place 10; 11 to 13 are kept.
+    #[test]
+    fn only_what_is_kept_may_be_left() {
+        let has_only = |undelivered, unsettled, delivered| {
+            let own = Pending {
+                name: String::new(),
+                description: String::new(),
+                undelivered,
+                unsettled,
+                delivered,
+                settled: 0,
+                deliveries: 0,
+                wants: None,
+            };
+            has_only(&own, 10, (3, 13))
+        };
+        assert!(has_only(0, 3, 13));
+        assert!(has_only(500, 3, 20), "more comes all the time");
+        assert!(!has_only(500, 4, 20), "one more is unsettled");
+        assert!(!has_only(500, 3, 9), "one may be undelivered");
+        assert!(
+            !has_only(500, 3, 11),
+            "12 and 13 are forgotten, two others are unsettled"
+        );
+    }
 }

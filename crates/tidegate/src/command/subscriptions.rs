@@ -267,12 +267,10 @@ fn explain(subscription: &Subscription, config: &Config) {
             format!("of the stream {stream}, as consumer {consumer}{own}"),
         ),
         Some(shard) => {
-            let (number, of) = (shard.number + 1, shard.of);
+            let shared = shard.name("shared");
             line(
                 "",
-                format!(
-                    "of the stream {stream}, with others that share a consumer, {number} of {of}"
-                ),
+                format!("of the stream {stream}, with others, as consumer {shared}_<number>"),
             );
             let text = format!(
                 "while it cannot take its events, as consumer {consumer}: subscriptions list tells"

@@ -104,10 +104,12 @@ impl<R> State<R> {
         Some((member.spec.clone(), until))
     }
 
-    /// How many events its own consumer brought that wait for its return.
-    pub(in crate::shared) fn kept(&self, id: Id) -> u64 {
-        let kept = self.members.get(&id).map_or(0, |member| member.kept.len());
-        u64::try_from(kept).unwrap_or(u64::MAX)
+    /// How many events its own consumer brought that wait for its return, and the place of the last.
+    pub(in crate::shared) fn kept(&self, id: Id) -> (u64, u64) {
+        let kept = self.members.get(&id).map(|member| &member.kept);
+        let last = kept.and_then(|kept| kept.last().copied());
+        let count = kept.map_or(0, |kept| kept.len());
+        (u64::try_from(count).unwrap_or(u64::MAX), last.unwrap_or(0))
     }
 
     /// Whether its return has a chance still.

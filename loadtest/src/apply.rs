@@ -55,7 +55,7 @@ pub(crate) struct Apply {
     #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// Connections, each with one request at a time
-    #[arg(long, default_value_t = 48, value_parser = value_parser!(u32).range(1..=1_024))]
+    #[arg(long, default_value_t = 96, value_parser = value_parser!(u32).range(1..=1_024))]
     connections: u32,
     /// Subscriptions that are there from the beginning, each with a type of its own
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=5_000))]

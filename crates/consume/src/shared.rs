@@ -23,6 +23,7 @@ mod serving;
 mod state;
 mod takeover;
 mod wanted;
+mod watched;
 mod writing;
 
 pub use feed::{Feed, FeedReceipt};

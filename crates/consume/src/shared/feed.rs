@@ -17,7 +17,7 @@ use tidegate_backbone::{
     Source, SourceError,
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
@@ -26,6 +26,7 @@ use super::{
     hub::{Hub, ReceiptOf},
     moves,
     state::{Given, Id, Next, Settles},
+    watched::Watch,
 };
 
 /// Most that are kept until a return has come to its end.
@@ -50,7 +51,7 @@ pub(super) struct Member<L: Log, R: Register> {
     pub(super) name: Arc<str>,
     pub(super) seat: Option<Seat>,
     pub(super) notify: Arc<Notify>,
-    pub(super) term: watch::Receiver<u64>,
+    pub(super) term: Watch<u64>,
     pub(super) own: Option<L::Source>,
     opening: Option<Opening<L>>,
     /// Of its own consumer, until it has returned.
@@ -89,7 +90,7 @@ impl<L: Log, R: Register> Member<L, R> {
         hub: &Hub<L, R>,
         log: &L,
         name: &str,
-        term: watch::Receiver<u64>,
+        term: Watch<u64>,
         own: Option<L::Source>,
     ) -> Self {
         Self {
@@ -126,10 +127,7 @@ impl<L: Log, R: Register> Member<L, R> {
                 self.settles.pop_front();
             }
             let Some(Seat { term, id, feed }) = self.seat else {
-                // An error means that nobody will be in charge here any more.
-                if self.term.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
+                self.term.changed().await;
                 return Err(self.lost());
             };
             let next = self.hub.0.within(term, |state| {
@@ -150,7 +148,7 @@ impl<L: Log, R: Register> Member<L, R> {
                     tokio::select! {
                         biased;
                         () = self.notify.notified() => {}
-                        _ = self.term.changed() => {}
+                        () = self.term.changed() => {}
                         () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
                     }
                 }
@@ -193,7 +191,7 @@ impl<L: Log, R: Register> Member<L, R> {
         let pulled = tokio::select! {
             biased;
             () = self.notify.notified() => return Ok(Vec::new()),
-            _ = self.term.changed() => return Ok(Vec::new()),
+            () = self.term.changed() => return Ok(Vec::new()),
             pulled = own.pull(max) => pulled,
         };
         match pulled {
@@ -239,7 +237,7 @@ impl<L: Log, R: Register> Member<L, R> {
         let opened = tokio::select! {
             biased;
             () = self.notify.notified() => return Ok(Vec::new()),
-            _ = self.term.changed() => return Ok(Vec::new()),
+            () = self.term.changed() => return Ok(Vec::new()),
             opened = some(&mut self.opening) => opened,
         };
         self.opening = None;

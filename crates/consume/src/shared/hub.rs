@@ -15,10 +15,7 @@ use std::{
 };
 
 use tidegate_backbone::{ControlError, Log, Receipt as _, Register, Shard, Source};
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
-};
+use tokio::{sync::Notify, time::sleep};
 
 use super::{
     entry::{OWNER, Owner},
@@ -27,6 +24,7 @@ use super::{
     serving::{End, Serving},
     state::{Limits, Settles, State, Why},
     takeover::Begun,
+    watched::{Watch, Watched},
 };
 use crate::{Config, Metrics, metrics::SharedMetrics};
 
@@ -65,12 +63,12 @@ pub(super) struct Inner<L: Log, R: Register> {
     metrics: SharedMetrics,
     charge: Mutex<Charge<ReceiptOf<L>>>,
     /// Changes when being in charge begins and ends.
-    term: watch::Sender<u64>,
+    term: Watched<u64>,
     pub(super) writer: tokio::sync::Mutex<Writer>,
     /// There is something to do beside reading.
     pub(super) work: Notify,
     /// Whether another process is in charge.
-    pub(super) standby: watch::Sender<bool>,
+    pub(super) standby: Watched<bool>,
     /// Up to where all was settled when this process was in charge last.
     pub(super) floor: AtomicU64,
 }
@@ -120,13 +118,13 @@ impl<L: Log, R: Register> Hub<L, R> {
                 term: 0,
                 state: None,
             }),
-            term: watch::channel(0).0,
+            term: Watched::new(0),
             writer: tokio::sync::Mutex::new(Writer {
                 owner: None,
                 revision: 0,
             }),
             work: Notify::new(),
-            standby: watch::channel(false).0,
+            standby: Watched::new(false),
             floor: AtomicU64::new(0),
         }))
     }
@@ -257,12 +255,8 @@ impl<L: Log, R: Register> Inner<L, R> {
         state.map(ask).ok_or(Over)
     }
 
-    pub(super) fn term(&self) -> watch::Receiver<u64> {
-        self.term.subscribe()
-    }
-
-    pub(super) fn standby(&self) -> watch::Receiver<bool> {
-        self.standby.subscribe()
+    pub(super) fn term(&self) -> Watch<u64> {
+        self.term.watch()
     }
 
     /// Settles in the log; what is not sent comes again.
@@ -293,7 +287,7 @@ impl<L: Log, R: Register> Inner<L, R> {
             charge.state = state;
             charge.term
         };
-        self.term.send_replace(term);
+        self.term.set(term);
         term
     }
 

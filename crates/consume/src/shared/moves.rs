@@ -2,7 +2,7 @@
 //!
 //! What is registered comes first: a process that takes over in between goes on from there.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegate_backbone::{ConsumerSpec, Log, Pending, Register, Start};
 use tokio::{
@@ -108,7 +108,7 @@ pub(super) async fn look<L: Log, R: Register>(
             return Ok(());
         }
     };
-    let consumers: HashMap<String, Pending> =
+    let consumers: BTreeMap<String, Pending> =
         consumers.map(|one| (one.name.clone(), one)).collect();
     // A process that is not in charge makes a consumer for whom it does not know to be a member.
     let strays = inner.within(term, |state| state.strays(consumers.keys()))?;
@@ -124,7 +124,7 @@ async fn return_all<L: Log, R: Register>(
     inner: &Arc<Inner<L, R>>,
     term: u64,
     may_return: Vec<Id>,
-    consumers: &HashMap<String, Pending>,
+    consumers: &BTreeMap<String, Pending>,
 ) -> Result<(), Over> {
     let mut returns = JoinSet::new();
     for id in may_return {

@@ -149,11 +149,12 @@ impl<L: Log, R: Register> SharedLog<L, R> {
         hub: &Hub<L, R>,
         spec: &ConsumerSpec,
     ) -> Result<bool, ControlError> {
-        let (mut standby, mut term) = (hub.0.standby(), hub.0.term());
-        if !*standby.borrow_and_update() {
+        let (mut standby, mut term) = (hub.0.standby.watch(), hub.0.term());
+        if !hub.0.standby.get() {
             tokio::select! {
-                _ = standby.changed() => {}
-                _ = term.changed() => {}
+                biased;
+                () = standby.changed() => {}
+                () = term.changed() => {}
             }
             return Ok(false);
         }

@@ -77,7 +77,7 @@ impl<L: Log, R: Register> Inner<L, R> {
                 );
                 return Ok(registered);
             }
-            self.standby.send_replace(true);
+            self.standby.set(true);
             sleep(LOOK).await;
         }
     }
@@ -142,7 +142,7 @@ impl<L: Log, R: Register> Inner<L, R> {
             self.admit(&mut state, name, entry, own.map(|own| own.delivered))
                 .await?;
         }
-        self.standby.send_replace(false);
+        self.standby.set(false);
         *self.writer.lock().await = Writer {
             owner: Some(owner),
             revision,

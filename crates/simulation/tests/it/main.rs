@@ -16,7 +16,7 @@ mod tests {
     /// The same seed is the same run, byte for byte; another one is another.
     #[test]
     fn a_run_can_be_repeated() {
-        for seed in 0..20 {
+        for seed in 0..100 {
             let (one, other) = (run(seed).unwrap(), run(seed).unwrap());
             assert!(one.trace == other.trace, "seed {seed}");
             assert!(!one.trace.is_empty());

@@ -15,6 +15,7 @@ use super::{
     hub::{Inner, LOOK, Over, PAUSE, ReceiptOf},
     load::Read,
     moves,
+    state::State,
 };
 
 /// How many looks go by between two for consumers that nobody reads.
@@ -90,6 +91,8 @@ impl<L: Log, R: Register> Inner<L, R> {
                 }
                 _ = look.tick() => {
                     self.count();
+                    // An error means that the term is over, which the next round sees.
+                    let _over = self.within(term, State::look);
                     if returns.is_empty() {
                         let is_thorough = looks % THOROUGH_EVERY == 0;
                         looks += 1;

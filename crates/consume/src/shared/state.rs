@@ -4,6 +4,7 @@
 
 mod giving;
 mod moving;
+mod room;
 mod why;
 
 use std::{
@@ -63,6 +64,9 @@ pub(super) struct State<R> {
     to_leave: VecDeque<Id>,
     /// There was no room for more events.
     is_full: bool,
+    /// How many events members were given, and how many when that was looked at.
+    given: u64,
+    given_before: u64,
     last_id: u32,
     last_feed: u64,
 }
@@ -195,6 +199,8 @@ impl<R> State<R> {
             bytes_average: BYTES_FIRST_GUESS,
             to_leave: VecDeque::new(),
             is_full: false,
+            given: 0,
+            given_before: 0,
             last_id: Id::NOBODY.0,
             last_feed: 0,
         }
@@ -397,13 +403,14 @@ impl<R> State<R> {
         self.bytes += in_hand.bytes();
         self.bytes_average = (self.bytes_average * 7 + in_hand.bytes()) / 8;
         self.in_hand.insert(place, in_hand);
+        let is_alone = self.alone().is_some();
         for id in to {
             let Some(member) = self.members.get_mut(&id) else {
                 continue;
             };
             member.waits.push_back(place);
             member.wake();
-            if member.waits.len() > self.limits.waits_max {
+            if member.waits.len() > self.limits.waits_max && !is_alone {
                 self.let_leave(id, Why::Slow);
             }
         }
@@ -418,47 +425,6 @@ impl<R> State<R> {
         };
         let members = self.members.iter().filter(|(_, member)| reads(member));
         members.map(|(id, _)| *id).collect()
-    }
-
-    /// How many more events may be read.
-    pub(super) fn room(&mut self) -> usize {
-        let Limits {
-            events_max,
-            bytes_max,
-            span_max,
-            ..
-        } = self.limits;
-        let by_bytes = bytes_max.saturating_sub(self.bytes) / self.bytes_average.max(1);
-        // One that is larger than all of it is taken alone.
-        let by_bytes = by_bytes.max(usize::from(self.in_hand.is_empty()));
-        let room = events_max.saturating_sub(self.in_hand.len()).min(by_bytes);
-        let is_far_ahead = self.ledger.span() >= span_max;
-        let room = if is_far_ahead { 0 } else { room };
-        self.is_full = room == 0;
-        room
-    }
-
-    /// Whether somebody waits for what was released since.
-    pub(super) fn was_full(&mut self) -> bool {
-        std::mem::take(&mut self.is_full)
-    }
-
-    /// When half of it is used, those that are slowest are to have a consumer of their own.
-    pub(super) fn make_room(&mut self) {
-        let Limits {
-            events_max,
-            bytes_max,
-            span_max,
-            ..
-        } = self.limits;
-        let is_tight = self.in_hand.len() > events_max / 2
-            || self.bytes > bytes_max / 2
-            || self.ledger.span() > span_max / 2;
-        if is_tight {
-            for id in self.ledger.holders() {
-                self.let_leave(id, Why::Slowest);
-            }
-        }
     }
 
     /// What to give signs of life for.

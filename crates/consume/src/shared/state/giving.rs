@@ -46,6 +46,7 @@ impl<R> State<R> {
             tries.made = tries.made.saturating_add(1);
             member.out.insert(place);
         }
+        self.given += u64::try_from(given.len()).unwrap_or(0);
         if given.is_empty() {
             return Next::Wait(member.later.first().map(|(due, _)| *due));
         }

@@ -55,11 +55,13 @@ fn room_is_bounded_in_events_and_bytes() {
         take(&mut state, place, 0);
     }
     assert_eq!(state.room(), 0);
-    assert!(state.was_full());
+    assert!(!state.was_full(), "it still is");
     for place in 1..=10 {
         let settled = state.settle("one", place, Settle::Ack, Instant::now());
         assert_eq!(settled.len(), 1);
     }
+    assert!(state.was_full());
+    assert!(!state.was_full(), "it was told");
     assert_eq!(state.room(), 10);
     for place in 11..=13 {
         take(&mut state, place, 30_000);
@@ -116,4 +118,72 @@ fn returns_in_vain_become_seldom() {
     state.returned(one);
     leave(&mut state);
     assert_eq!(state.may_return(now), [one]);
+}
+
+const WIDE: Limits = Limits {
+    events_max: 1_000,
+    span_max: 1_000,
+    ..LIMITS
+};
+
+fn fill(state: &mut State<()>) {
+    while state.room() > 0 {
+        take(state, state.read() + 1, 0);
+    }
+    state.make_room();
+}
+
+/// The only one is not helped by a consumer of its own: less is read while it has enough.
+#[test]
+fn the_only_member_leaves_when_it_is_stuck() {
+    let mut state = state(WIDE);
+    let one = state.id_of("one").unwrap();
+    let feed = state.attach(one, Arc::new(Notify::new()));
+    fill(&mut state);
+    assert_eq!(state.in_hand.len(), 51, "it has enough");
+    for _ in 0..3 {
+        let Next::Events(given) = state.pull(one, feed, 30, Instant::now()) else {
+            panic!("there are events");
+        };
+        state.look();
+        for event in given {
+            state.settle("one", event.sequence, Settle::Ack, Instant::now());
+        }
+        assert!(state.was_full() && state.room() >= 50, "many at once");
+        fill(&mut state);
+        assert_eq!(state.next_to_leave(9), [], "it goes on");
+    }
+    state.look();
+    assert_eq!(state.next_to_leave(9), [one], "it takes nothing");
+}
+
+/// What it has not done is in hand as well, and others come behind that.
+#[test]
+fn the_only_member_leaves_when_it_settles_nothing() {
+    let mut state = state(WIDE);
+    let one = state.id_of("one").unwrap();
+    let feed = state.attach(one, Arc::new(Notify::new()));
+    while state.next_to_leave(9).is_empty() {
+        fill(&mut state);
+        assert!(state.in_hand.len() < WIDE.events_max);
+        state.pull(one, feed, 60, Instant::now());
+    }
+}
+
+#[test]
+fn one_that_is_slow_leaves_when_another_comes() {
+    let mut state = state(WIDE);
+    let one = state.id_of("one").unwrap();
+    fill(&mut state);
+    let spec = ConsumerSpec {
+        name: "another".to_owned(),
+        ..state.members[&one].spec.clone()
+    };
+    state.join(spec, Matching::Filters(Vec::new()), 1_000);
+    for _ in 0..50 {
+        assert!(state.room() > 0 && state.to_leave.is_empty());
+        let next = state.read() + 1;
+        take(&mut state, next, 0);
+    }
+    assert_eq!(state.next_to_leave(9), [one]);
 }

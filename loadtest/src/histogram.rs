@@ -31,6 +31,17 @@ impl Histogram {
         self.most = self.most.max(micros);
     }
 
+    /// All of both.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let slots = self.counts.len().max(other.counts.len());
+        let of = |one: &Self, at| one.counts.get(at).copied().unwrap_or_default();
+        Self {
+            counts: (0..slots).map(|at| of(self, at) + of(other, at)).collect(),
+            count: self.count + other.count,
+            most: self.most.max(other.most),
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
@@ -104,5 +115,18 @@ mod tests {
         histogram.add(2_000_000);
         assert!((histogram.millis(0.99) - 0.010).abs() < 1e-9);
         assert!((histogram.millis(0.999) - 2_000.0).abs() < 1e-9);
+    }
+    #[test]
+    fn two_together_are_as_if_they_had_been_one() {
+        let of = |values: &[u64]| {
+            let mut histogram = Histogram::default();
+            values.iter().for_each(|micros| histogram.add(*micros));
+            histogram
+        };
+        let (few, many) = (of(&[5]), of(&[7, 9, 2_000_000]));
+        for both in [few.with(&many), many.with(&few)] {
+            assert_eq!(both.counts, of(&[5, 7, 9, 2_000_000]).counts);
+            assert_eq!((both.count(), both.most()), (4, 2_000_000));
+        }
     }
 }

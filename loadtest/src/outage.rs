@@ -366,6 +366,9 @@ impl Landscape {
         let millis = |late: &RefCell<Histogram>, share| late.borrow().millis(share);
         let ratio = millis(outage, 0.99) / millis(calm, 0.99);
         run.add("p99 in the outage / p99 in the calm", ratio);
+        let both = outage.borrow().with(&after.borrow());
+        let ratio = both.millis(0.99) / millis(calm, 0.99);
+        run.add("p99 until all have caught up / p99 in the calm", ratio);
         for (name, late) in [("calm", calm), ("outage", outage), ("afterwards", after)] {
             for (share, at) in [("p50", 0.5), ("p99", 0.99)] {
                 let name = format!("ms until it arrives at {well} others, {name}, {share}");

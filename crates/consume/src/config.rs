@@ -56,7 +56,7 @@ pub const SHARDS_MAX: u32 = 64;
 impl Default for Shared {
     fn default() -> Self {
         Self {
-            enabled: false,
+            enabled: true,
             shards: 1,
             events_max: 8_192,
             bytes_max: ByteSize::mib(64),

@@ -12,6 +12,7 @@ mod expire;
 mod group;
 mod letters;
 mod link;
+mod look;
 mod message;
 mod pin;
 mod presence;
@@ -36,6 +37,7 @@ use self::{
     group::Group,
     link::{Link, NOT_CONNECTED},
     message::{LETTER_BYTES, Outgoing},
+    reclaim::Passed,
 };
 pub use self::{
     expire::{Expired, Missed},
@@ -75,6 +77,8 @@ struct Shared {
     address: (String, String),
     /// Where each write is synced, appends are committed together.
     group: Option<Group>,
+    /// How far room has been made behind those who lag.
+    passed: Passed,
     config: Config,
     dead_letters_root: String,
 }
@@ -179,6 +183,7 @@ impl Jetstream {
             address: (url.to_owned(), name.to_owned()),
             link,
             group,
+            passed: Passed::default(),
             config: config.clone(),
             dead_letters_root: config.dead_letters_root(),
         };
@@ -205,7 +210,13 @@ impl Jetstream {
 
     /// Purges events that every consumer has settled, if the stream is fuller than configured.
     pub async fn reclaim(&self) -> Result<Reclaimed, ControlError> {
-        reclaim::reclaim(&self.shared.link, &self.shared.config).await
+        let Shared {
+            link,
+            config,
+            passed,
+            ..
+        } = &*self.shared;
+        reclaim::reclaim(link, config, passed).await
     }
 
     /// Deletes events that are older than configured, and says who misses them: not what is shared,

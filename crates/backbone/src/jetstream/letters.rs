@@ -175,13 +175,8 @@ async fn at(link: &Link, stream: &str, sequence: u64) -> Result<Option<Letter>, 
 
 /// Takes a letter away; `false` when it was not there.
 async fn discard(link: &Link, stream: &str, sequence: u64) -> Result<bool, ControlError> {
-    // What is deleted need not be overwritten: the log is on a disk that is trusted with it.
-    let asked = json!({ "seq": sequence, "no_erase": true });
-    let deleted: Result<Value, ApiError> = link
-        .call(&format!("STREAM.MSG.DELETE.{stream}"), &asked)
-        .await;
-    match deleted {
-        Ok(_) => Ok(true),
+    match link.delete(stream, sequence).await {
+        Ok(()) => Ok(true),
         Err(error) if is_missing(&error) => Ok(false),
         Err(error) => Err(error.during(format!("deleting dead letter {sequence}"))),
     }
@@ -203,7 +198,8 @@ async fn get(link: &Link, stream: &str, asked: &Value) -> Result<Option<Letter>,
     }
 }
 
-fn is_missing(error: &ApiError) -> bool {
+/// Whether a message is not there.
+pub(super) fn is_missing(error: &ApiError) -> bool {
     matches!(error.code(), Some(MESSAGE_NOT_FOUND | SEQUENCE_NOT_FOUND))
 }
 

@@ -11,7 +11,7 @@ use async_nats::{
 };
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{ConnectError, wire};
@@ -205,6 +205,16 @@ impl Link {
         };
         let request = Request::new().payload(payload.into());
         self.ask(&format!("$JS.API.{subject}"), request).await
+    }
+
+    /// Deletes a message.
+    pub(super) async fn delete(&self, stream: &str, sequence: u64) -> Result<(), ApiError> {
+        // What is deleted need not be overwritten: the log is on a disk that is trusted with it.
+        let asked = json!({ "seq": sequence, "no_erase": true });
+        let deleted: Result<Value, _> = self
+            .call(&format!("STREAM.MSG.DELETE.{stream}"), &asked)
+            .await;
+        deleted.map(drop)
     }
 
     /// Sends a request to a subject where JetStream listens, and reads the answer.

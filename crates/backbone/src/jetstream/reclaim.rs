@@ -1,13 +1,15 @@
 //! Room in the stream of the events: what every consumer has settled is purged before it is full.
 //!
 //! Never past an event that a consumer still has to settle, whoever made that consumer: at the old
-//! end, and where one holds that up, subject by subject.
+//! end, and where one holds that up, large subjects one by one, and of the others event by event.
 
+mod singles;
 mod subjects;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub(super) use self::singles::Passed;
 use self::subjects::Holds;
 use super::{
     consumers::{self, Info},
@@ -53,7 +55,11 @@ struct Purged {
     purged: u64,
 }
 
-pub(super) async fn reclaim(link: &Link, config: &Config) -> Result<Reclaimed, ControlError> {
+pub(super) async fn reclaim(
+    link: &Link,
+    config: &Config,
+    passed: &Passed,
+) -> Result<Reclaimed, ControlError> {
     let stream = &config.events.stream;
     // Before the consumers: what they have settled afterwards is no less.
     let StreamInfo { state } = link
@@ -78,9 +84,14 @@ pub(super) async fn reclaim(link: &Link, config: &Config) -> Result<Reclaimed, C
         events = purge(link, stream, json!({ "seq": up_to.saturating_add(1) })).await?;
     }
     let is_held = settled < wanted;
-    if is_held && events < missing && subjects::are_purged(link) {
-        let holds = Holds::new(&consumers, certain);
-        events += subjects::purge(link, stream, &holds, missing - events).await?;
+    let holds = Holds::new(&consumers, certain);
+    if is_held && events < missing && holds.lets_some_go() {
+        if subjects::are_purged(link) {
+            let missing = missing - events;
+            events += subjects::purge(link, stream, &holds, state.messages, missing).await?;
+        }
+        let missing = missing.saturating_sub(events);
+        events += singles::delete(link, stream, &holds, passed, missing).await?;
     }
     let is_short = is_held && events < missing;
     Ok(Reclaimed {

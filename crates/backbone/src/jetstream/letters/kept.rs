@@ -1,31 +1,14 @@
 //! How many dead letters are kept, how old and how large they are, and the end of the oldest.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::SystemTime};
 
-use async_nats::{StatusCode, Subject};
-use futures_util::StreamExt as _;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use super::super::{
-    link::{CONTROL_TIMEOUT, Link},
-    reply,
-};
+use super::super::{link::Link, look::Look, reply};
 use crate::{ControlError, LettersOf};
-
-/// Letters of one request.
-const BATCH: usize = 1_000;
 
 /// Most letters of one Subscription that are looked at, the oldest: 24 bytes each here.
 const LOOKED_AT_MAX: usize = 1_000_000;
-
-/// After this time without a request the server forgets the consumer of a look.
-const FORGET_AFTER: Duration = Duration::from_secs(30);
 
 /// A kept dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +34,6 @@ pub struct Kept {
     pub last_sequence: u64,
 }
 
-#[derive(Deserialize)]
-struct Created {
-    name: String,
-}
-
 /// What is kept in all.
 pub(in super::super) async fn all(link: &Link, stream: &str) -> Result<Kept, ControlError> {
     let info: Value = link
@@ -79,7 +57,7 @@ pub(in super::super) async fn all(link: &Link, stream: &str) -> Result<Kept, Con
 
 /// The letters of a subject, oldest first.
 pub(in super::super) async fn of(
-    link: &Arc<Link>,
+    link: &Link,
     stream: &str,
     subject: &str,
 ) -> Result<Vec<LetterSize>, ControlError> {
@@ -94,7 +72,7 @@ pub(in super::super) async fn of(
 
 /// Which of these events have letters.
 pub(in super::super) async fn among(
-    link: &Arc<Link>,
+    link: &Link,
     stream: &str,
     subject: &str,
     of: &LettersOf,
@@ -114,65 +92,19 @@ pub(in super::super) async fn among(
 
 /// Sees the letters of a subject without their data, oldest first, until it is enough.
 async fn each(
-    link: &Arc<Link>,
+    link: &Link,
     stream: &str,
     subject: &str,
     from: u64,
-    mut wants_more: impl FnMut(&async_nats::Message) -> bool,
+    wants_more: impl FnMut(&async_nats::Message) -> bool,
 ) -> Result<(), ControlError> {
-    let action = "looking at the dead letters";
-    let failed = |detail: String| ControlError {
-        action: action.to_owned(),
-        detail,
+    let look = Look {
+        action: "looking at the dead letters",
+        stream,
+        filter: subject,
+        from,
     };
-    let config = json!({
-        "deliver_policy": "by_start_sequence",
-        "opt_start_seq": from.max(1),
-        "ack_policy": "none",
-        "filter_subject": subject,
-        "headers_only": true,
-        "mem_storage": true,
-        "inactive_threshold": u64::try_from(FORGET_AFTER.as_nanos()).unwrap_or(u64::MAX),
-    });
-    let request = json!({ "stream_name": stream, "config": config });
-    let Created { name } = link
-        .call(&format!("CONSUMER.CREATE.{stream}"), &request)
-        .await
-        .map_err(|error| error.during(action))?;
-    let client = link.client();
-    let inbox = Subject::from(client.new_inbox());
-    let subscribed = client.subscribe(inbox.clone()).await;
-    let mut subscriber = subscribed.map_err(|error| failed(error.to_string()))?;
-    let next: Subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}").into();
-    let mut is_enough = false;
-    while !is_enough {
-        let batch = json!({ "batch": BATCH, "no_wait": true }).to_string();
-        client
-            .publish_with_reply(next.clone(), inbox.clone(), batch.into())
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        for _ in 0..BATCH {
-            let message = match timeout(CONTROL_TIMEOUT, subscriber.next()).await {
-                Ok(Some(message)) => message,
-                Ok(None) | Err(_) => return Err(failed("no answer".to_owned())),
-            };
-            is_enough = match message.status {
-                None => !wants_more(&message),
-                // There are no more.
-                Some(StatusCode::NOT_FOUND | StatusCode::TIMEOUT) => true,
-                Some(status) => return Err(failed(format!("refused: {status}"))),
-            };
-            if is_enough {
-                break;
-            }
-        }
-    }
-    // It would be forgotten in a while by itself.
-    let deleted = format!("CONSUMER.DELETE.{stream}.{name}");
-    if let Err(error) = link.call::<Value>(&deleted, &Value::Null).await {
-        tracing::debug!(%error, "the consumer of a look stays for a while");
-    }
-    Ok(())
+    look.each(link, wants_more).await
 }
 
 /// The place of its event, and its own; `None` where another consumer gave the event up.

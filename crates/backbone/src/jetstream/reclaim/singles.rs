@@ -19,11 +19,14 @@ use crate::{
 /// Most events that are looked at in a pass, without their data: 3 us each.
 const LOOKED_AT_MAX: usize = 100_000;
 
-/// Most that are deleted in a pass: some 50 us each, and as long a pause.
+/// Most that are deleted in a pass: some 50 us each, and the pauses.
 const DELETED_MAX: usize = 20_000;
 
 /// So many at once.
-const HANDFUL: usize = 64;
+const HANDFUL: usize = 16;
+
+/// Others have their turn for so many times as long as a handful took.
+const PAUSE: u32 = 2;
 
 /// Most subjects of which is remembered how far they may go.
 const SUBJECTS_MAX: usize = 10_000;
@@ -102,7 +105,7 @@ async fn of_places(link: &Link, stream: &str, places: &[u64]) -> Result<u64, Con
                 Err(error) => return Err(error.during(ACTION)),
             }
         }
-        sleep(began.elapsed()).await;
+        sleep(began.elapsed() * PAUSE).await;
     }
     Ok(deleted)
 }

@@ -39,7 +39,7 @@ pub struct Config {
     /// that the machine knows. For `tls://` and wherever a server asks for TLS.
     pub ca_file: Option<PathBuf>,
     /// What the subjects begin with: events go to `<root>.events.<source>.<type>`, dead letters
-    /// to `<root>.dead.<namespace>.<subscription>`.
+    /// to `<root>.dead.<namespace>.<subscription>`, what happened to events to `<root>.history`.
     pub subject_root: String,
     /// On how many servers each stream is kept: 1 survives the end of any process, 3 the loss of
     /// a machine.
@@ -52,6 +52,8 @@ pub struct Config {
     pub events: Events,
     /// The stream of the dead letters.
     pub dead_letters: DeadLetters,
+    /// The stream of what happened to events.
+    pub history: History,
     /// How long connecting may take.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -121,6 +123,19 @@ pub struct DeadLetters {
     pub age_max: Duration,
 }
 
+/// The stream of what happened to events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// Its name.
+    pub stream: String,
+    /// Most bytes that it takes; the oldest are deleted above. A delivery takes some 20.
+    pub size_max: ByteSize,
+    /// After which time what is told there is deleted; 0s for never.
+    #[serde(with = "humantime_serde")]
+    pub age_max: Duration,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -133,6 +148,7 @@ impl Default for Config {
             durability: Durability::Default,
             events: Events::default(),
             dead_letters: DeadLetters::default(),
+            history: History::default(),
             connect_timeout: Duration::from_secs(5),
             append_timeout: Duration::from_secs(5),
             in_flight_max: 4_096,
@@ -162,6 +178,16 @@ impl Default for DeadLetters {
     }
 }
 
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            stream: "TIDEGATE_HISTORY".to_owned(),
+            size_max: ByteSize::mib(256),
+            age_max: Duration::from_hours(7 * 24),
+        }
+    }
+}
+
 impl Config {
     /// What the subjects of events begin with.
     pub fn events_root(&self) -> String {
@@ -171,6 +197,11 @@ impl Config {
     /// What the subjects of dead letters begin with.
     pub fn dead_letters_root(&self) -> String {
         format!("{}.dead", self.subject_root)
+    }
+
+    /// Where what happened to events goes.
+    pub(crate) fn history_subject(&self) -> String {
+        format!("{}.history", self.subject_root)
     }
 
     /// The names of the streams that appends go to.
@@ -242,10 +273,11 @@ impl Config {
                 "replicas: {value} is not between 1 and {REPLICAS_MAX}"
             ));
         }
-        let (events, dead) = (&self.events, &self.dead_letters);
+        let (events, dead, history) = (&self.events, &self.dead_letters, &self.history);
         for (key, name, size) in [
             ("events", &events.stream, events.size_max),
             ("dead_letters", &dead.stream, dead.size_max),
+            ("history", &history.stream, history.size_max),
         ] {
             if !is_stream_name(name) {
                 mistakes.push(format!(
@@ -260,6 +292,9 @@ impl Config {
         }
         if events.stream == dead.stream {
             mistakes.push("dead_letters.stream: the same as events.stream".to_owned());
+        }
+        if [&events.stream, &dead.stream].contains(&&history.stream) {
+            mistakes.push("history.stream: the same as another one".to_owned());
         }
         let (window, age) = (events.duplicate_window, events.age_max);
         if window < DUPLICATE_WINDOW_MIN {

@@ -10,6 +10,7 @@ mod consumers;
 mod deliveries;
 mod expire;
 mod group;
+mod history;
 mod letters;
 mod link;
 mod look;
@@ -41,6 +42,7 @@ use self::{
 };
 pub use self::{
     expire::{Expired, Missed},
+    history::StoredEvent,
     letters::{
         Letter,
         kept::{Kept, LetterSize},

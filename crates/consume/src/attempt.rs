@@ -18,13 +18,62 @@ pub trait Attempt: Clone + Send + Sync + 'static {
         failure: &Failure,
         letter: u64,
     ) -> impl Future<Output = ()> + Send;
+
+    /// An attempt has ended, and what follows is decided and durable; for whoever tells of it.
+    fn ended(&self, _ended: &Ended<'_>) {}
+}
+
+/// An attempt, and what it came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The event's place in the log.
+    pub sequence: u64,
+    /// The how many-th attempt it was, from 1.
+    pub attempt: u32,
+    /// What the sink answered, if it did.
+    pub status: Option<u16>,
+    /// How long it took; zero where there was none.
+    pub took: Duration,
+    /// What it came to.
+    pub follows: Follows<'a>,
+}
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug)]
+pub enum Follows<'a> {
+    /// Nothing: the sink has it.
+    Nothing,
+    /// Another one.
+    Again {
+        /// Why.
+        failure: &'a Failure,
+        /// How much later.
+        delay: Duration,
+    },
+    /// Another one when the sink is there again.
+    Waits {
+        /// Why.
+        failure: &'a Failure,
+    },
+    /// It is a dead letter.
+    DeadLetter {
+        /// Why: a stable code.
+        reason: &'static str,
+        /// The last failure.
+        failure: &'a Failure,
+        /// The letter's place.
+        letter: u64,
+    },
 }
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The sink has it.
-    Delivered,
+    Delivered {
+        /// Its answer, if it is known.
+        status: Option<u16>,
+    },
     /// It may succeed later.
     Retry {
         /// Why it failed.
@@ -72,10 +121,13 @@ impl Health {
 }
 
 impl Verdict {
+    /// The sink has it, whatever it answered.
+    pub const DELIVERED: Self = Self::Delivered { status: None };
+
     /// What it tells of the sink.
     pub(crate) fn health(&self) -> Health {
         match self {
-            Self::Delivered | Self::Rejected { .. } | Self::Gone { .. } => Health::Well,
+            Self::Delivered { .. } | Self::Rejected { .. } | Self::Gone { .. } => Health::Well,
             Self::Retry { health, .. } => *health,
         }
     }
@@ -93,6 +145,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What the sink answered, if it did.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.answer.as_ref().map(|answer| answer.status)
+    }
+
     /// One without an answer.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {

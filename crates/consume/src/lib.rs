@@ -17,7 +17,7 @@ pub mod shared;
 mod waiting;
 mod window;
 
-pub use attempt::{Attempt, Failure, Health, Verdict};
+pub use attempt::{Attempt, Ended, Failure, Follows, Health, Verdict};
 pub use budget::Budget;
 pub use config::{Breaker, Config, Retry, SHARDS_MAX, Shared};
 pub use gate::{Gate, Gates, Standing};

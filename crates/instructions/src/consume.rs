@@ -49,7 +49,7 @@ impl Attempt for Counted {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.all.notify_one();
         }
-        Verdict::Delivered
+        Verdict::DELIVERED
     }
 
     async fn buried(&self, _: &Event, _: &Failure, _: u64) {}

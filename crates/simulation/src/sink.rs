@@ -197,7 +197,7 @@ fn failed(code: &'static str, health: Health, after: Option<Duration>) -> Verdic
 fn verdict(status: u16, after: Option<Duration>) -> (Verdict, End) {
     let number = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     match classify(number, after, Bytes::new()) {
-        Outcome::Delivered { .. } => (Verdict::Delivered, End::Delivered),
+        Outcome::Delivered { .. } => (Verdict::DELIVERED, End::Delivered),
         Outcome::Rejected { failure } => {
             let is_gone = failure.code == GONE;
             let failure = Failure::new(failure.code, failure.detail);

@@ -1,6 +1,7 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
 mod dead_letters;
+mod events;
 mod openapi;
 mod origin;
 mod problem;
@@ -70,6 +71,7 @@ impl Admin {
         } = operations;
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
+            .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all))
             .merge(openapi::routes())
             .layer(middleware::from_fn(origin::not_from_elsewhere));

@@ -12,7 +12,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    command::{applications, check, dead_letters, listen, publish, replay, subscriptions, up},
+    command::{
+        applications, check, dead_letters, events, listen, publish, replay, subscriptions, up,
+    },
     config::Mistakes,
 };
 
@@ -40,6 +42,8 @@ enum Command {
     Applications(applications::Arguments),
     /// See what a Subscription reads and matches, and why
     Subscriptions(subscriptions::Arguments),
+    /// Find an event, and see what happened to it
+    Events(events::Arguments),
     /// See what could not be delivered, send it again, or delete it
     DeadLetters(dead_letters::Arguments),
     /// Deliver stored events once more to a Subscription
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

@@ -4,6 +4,7 @@ mod admin_client;
 pub(crate) mod applications;
 pub(crate) mod check;
 pub(crate) mod dead_letters;
+pub(crate) mod events;
 mod http_client;
 pub(crate) mod listen;
 pub(crate) mod publish;

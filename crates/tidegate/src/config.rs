@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) admin: Admin,
     pub(crate) telemetry: tidegate_telemetry::Config,
+    pub(crate) history: tidegate_history::Config,
     pub(crate) shutdown: Shutdown,
     /// What relative paths are relative to.
     #[serde(skip)]
@@ -219,6 +220,7 @@ impl Config {
                 "telemetry",
                 tidegate_telemetry::Config::validate,
             ),
+            history: section(&mut layers, "history", tidegate_history::Config::validate),
             shutdown: section(&mut layers, "shutdown", |_| Vec::new()),
             folder: PathBuf::new(),
         };

@@ -15,6 +15,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use tidegate_backbone::Log;
 use tidegate_event::Event;
+use tidegate_history::Journal;
 use tidegate_normalize::{Events, Input, Normalized, normalize};
 use tidegate_publish::Publisher;
 use tidegate_receive::{Accepted, Admitted, Door, Head, Refusal, SubscribedType};
@@ -25,6 +26,7 @@ use self::sender::Sender;
 use crate::{
     applications::{Known, Member},
     metrics::Metrics,
+    pipeline::journal,
 };
 
 /// What stands behind the doors of one worker.
@@ -36,6 +38,7 @@ pub(crate) struct Intake<L> {
     applications: Known,
     batch_events_max: usize,
     metrics: Metrics,
+    journal: Journal,
     /// Who sends without an identity.
     nobody: Arc<Member>,
 }
@@ -73,8 +76,14 @@ impl<L: Log> Intake<L> {
             applications,
             batch_events_max,
             metrics,
+            journal: Journal::default(),
             nobody: Arc::new(Member::nobody(normalize.extension_names)),
         }
+    }
+
+    /// Notes which events have come from whom.
+    pub(crate) fn noting(self, journal: Journal) -> Self {
+        Self { journal, ..self }
     }
 
     /// The events of a request, if its sender may send them.
@@ -140,6 +149,9 @@ impl<L: Log> Intake<L> {
             .first()
             .map_or_else(ByteString::new, |event| event.id.clone());
         let results = self.publisher.publish_all(application, events).await;
+        for stored in results.iter().flatten() {
+            journal::received(&self.journal, application, stored);
+        }
         match refusal::of_batch(door, &results) {
             None => Ok(Accepted {
                 first_id,
@@ -186,11 +198,14 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
                     let first_id = event.id.clone();
                     let name = &sender.application().name;
                     match self.publisher.publish(name, event).await {
-                        Ok(_stored) => Accepted {
-                            first_id,
-                            events: 1,
-                            status: None,
-                        },
+                        Ok(stored) => {
+                            journal::received(&self.journal, name, &stored);
+                            Accepted {
+                                first_id,
+                                events: 1,
+                                status: None,
+                            }
+                        }
                         Err(error) => return Err(refusal::of_publish(door, &error)),
                     }
                 }

@@ -15,6 +15,7 @@
 mod attempt;
 mod control;
 mod expiry;
+pub(crate) mod journal;
 mod redrive;
 pub(crate) mod replays;
 mod reply;
@@ -30,6 +31,7 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_consume::{Budget, Gates};
 use tidegate_deliver::Client;
+use tidegate_history::Journal;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
@@ -41,6 +43,7 @@ use tokio::{
 use self::{
     control::{Control, State},
     expiry::Expiry,
+    journal::History,
     replays::Ask,
     retention::Retention,
     sharing::Sharing,
@@ -64,6 +67,7 @@ pub(crate) struct Pipeline {
     tasks: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
     sharing: Sharing,
+    history: History,
     draining: watch::Sender<bool>,
     failures: mpsc::Receiver<()>,
 }
@@ -82,6 +86,8 @@ pub(crate) struct Operations {
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
     pub(crate) gates: Gates,
+    /// Whether what happens to events is kept.
+    pub(crate) has_history: bool,
 }
 
 impl Operations {
@@ -91,7 +97,7 @@ impl Operations {
         consumers: &Consumers,
         subscriptions: &watch::Receiver<Subscriptions>,
         admission: &Admission,
-        metrics: &worker::Metrics,
+        (metrics, journal): (&worker::Metrics, &Journal),
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
         let (replays, asked) = ReplayDoor::new();
         let log = consumers.log();
@@ -103,12 +109,14 @@ impl Operations {
                 publisher: metrics.publisher(config, log.clone(), admission),
                 subscriptions: subscriptions.clone(),
                 config: Arc::new(config.clone()),
+                journal: journal.clone(),
             },
             replays,
             subscriptions: subscriptions.clone(),
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
+            has_history: journal.is_on(),
         };
         Ok((operations, asked))
     }
@@ -124,12 +132,7 @@ impl Pipeline {
         let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
         let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
-        let memory = Memory::new(&config.identity).context("identity")?;
-        let (reader, applications) = applications::Reader::start(
-            config.applications_folder(),
-            &config.receive.anonymous,
-            Arc::new(memory),
-        );
+        let (reader, applications) = connected(config)?;
         let mut tasks = Vec::new();
         tasks.extend(reader.map(|reader| reader.run(config.applications.poll_interval)));
         let (draining, drained) = watch::channel(false);
@@ -141,8 +144,11 @@ impl Pipeline {
         let hubs = sharing.hubs();
         let consumers = Consumers::new(log, Arc::clone(&hubs));
         tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
+        let journal = Journal::new(&config.history, &metrics.history());
+        let history = History::start(&journal, consumers.log());
+        let noted = (&metrics, &journal);
         let (operations, asked) =
-            Operations::new(config, &consumers, &subscribed, &admission, &metrics)?;
+            Operations::new(config, &consumers, &subscribed, &admission, noted)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             nats_url: nats_url.into(),
@@ -152,6 +158,7 @@ impl Pipeline {
             applications,
             draining: drained,
             metrics,
+            journal,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
             hubs,
@@ -186,6 +193,7 @@ impl Pipeline {
             tasks,
             workers,
             sharing,
+            history,
             draining,
             failures,
         })
@@ -246,7 +254,20 @@ impl Pipeline {
             );
         }
         self.sharing.end(grace).await;
+        self.history.end().await;
     }
+}
+
+/// The Applications, and who reads them again if there is a folder of them.
+fn connected(
+    config: &Config,
+) -> anyhow::Result<(Option<applications::Reader>, applications::Known)> {
+    let memory = Memory::new(&config.identity).context("identity")?;
+    Ok(applications::Reader::start(
+        config.applications_folder(),
+        &config.receive.anonymous,
+        Arc::new(memory),
+    ))
 }
 
 /// Brings the streams to their configuration.
@@ -255,6 +276,17 @@ async fn open_log(config: &Config, nats_url: &str) -> anyhow::Result<Jetstream> 
     let drifts = log.ensure().await;
     for drift in drifts.context("the streams could not be made")? {
         tracing::warn!(%drift, "a stream differs from its configuration");
+    }
+    if config.history.enabled {
+        match log.ensure_history().await {
+            Ok(drifts) => {
+                for drift in drifts {
+                    tracing::warn!(%drift, "a stream differs from its configuration");
+                }
+            }
+            // Events are delivered without.
+            Err(error) => tracing::error!(%error, "what happens to events is not kept"),
+        }
     }
     Ok(log)
 }

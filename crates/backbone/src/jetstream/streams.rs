@@ -1,4 +1,4 @@
-//! Makes the two streams, and brings existing ones to their configuration.
+//! Makes the streams, and brings existing ones to their configuration.
 //!
 //! Nothing is ever deleted here, and no stream that stands in the way is touched. Configurations
 //! are JSON objects as the server sent them, so that what this version does not know survives.
@@ -28,6 +28,9 @@ const BUCKET_BYTES_MAX: u64 = 64 << 20;
 
 /// How many messages of one subject it keeps.
 const PER_SUBJECT: &str = "max_msgs_per_subject";
+
+/// What is refused or deleted when it is full.
+const DISCARD: &str = "discard";
 
 /// Whether it takes atomic batches.
 const ATOMIC: &str = "allow_atomic";
@@ -169,6 +172,26 @@ pub(super) async fn ensure_bucket(
     ensure_one(link, &wanted).await
 }
 
+/// Makes the stream of what happened to events, or brings it to its configuration.
+pub(super) async fn ensure_history(
+    link: &Link,
+    config: &Config,
+) -> Result<Vec<Drift>, EnsureError> {
+    let history = &config.history;
+    let size_max = history.size_max.as_u64();
+    let mut fields = fields(config, size_max, history.age_max, DEAD_DUPLICATE_WINDOW);
+    fields.retain(|(field, _)| *field != DISCARD);
+    // It tells of the latest, and never refuses.
+    fields.push((DISCARD, json!("old")));
+    let wanted = Wanted {
+        section: "history",
+        name: &history.stream,
+        subject: config.history_subject(),
+        fields,
+    };
+    ensure_one(link, &wanted).await
+}
+
 fn events(config: &Config) -> Wanted<'_> {
     let events = &config.events;
     let mut fields = fields(
@@ -217,7 +240,7 @@ fn fields(
     vec![
         ("storage", json!(storage)),
         ("retention", json!("limits")),
-        ("discard", json!("new")),
+        (DISCARD, json!("new")),
         (REPLICAS, json!(config.replicas)),
         ("max_bytes", json!(size_max)),
         ("max_age", nanoseconds(age_max)),

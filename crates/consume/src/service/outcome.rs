@@ -12,8 +12,10 @@ use tidegate_event::{Event, Value};
 use tidegate_subscription::{Matched, Subscription};
 
 use super::{UNREACHABLE_PAUSE, settle};
+use tokio::time::Instant;
+
 use crate::{
-    Attempt, Failure, Health, Verdict,
+    Attempt, Ended, Failure, Follows, Health, Verdict,
     gate::{Gate, Pass},
     held::Held,
     metrics::Handles,
@@ -73,11 +75,14 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
         pass: Pass,
         health: &mut Option<Health>,
     ) -> Next {
+        let began = Instant::now();
+        let mut took = Duration::ZERO;
         let (verdict, excused) = match &*held.event {
             Ok(event) => match self.expiry(event) {
                 Some(failure) => (Verdict::Rejected { failure }, false),
                 None => {
                     let verdict = self.attempt.attempt(event, &matched).await;
+                    took = began.elapsed();
                     let told = verdict.health();
                     *health = Some(told);
                     self.heed(&verdict, &pass);
@@ -92,31 +97,58 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
             }
         };
         let (reason, failure) = match verdict {
-            Verdict::Delivered => {
+            Verdict::Delivered { status } => {
                 self.metrics.delivered.inc();
                 self.done(&terms, &*held.receipt, Settle::Ack).await;
+                self.ended(&held, took, status, Follows::Nothing);
                 return Next::Settled;
             }
-            Verdict::Gone { .. } => return Next::Stays,
+            Verdict::Gone { failure } => {
+                self.failed(&held, took, &failure, Follows::Waits { failure: &failure });
+                return Next::Stays;
+            }
             Verdict::Retry { failure, .. } if self.is_too_old(&held) => {
                 (EXPIRED, failure.with_code())
             }
             Verdict::Retry {
-                health: Health::Away,
-                ..
-            } if excused => return Next::Stays,
-            Verdict::Retry { .. } if excused => return Next::StaysAside,
+                failure, health, ..
+            } if excused => {
+                self.failed(&held, took, &failure, Follows::Waits { failure: &failure });
+                return match health {
+                    Health::Away => Next::Stays,
+                    Health::Well | Health::Busy | Health::Slow | Health::Failing => {
+                        Next::StaysAside
+                    }
+                };
+            }
             Verdict::Retry { failure, .. } if held.attempt >= self.policy.attempts_max => {
                 ("consume/attempts-exhausted", failure.with_code())
             }
             Verdict::Retry { failure, after, .. } => {
-                self.retry(&mut terms, &held, &failure, after).await;
+                let delay = self.retry(&mut terms, &held, &failure, after).await;
+                let failure = &failure;
+                self.failed(&held, took, failure, Follows::Again { failure, delay });
                 return Next::HandedBack;
             }
             Verdict::Rejected { failure } => (failure.code, failure),
         };
         // In a place of its own: it is large, and rare.
-        Box::pin(self.give_up(&terms, &held, reason, &failure)).await
+        Box::pin(self.give_up(&terms, &held, (reason, took), &failure)).await
+    }
+
+    /// Tells of an attempt that the sink has not taken.
+    fn failed<R>(&self, held: &Held<R>, took: Duration, failure: &Failure, follows: Follows<'_>) {
+        self.ended(held, took, failure.status(), follows);
+    }
+
+    fn ended<R>(&self, held: &Held<R>, took: Duration, status: Option<u16>, follows: Follows<'_>) {
+        self.attempt.ended(&Ended {
+            sequence: held.sequence,
+            attempt: held.attempt,
+            status,
+            took,
+            follows,
+        });
     }
 
     async fn done(&self, terms: &Terms, receipt: &impl Receipt, settlement: Settle) {
@@ -145,7 +177,9 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
                 );
                 pass.gone();
             }
-            Verdict::Retry { after: None, .. } | Verdict::Delivered | Verdict::Rejected { .. } => {}
+            Verdict::Retry { after: None, .. }
+            | Verdict::Delivered { .. }
+            | Verdict::Rejected { .. } => {}
         }
     }
 
@@ -167,14 +201,14 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
         }
     }
 
-    /// Back to the log, for later.
+    /// Back to the log, for later; how much later.
     async fn retry<R: Receipt>(
         &self,
         terms: &mut Terms,
         held: &Held<R>,
         failure: &Failure,
         after: Option<Duration>,
-    ) {
+    ) -> Duration {
         tracing::debug!(
             subscription = self.subscription.id(),
             sequence = held.sequence,
@@ -186,18 +220,20 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
         self.metrics.retries.inc();
         let delay = self.policy.delay(held.attempt, after, &mut terms.rng);
         settle(&*held.receipt, Settle::Retry { delay }).await;
+        delay
     }
 
     async fn give_up<R: Receipt>(
         &self,
         terms: &Terms,
         held: &Held<R>,
-        reason: &'static str,
+        (reason, took): (&'static str, Duration),
         failure: &Failure,
     ) -> Next {
         let Some(letter) = self.bury(terms, held, reason, failure).await else {
             let delay = self.pause_of_burial();
             settle(&*held.receipt, Settle::Retry { delay }).await;
+            self.failed(held, took, failure, Follows::Again { failure, delay });
             return Next::HandedBack;
         };
         let next = match terms.stops {
@@ -210,6 +246,12 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
                 Next::Settled
             }
         };
+        let follows = Follows::DeadLetter {
+            reason,
+            failure,
+            letter,
+        };
+        self.failed(held, took, failure, follows);
         if let Ok(event) = &*held.event {
             self.attempt.buried(event, failure, letter).await;
         }

@@ -72,7 +72,7 @@ fn judge(attempt: &Scripted) {
 #[tokio::test(start_paused = true)]
 async fn keys_are_in_order_and_concurrent() {
     let log = Memory::default();
-    let attempt = Scripted::new(|event, _| (duration(&event.id), Verdict::Delivered));
+    let attempt = Scripted::new(|event, _| (duration(&event.id), Verdict::DELIVERED));
     let running = start(&log, &attempt, config()).await;
     let keys = ["a", "b", "c", "d"];
     let began = Instant::now();
@@ -92,7 +92,7 @@ async fn keys_are_in_order_and_concurrent() {
 async fn without_a_key_there_is_no_order() {
     let log = Memory::default();
     let second = Duration::from_secs(1);
-    let attempt = Scripted::new(move |_, _| (second, Verdict::Delivered));
+    let attempt = Scripted::new(move |_, _| (second, Verdict::DELIVERED));
     let running = start(&log, &attempt, config()).await;
     let began = Instant::now();
     for id in 0..10 {
@@ -115,7 +115,7 @@ async fn a_failing_key_blocks_itself_alone() {
                 failure: Failure::new("test/no", "no"),
             },
             "bad-3" => retry(),
-            _ => Verdict::Delivered,
+            _ => Verdict::DELIVERED,
         };
         (duration(&event.id), verdict)
     });
@@ -152,7 +152,7 @@ async fn a_full_hand_makes_room_for_other_keys() {
         let fails = &*event.id == "bad-0" && down.load(Ordering::Relaxed);
         (
             duration(&event.id),
-            if fails { retry() } else { Verdict::Delivered },
+            if fails { retry() } else { Verdict::DELIVERED },
         )
     });
     let config = Config {
@@ -185,8 +185,8 @@ async fn a_full_hand_makes_room_for_other_keys() {
 async fn a_slow_key_makes_room_too() {
     let log = Memory::default();
     let attempt = Scripted::new(|event, _| match &*event.id {
-        "slow-0" => (Duration::from_mins(5), Verdict::Delivered),
-        id => (duration(id), Verdict::Delivered),
+        "slow-0" => (Duration::from_mins(5), Verdict::DELIVERED),
+        id => (duration(id), Verdict::DELIVERED),
     });
     let config = Config {
         held_max: 32,
@@ -213,7 +213,7 @@ async fn hand_over_keeps_the_order() {
             let verdict = if sum % 5 > times {
                 retry()
             } else {
-                Verdict::Delivered
+                Verdict::DELIVERED
             };
             (duration(&event.id), verdict)
         });
@@ -263,7 +263,7 @@ async fn the_next_one_goes_on_at_once() {
     let log = Memory::default();
     let attempt = Scripted::new(|event, times| {
         let fails = &*event.id == "c-0" && times == 0;
-        let verdict = if fails { retry() } else { Verdict::Delivered };
+        let verdict = if fails { retry() } else { Verdict::DELIVERED };
         (duration(&event.id), verdict)
     });
     let config = || Config {
@@ -311,7 +311,7 @@ async fn a_key_stops_at_a_dead_letter_until_it_is_taken_away() {
                 "bad-1" | "bad-3" => Verdict::Rejected {
                     failure: Failure::new("test/no", "no"),
                 },
-                _ => Verdict::Delivered,
+                _ => Verdict::DELIVERED,
             };
             (duration(&event.id), verdict)
         });

@@ -14,7 +14,7 @@ const QUICK: Duration = Duration::from_millis(1);
 #[tokio::test(start_paused = true)]
 async fn an_event_is_settled_after_its_delivery() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (Duration::from_secs(5), Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (Duration::from_secs(5), Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 10).await;
     running.publish("1").await;
     until_true(|| async { attempt.times("1") == 1 }).await;
@@ -117,7 +117,7 @@ async fn the_sinks_own_delay_is_kept() {
                     health: Health::Busy,
                 },
             ),
-            _ => (QUICK, Verdict::Delivered),
+            _ => (QUICK, Verdict::DELIVERED),
         }
     });
     let running = Loop::start(&log, &attempt, config(), 10).await;
@@ -146,7 +146,7 @@ async fn the_whole_sink_is_left_alone() {
                 health: Health::Busy,
             },
         ),
-        _ => (QUICK, Verdict::Delivered),
+        _ => (QUICK, Verdict::DELIVERED),
     });
     let gates = Gates::new(&Breaker::default());
     let gate = || gates.of("http://sink/");
@@ -182,7 +182,7 @@ async fn a_panic_costs_nothing() {
     let log = Memory::default();
     let attempt = Scripted::new(|event, times| {
         assert!(&*event.id != "1" || times > 0, "on purpose");
-        (QUICK, Verdict::Delivered)
+        (QUICK, Verdict::DELIVERED)
     });
     let running = Loop::start(&log, &attempt, config(), 10).await;
     running.publish("1").await;
@@ -196,7 +196,7 @@ async fn a_panic_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn other_events_are_passed_over() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 10).await;
     publish(&log, "1", "other.v1").await;
     running.publish("2").await;

@@ -80,7 +80,7 @@ async fn an_event_that_is_too_old_is_a_dead_letter() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_event_is_not_tried() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 10).await;
     let end = |after: i64| {
         let now = log.now().duration_since(UNIX_EPOCH).unwrap();
@@ -117,7 +117,7 @@ async fn an_expired_event_is_not_tried() {
 #[tokio::test(start_paused = true)]
 async fn a_shared_pace_is_kept() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let pace = Pace::new(NonZeroU32::new(10).unwrap());
     let both = [("a", pace.clone()), ("b", pace)].map(|(name, pace)| {
         let wants = own(|one| one.name = name.to_owned());
@@ -140,7 +140,7 @@ async fn a_shared_pace_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_subscription_keeps_its_place() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let paused = own(|one| one.pause = true);
     let running = Loop::of(&log, &attempt, config(), paused).await;
     for id in ["1", "2"] {
@@ -159,7 +159,7 @@ async fn a_paused_subscription_keeps_its_place() {
 #[tokio::test(start_paused = true)]
 async fn filters_choose_what_subjects_cannot() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let pair = |name: &str, text: &str| Pair {
         name: name.to_owned(),
         text: text.to_owned(),
@@ -213,7 +213,7 @@ async fn a_changed_filter_loses_nothing() {
             if times < 2 {
                 retry()
             } else {
-                Verdict::Delivered
+                Verdict::DELIVERED
             },
         )
     });

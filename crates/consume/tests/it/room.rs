@@ -14,7 +14,7 @@ use crate::fixture::{Loop, Scripted, away, config, publish_event, retry, until_t
 #[tokio::test(start_paused = true)]
 async fn the_window_is_kept_and_used() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (Duration::from_secs(1), Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (Duration::from_secs(1), Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 7).await;
     let began = Instant::now();
     for id in 0..70 {
@@ -38,7 +38,7 @@ async fn failing_events_do_not_block_the_others() {
         let fails = event.id.starts_with("bad");
         (
             Duration::from_millis(1),
-            if fails { retry() } else { Verdict::Delivered },
+            if fails { retry() } else { Verdict::DELIVERED },
         )
     });
     let config = Config {
@@ -68,7 +68,7 @@ async fn failing_events_do_not_block_the_others() {
 #[tokio::test(start_paused = true)]
 async fn what_is_held_is_kept_alive() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (Duration::from_secs(300), Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (Duration::from_secs(300), Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 1).await;
     for id in ["1", "2", "3"] {
         running.publish(id).await;
@@ -84,7 +84,7 @@ async fn what_is_held_is_kept_alive() {
 #[tokio::test(start_paused = true)]
 async fn stopping_finishes_attempts_and_hands_back_the_rest() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (Duration::from_secs(5), Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (Duration::from_secs(5), Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 2).await;
     for id in 0..6 {
         running.publish(&id.to_string()).await;
@@ -100,7 +100,7 @@ async fn stopping_finishes_attempts_and_hands_back_the_rest() {
     let left = &log.consumers().await.unwrap()[0];
     assert_eq!(left.undelivered + left.unsettled, 4, "{left:?}");
 
-    let second = Scripted::new(|_, _| (Duration::from_millis(1), Verdict::Delivered));
+    let second = Scripted::new(|_, _| (Duration::from_millis(1), Verdict::DELIVERED));
     let running = Loop::start(&log, &second, config(), 2).await;
     running.settled().await;
     let tried = second.made.lock().unwrap().len();
@@ -112,7 +112,7 @@ async fn stopping_finishes_attempts_and_hands_back_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn an_attempt_beyond_the_grace_is_delivered_again() {
     let log = Memory::default();
-    let attempt = Scripted::new(|_, _| (Duration::from_secs(3_600), Verdict::Delivered));
+    let attempt = Scripted::new(|_, _| (Duration::from_secs(3_600), Verdict::DELIVERED));
     let running = Loop::start(&log, &attempt, config(), 2).await;
     running.publish("1").await;
     until_true(|| async { attempt.times("1") == 1 }).await;
@@ -123,7 +123,7 @@ async fn an_attempt_beyond_the_grace_is_delivered_again() {
         "{:?}",
         began.elapsed()
     );
-    let second = Scripted::new(|_, _| (Duration::from_millis(1), Verdict::Delivered));
+    let second = Scripted::new(|_, _| (Duration::from_millis(1), Verdict::DELIVERED));
     let running = Loop::start(&log, &second, config(), 2).await;
     running.settled().await;
     assert_eq!(second.times("1"), 1);
@@ -138,7 +138,7 @@ async fn all_subscriptions_share_a_budget() {
     let budget = Budget::new(ByteSize::kib(256));
     let millisecond = Duration::from_millis(1);
     let down = Scripted::new(move |_, _| (millisecond, away()));
-    let well = Scripted::new(move |_, _| (millisecond, Verdict::Delivered));
+    let well = Scripted::new(move |_, _| (millisecond, Verdict::DELIVERED));
     let mut loops = Vec::new();
     for number in 0..20 {
         let name = format!("down-{number}");

@@ -22,7 +22,7 @@ fn sink(is_down: &Arc<AtomicBool>, down: fn() -> Verdict) -> Scripted {
     let is_down = Arc::clone(is_down);
     Scripted::new(move |_, _| match is_down.load(Ordering::Relaxed) {
         true => (QUICK, down()),
-        false => (QUICK, Verdict::Delivered),
+        false => (QUICK, Verdict::DELIVERED),
     })
 }
 
@@ -66,7 +66,7 @@ async fn failing_events_are_no_outage() {
     let log = Memory::default();
     let attempt = Scripted::new(|event, _| match event.id.starts_with("bad") {
         true => (QUICK, retry()),
-        false => (QUICK, Verdict::Delivered),
+        false => (QUICK, Verdict::DELIVERED),
     });
     let running = Loop::start(&log, &attempt, config(), 1).await;
     for id in 0..9 {
@@ -89,7 +89,7 @@ async fn an_event_that_works_is_found_behind_those_that_fail() {
     let log = Memory::default();
     let attempt = Scripted::new(|event, _| match event.id.starts_with("bad") {
         true => (QUICK, retry()),
-        false => (QUICK, Verdict::Delivered),
+        false => (QUICK, Verdict::DELIVERED),
     });
     let running = Loop::start(&log, &attempt, config(), 1).await;
     for id in 0..50 {
@@ -141,7 +141,7 @@ async fn a_sinks_places_are_shared() {
         Gates::new(&Breaker::default()).with_places(const { NonZeroUsize::new(10).unwrap() });
     for (loops, most) in [(1, 10), (5, 10 + 5 + 3 + 2 + 2)] {
         let log = Memory::default();
-        let attempt = Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+        let attempt = Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
         let mut running = Vec::new();
         for name in ["a", "b", "c", "d", "e"].into_iter().take(loops) {
             let gate = gates.of("http://sink/");
@@ -168,7 +168,7 @@ async fn a_rate_holds_no_places() {
     let gates =
         Gates::new(&Breaker::default()).with_places(const { NonZeroUsize::new(10).unwrap() });
     let log = Memory::default();
-    let delivers = || Scripted::new(|_, _| (QUICK, Verdict::Delivered));
+    let delivers = || Scripted::new(|_, _| (QUICK, Verdict::DELIVERED));
     let (slow, quick) = (delivers(), delivers());
     let pace = Pace::new(NonZeroU32::MIN);
     let gate = gates.of("http://sink/");

@@ -185,7 +185,7 @@ impl Attempt for Sink {
             return retry();
         }
         self.delivered.lock().unwrap().push(event.id.to_string());
-        Verdict::Delivered
+        Verdict::DELIVERED
     }
 
     async fn buried(&self, _: &Event, _: &Failure, _: u64) {}

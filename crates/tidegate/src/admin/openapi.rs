@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, problem, replays, subscriptions};
+use super::{dead_letters, events, problem, replays, subscriptions};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -23,6 +23,7 @@ fn document() -> Value {
     let mut paths = Map::new();
     for of_one in [
         subscriptions::paths(&mut shapes),
+        events::paths(&mut shapes),
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
     ] {

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
-use tidegate_consume::{Attempt, Failure, Gate, Health, Verdict};
+use tidegate_consume::{Attempt, Ended, Failure, Gate, Health, Verdict};
 use tidegate_deliver::{self as deliver, Batches, Client, Granted, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Format, Matched, Subscription};
 
-use super::reply::Replies;
+use super::{journal::Told, reply::Replies};
 use crate::config::Config;
 
 /// The status that Knative tells of a failure without an answer.
@@ -33,6 +33,7 @@ pub(super) struct SinkAttempt {
     batches: Option<Batches>,
     replies: Option<Replies<Jetstream>>,
     dead_letter: Option<DeadLetterSink>,
+    told: Told,
 }
 
 /// Where a Subscription's dead letters go.
@@ -50,6 +51,7 @@ impl SinkAttempt {
         publisher: &Publisher<Jetstream>,
         subscription: &Subscription,
         config: &Config,
+        told: Told,
     ) -> anyhow::Result<Self> {
         let delivery = &subscription.delivery;
         let folder = config.subscriptions_folder();
@@ -96,6 +98,7 @@ impl SinkAttempt {
             original_type: delivery.original_type,
             timeout,
             dead_letter: None,
+            told,
         })
     }
 
@@ -163,10 +166,20 @@ impl Attempt for SinkAttempt {
             }
         };
         match outcome {
-            Outcome::Delivered { reply, .. } => match (reply, &self.replies) {
-                (Some(reply), Some(replies)) => replies.publish(event, *reply).await,
-                (None, _) | (_, None) => Verdict::Delivered,
-            },
+            Outcome::Delivered { status, reply } => {
+                let published = match (reply, &self.replies) {
+                    (Some(reply), Some(replies)) => replies.publish(event, *reply).await,
+                    (None, _) | (_, None) => Verdict::DELIVERED,
+                };
+                match published {
+                    Verdict::Delivered { .. } => Verdict::Delivered {
+                        status: Some(status.as_u16()),
+                    },
+                    other @ (Verdict::Retry { .. }
+                    | Verdict::Rejected { .. }
+                    | Verdict::Gone { .. }) => other,
+                }
+            }
             Outcome::Retry { failure, after } => Verdict::Retry {
                 health: health(&failure),
                 failure: told(failure),
@@ -179,6 +192,10 @@ impl Attempt for SinkAttempt {
                 failure: told(failure),
             },
         }
+    }
+
+    fn ended(&self, ended: &Ended<'_>) {
+        self.told.ended(ended);
     }
 
     async fn buried(&self, event: &Event, failure: &Failure, letter: u64) {

@@ -1,17 +1,18 @@
 //! A dead letter, sent again to the Subscription that gave it up, or to another sink.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tidegate_backbone::jetstream::{Jetstream, Letter};
-use tidegate_consume::{Attempt as _, Verdict};
+use tidegate_consume::{Attempt as _, Ended, Follows, Verdict};
 use tidegate_deliver::Client;
 use tidegate_event::{Event, Name, Value};
+use tidegate_history::Journal;
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Delivery, Matching, Start, Subscription};
 use tokio::sync::watch;
 use url::Url;
 
-use super::{attempt::SinkAttempt, worker::Subscriptions};
+use super::{attempt::SinkAttempt, journal::Told, worker::Subscriptions};
 use crate::config::Config;
 
 /// Says how often an event was sent again.
@@ -24,6 +25,7 @@ pub(crate) struct Redrive {
     pub(super) publisher: Publisher<Jetstream>,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) config: Arc<Config>,
+    pub(super) journal: Journal,
 }
 
 /// Why a letter was not sent, or not taken.
@@ -66,15 +68,41 @@ impl Redrive {
             })?;
         let subscription = self.subscription(&letter.subscription, sink)?;
         let not_taken = |code, detail| NotRedriven::NotTaken { code, detail };
-        let attempt = SinkAttempt::new(&self.client, &self.publisher, &subscription, &self.config)
+        // Not by the name of the one that goes elsewhere.
+        let told = Told::redriven(&letter.subscription, &self.journal);
+        let (client, publisher) = (&self.client, &self.publisher);
+        let attempt = SinkAttempt::new(client, publisher, &subscription, &self.config, told)
             .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
         // What it wants now may be something else; it was given up by it all the same.
         let matched = subscription.matches(event).unwrap_or_default();
-        match attempt.attempt(&counted(event), &matched).await {
-            Verdict::Delivered => Ok(()),
+        let began = Instant::now();
+        let verdict = attempt.attempt(&counted(event), &matched).await;
+        let ended = |status, follows| {
+            attempt.ended(&Ended {
+                sequence: letter.original_sequence,
+                attempt: letter.attempts.saturating_add(1),
+                status,
+                took: began.elapsed(),
+                follows,
+            });
+        };
+        match verdict {
+            Verdict::Delivered { status } => {
+                ended(status, Follows::Nothing);
+                Ok(())
+            }
             Verdict::Retry { failure, .. }
             | Verdict::Rejected { failure }
-            | Verdict::Gone { failure } => Err(not_taken(failure.code, failure.detail)),
+            | Verdict::Gone { failure } => {
+                let status = failure.answer.as_ref().map(|answer| answer.status);
+                let follows = Follows::DeadLetter {
+                    reason: failure.code,
+                    failure: &failure,
+                    letter: letter.sequence,
+                };
+                ended(status, follows);
+                Err(not_taken(failure.code, failure.detail))
+            }
         }
     }
 

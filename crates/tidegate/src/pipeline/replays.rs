@@ -12,7 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_backbone::{ControlError, Log, Pending, jetstream::Jetstream};
-use tidegate_consume::{Attempt, Failure, Replay, ReplayCounts, Verdict};
+use tidegate_consume::{Attempt, Ended, Failure, Replay, ReplayCounts, Verdict};
 use tidegate_event::{Event, Name, Value};
 use tidegate_subscription::{Filter, Matched, Subscription};
 use tokio::sync::{mpsc, oneshot};
@@ -439,12 +439,18 @@ pub(super) struct ReplayAttempt<A> {
 impl<A: Attempt> Attempt for ReplayAttempt<A> {
     async fn attempt(&self, event: &Event, matched: &Matched) -> Verdict {
         if self.dry_run {
-            return Verdict::Delivered;
+            return Verdict::DELIVERED;
         }
         let mut event = event.clone();
         let name = Value::String((*self.name).into());
         event.extensions.insert(Name::from_static(MARK), name);
         self.attempt.attempt(&event, matched).await
+    }
+
+    fn ended(&self, ended: &Ended<'_>) {
+        if !self.dry_run {
+            self.attempt.ended(ended);
+        }
     }
 
     async fn buried(&self, event: &Event, failure: &Failure, letter: u64) {

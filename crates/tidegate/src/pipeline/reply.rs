@@ -45,7 +45,7 @@ impl<L: Log> Replies<L> {
         };
         // No Application is called so: a name has no slash.
         match self.publisher.publish(&self.subscription, reply).await {
-            Ok(_stored) => Verdict::Delivered,
+            Ok(_stored) => Verdict::DELIVERED,
             Err(error) => {
                 let failure = Failure::new(error.code(), format!("its reply: {error}"));
                 match error {
@@ -167,7 +167,7 @@ mod tests {
             let mut reply = reply(source);
             let name = Name::from_static("ingressapp");
             reply.extensions.insert(name, "commerce".into());
-            assert_eq!(replies.publish(&original, reply).await, Verdict::Delivered);
+            assert_eq!(replies.publish(&original, reply).await, Verdict::DELIVERED);
         }
         for kept in log.events() {
             let extensions = kept.event.unwrap().extensions;

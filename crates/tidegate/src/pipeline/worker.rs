@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
 use tidegate_consume::{Attempt, Budget, Gates, Pace, Service};
 use tidegate_deliver::Client;
+use tidegate_history::Journal;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
 use tidegate_subscription::Subscription;
@@ -19,6 +20,7 @@ use tokio::{
 
 use super::{
     attempt::SinkAttempt,
+    journal::Told,
     replays::{Assigned, ReplayAttempt},
     sharing::{Consumers, SharedHub},
     states::{State, States},
@@ -56,6 +58,7 @@ pub(super) struct Shared {
     pub(super) applications: Known,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
+    pub(super) journal: Journal,
     pub(super) states: States,
     pub(super) gates: Gates,
     pub(super) hubs: Arc<[SharedHub]>,
@@ -81,6 +84,7 @@ pub(super) struct Metrics {
     publish: tidegate_publish::Metrics,
     consume: tidegate_consume::Metrics,
     deliver: tidegate_deliver::Metrics,
+    history: tidegate_history::Metrics,
 }
 
 impl Metrics {
@@ -91,6 +95,7 @@ impl Metrics {
             publish: tidegate_publish::Metrics::register(registry),
             consume: tidegate_consume::Metrics::register(registry),
             deliver: tidegate_deliver::Metrics::register(registry),
+            history: tidegate_history::Metrics::register(registry),
         }
     }
 
@@ -113,6 +118,11 @@ impl Metrics {
             admission.clone(),
             self.publish.clone(),
         )
+    }
+
+    /// Those of what happens to events.
+    pub(super) fn history(&self) -> tidegate_history::Metrics {
+        self.history.clone()
     }
 
     /// Those of Subscriptions.
@@ -255,7 +265,8 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
         &config.normalize,
         config.receive.batch_events_max,
         shared.metrics.intake.clone(),
-    );
+    )
+    .noting(shared.journal.clone());
     let mut draining = shared.draining.clone();
     let drain = async move {
         // An error means that the pipeline is gone, which ends this worker as well.
@@ -308,7 +319,8 @@ impl Deliveries {
         opened: mpsc::Sender<String>,
         shared: &Shared,
     ) {
-        let Some(attempt) = self.attempt(&subscription, shared) else {
+        let told = Told::of(&subscription, &shared.journal);
+        let Some(attempt) = self.attempt(&subscription, shared, told) else {
             return;
         };
         let (id, sink) = (subscription.id(), subscription.sink.clone());
@@ -337,10 +349,11 @@ impl Deliveries {
     }
 
     fn replay(&mut self, subscription: Arc<Subscription>, assigned: Assigned, shared: &Shared) {
-        let Some(attempt) = self.attempt(&subscription, shared) else {
+        let Assigned { replay, counts } = assigned;
+        let told = Told::of(&subscription, &shared.journal).by(&replay.name);
+        let Some(attempt) = self.attempt(&subscription, shared, told) else {
             return;
         };
-        let Assigned { replay, counts } = assigned;
         let name = replay.name.clone();
         let attempt = ReplayAttempt {
             attempt,
@@ -358,7 +371,12 @@ impl Deliveries {
         self.spawn(name, service, opened, shared.config.shutdown.grace);
     }
 
-    fn attempt(&self, subscription: &Subscription, shared: &Shared) -> Option<SinkAttempt> {
+    fn attempt(
+        &self,
+        subscription: &Subscription,
+        shared: &Shared,
+        told: Told,
+    ) -> Option<SinkAttempt> {
         if subscription.delivery.order.is_some() && !self.log.log().keeps_order() {
             let version = self.log.log().server_version();
             let reason = format!(
@@ -370,16 +388,22 @@ impl Deliveries {
             shared.states.set(&id, State::Unusable(reason));
             return None;
         }
-        SinkAttempt::new(&self.client, &self.publisher, subscription, &shared.config)
-            .and_then(|attempt| attempt.with_dead_letters(subscription, self.log.log()))
-            .inspect_err(|error| {
-                let subscription = subscription.id();
-                tracing::error!(subscription, %error, "the sink cannot be used");
-                shared
-                    .states
-                    .set(&subscription, State::Unusable(error.to_string()));
-            })
-            .ok()
+        SinkAttempt::new(
+            &self.client,
+            &self.publisher,
+            subscription,
+            &shared.config,
+            told,
+        )
+        .and_then(|attempt| attempt.with_dead_letters(subscription, self.log.log()))
+        .inspect_err(|error| {
+            let subscription = subscription.id();
+            tracing::error!(subscription, %error, "the sink cannot be used");
+            shared
+                .states
+                .set(&subscription, State::Unusable(error.to_string()));
+        })
+        .ok()
     }
 
     fn service<A: Attempt>(

@@ -9,6 +9,8 @@ mod credentials;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;

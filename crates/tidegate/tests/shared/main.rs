@@ -4,6 +4,9 @@
 #[path = "../it/dead_letters.rs"]
 mod dead_letters;
 #[cfg(test)]
+#[path = "../it/events.rs"]
+mod events;
+#[cfg(test)]
 #[path = "../it/failures.rs"]
 mod failures;
 #[cfg(test)]

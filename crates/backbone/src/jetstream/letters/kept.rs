@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use serde_json::{Value, json};
 
-use super::super::{link::Link, look::Look, reply};
+use super::super::{
+    link::Link,
+    look::{From, Look},
+    reply,
+};
 use crate::{ControlError, LettersOf};
 
 /// Most letters of one Subscription that are looked at, the oldest: 24 bytes each here.
@@ -101,8 +105,9 @@ async fn each(
     let look = Look {
         action: "looking at the dead letters",
         stream,
-        filter: subject,
-        from,
+        filters: &[subject],
+        from: From::Place(from),
+        headers_only: true,
     };
     look.each(link, wants_more).await
 }

@@ -13,7 +13,11 @@ use tokio::time::{Instant, sleep};
 use super::{ACTION, Link, subjects::Holds};
 use crate::{
     ControlError,
-    jetstream::{letters::is_missing, look::Look, reply},
+    jetstream::{
+        letters::is_missing,
+        look::{From, Look},
+        reply,
+    },
 };
 
 /// Most events that are looked at in a pass, without their data: 3 us each.
@@ -77,8 +81,9 @@ pub(super) async fn delete(
     let look = Look {
         action: ACTION,
         stream,
-        filter: ">",
-        from: begin,
+        filters: &[">"],
+        from: From::Place(begin),
+        headers_only: true,
     };
     look.each(link, |message| {
         let place = message.reply.as_deref().and_then(reply::parse);

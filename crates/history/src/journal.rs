@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{Config, Metrics, Record, batch};
 
-/// Most records in memory: some 2 MB.
+/// Most records in memory: some 2 MB, and the words of what failed.
 const WAITING_MAX: usize = 16_384;
 
 /// Most records of one message, which stays below half of what a message may be.

@@ -6,6 +6,7 @@
 mod acks;
 mod answer;
 mod appends;
+mod behind;
 mod consumers;
 mod deliveries;
 mod expire;
@@ -23,6 +24,7 @@ mod reply;
 mod source;
 mod store;
 mod streams;
+mod turns;
 mod wire;
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
@@ -39,6 +41,7 @@ use self::{
     link::{Link, NOT_CONNECTED},
     message::{LETTER_BYTES, Outgoing},
     reclaim::Passed,
+    turns::Turns,
 };
 pub use self::{
     expire::{Expired, Missed},
@@ -79,6 +82,8 @@ struct Shared {
     address: (String, String),
     /// Where each write is synced, appends are committed together.
     group: Option<Group>,
+    /// Of all connections of this process.
+    turns: Turns,
     /// How far room has been made behind those who lag.
     passed: Passed,
     config: Config,
@@ -162,6 +167,27 @@ struct StreamConfig {
 impl Jetstream {
     /// Connects to `url` (several separated by commas) under a name that shows on the server.
     pub async fn connect(config: &Config, url: &str, name: &str) -> Result<Self, ConnectError> {
+        Self::start(config, url, name, Turns::default()).await
+    }
+
+    /// The same log, over connections of their own that show under this name. Their tasks run where
+    /// this is called.
+    pub async fn beside(&self, name: &str) -> Result<Self, ConnectError> {
+        let Shared {
+            config,
+            address: (url, _),
+            turns,
+            ..
+        } = &*self.shared;
+        Self::start(config, url, name, turns.clone()).await
+    }
+
+    async fn start(
+        config: &Config,
+        url: &str,
+        name: &str,
+        turns: Turns,
+    ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::connect(config, url, name).await?);
         let version = link.client().server_info().version;
         if is_before(&version, SERVER_MIN) {
@@ -185,6 +211,7 @@ impl Jetstream {
             address: (url.to_owned(), name.to_owned()),
             link,
             group,
+            turns,
             passed: Passed::default(),
             config: config.clone(),
             dead_letters_root: config.dead_letters_root(),
@@ -343,7 +370,10 @@ impl Log for Jetstream {
             action: format!("opening consumer {}", spec.name),
             detail: error.to_string(),
         })?;
-        Ok(JetstreamSource::open(deliveries, stream, &spec, former))
+        let turns = self.shared.turns.clone();
+        Ok(JetstreamSource::open(
+            deliveries, stream, &spec, former, turns,
+        ))
     }
 
     async fn narrow(&self, spec: &ConsumerSpec) -> Result<bool, ControlError> {

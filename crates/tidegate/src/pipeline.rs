@@ -140,7 +140,7 @@ impl Pipeline {
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
         let admission = Admission::new(&config.publish);
-        let sharing = Sharing::start(config, nats_url, &metrics.consume()).await?;
+        let sharing = Sharing::start(config, &log, &metrics.consume()).await?;
         let hubs = sharing.hubs();
         let consumers = Consumers::new(log, Arc::clone(&hubs));
         tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
@@ -151,7 +151,7 @@ impl Pipeline {
             Operations::new(config, &consumers, &subscribed, &admission, noted)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
-            nats_url: nats_url.into(),
+            log: consumers.log().clone(),
             admission,
             limits: server.limits(),
             subscriptions: subscribed,

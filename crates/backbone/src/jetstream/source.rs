@@ -16,12 +16,15 @@ use tokio::{
 };
 
 use super::{
+    behind::{self, Behind},
     consumers,
     deliveries::{Deliveries, Inbox, Incoming},
     link::NOT_CONNECTED,
     message,
     pin::{self, Pin},
-    reply, wire,
+    reply,
+    turns::Turns,
+    wire,
 };
 use crate::{
     ConsumerSpec, ControlError, Delivery, Former, Receipt, Settle, SettleError, Source,
@@ -62,6 +65,7 @@ pub struct JetstreamSource {
     former: Vec<Former>,
     /// Of an exclusive consumer.
     pin: Option<Pin>,
+    behind: Behind,
     next: String,
     inbox: Inbox,
     losses: watch::Receiver<u64>,
@@ -92,6 +96,7 @@ impl JetstreamSource {
         stream: &str,
         spec: &ConsumerSpec,
         former: Vec<Former>,
+        turns: Turns,
     ) -> Self {
         let name = spec.name.clone();
         let losses = deliveries.losses();
@@ -106,6 +111,7 @@ impl JetstreamSource {
             name,
             former,
             pin: spec.exclusive.then(|| Pin::new(spec.ack_wait)),
+            behind: Behind::new(turns),
             outstanding: 0,
             arrived: VecDeque::new(),
             heard: Instant::now(),
@@ -134,6 +140,7 @@ impl JetstreamSource {
             return Ok(());
         };
         if status == StatusCode::IDLE_HEARTBEAT.as_u16() {
+            self.behind.searched_all();
             return Ok(());
         }
         match message
@@ -157,6 +164,7 @@ impl JetstreamSource {
             };
         }
         match after(status, description) {
+            Next::GoOn if status == StatusCode::NOT_FOUND.as_u16() => self.behind.searched_all(),
             Next::GoOn => {}
             Next::Gone => return Err(self.gone()),
             Next::LookForConsumer => {
@@ -212,13 +220,9 @@ impl JetstreamSource {
 
     /// How many to ask for, and how.
     fn next_request(&mut self, max: usize) -> Option<(usize, serde_json::Value)> {
-        let batch = wanted(max, self.outstanding + self.arrived.len());
+        let (batch, is_step) = self.batch(max);
         let Some(pin) = &mut self.pin else {
-            let body = json!({
-                "batch": batch,
-                "expires": nanoseconds(REQUEST_EXPIRES),
-                "idle_heartbeat": nanoseconds(HEARTBEAT),
-            });
+            let body = request(batch, is_step, REQUEST_EXPIRES);
             return (batch > 0).then_some((batch, body));
         };
         if !pin.is_held() && self.outstanding > 0 {
@@ -227,12 +231,7 @@ impl JetstreamSource {
         }
         let (batch, mut body) = if batch > 0 {
             let expires = REQUEST_EXPIRES.min(pin.every());
-            let body = json!({
-                "batch": batch,
-                "expires": nanoseconds(expires),
-                "idle_heartbeat": nanoseconds(HEARTBEAT.min(expires / 2)),
-            });
-            (batch, body)
+            (batch, request(batch, is_step, expires))
         } else if pin.due().is_some_and(|due| due <= Instant::now()) {
             // There is no room, and the pin is to be kept: the price is one event at most.
             (
@@ -244,6 +243,26 @@ impl JetstreamSource {
         };
         pin.ask(&mut body);
         Some((batch, body))
+    }
+
+    /// How many to ask for, and whether that is a step of one that is far behind.
+    fn batch(&mut self, max: usize) -> (usize, bool) {
+        if !self.behind.is_far() {
+            self.behind.end_turn();
+            return (wanted(max, self.outstanding + self.arrived.len()), false);
+        }
+        if self.outstanding > 0 {
+            return (0, true);
+        }
+        self.behind.end_step();
+        let room = max.saturating_sub(self.arrived.len());
+        if room == 0 {
+            self.behind.end_turn();
+        }
+        match room > 0 && self.behind.take_turn() {
+            true => (room.min(behind::STEP_MAX), true),
+            false => (0, true),
+        }
     }
 
     /// Waits for a message, the loss of the connection, or the end of patience.
@@ -258,6 +277,7 @@ impl JetstreamSource {
             biased;
             message = self.inbox.next() => return self.handle(message).await,
             _ = self.losses.changed() => self.outstanding = 0,
+            () = self.behind.may_be_its_turn() => {}
             () = sleep_until(until) => {
                 if Instant::now() >= patience {
                     tracing::debug!(consumer = self.name, "no heartbeat, pulling anew");
@@ -269,11 +289,12 @@ impl JetstreamSource {
         Ok(())
     }
 
-    fn deliver(&self, message: Incoming) -> Option<Delivery<JetstreamReceipt>> {
+    fn deliver(&mut self, message: Incoming) -> Option<Delivery<JetstreamReceipt>> {
         let Some(place) = reply::parse(&message.reply) else {
             tracing::warn!(consumer = self.name, "a message came that is no delivery");
             return None;
         };
+        self.behind.delivered(&place);
         Some(Delivery {
             event: message::read(wire::headers(&message.head()), message.payload.clone()),
             subject: message.subject,
@@ -314,6 +335,18 @@ fn wanted(max: usize, under_way: usize) -> usize {
     }
 }
 
+/// A request for so many, which is answered at once where it is one step of many.
+fn request(batch: usize, is_step: bool, expires: Duration) -> serde_json::Value {
+    if is_step {
+        return json!({ "batch": batch, "no_wait": true });
+    }
+    json!({
+        "batch": batch,
+        "expires": nanoseconds(expires),
+        "idle_heartbeat": nanoseconds(HEARTBEAT.min(expires / 2)),
+    })
+}
+
 fn after(status: u16, description: &str) -> Next {
     let status = StatusCode::from_u16(status).unwrap_or_default();
     let says = |words: &str| description.to_ascii_lowercase().contains(words);
@@ -349,10 +382,9 @@ impl Source for JetstreamSource {
             if !self.arrived.is_empty() {
                 let returned = self.arrived.len().min(returned_max);
                 let messages: Vec<Incoming> = self.arrived.drain(..returned).collect();
-                let deliveries: Vec<_> = messages
-                    .into_iter()
-                    .filter_map(|message| self.deliver(message))
-                    .collect();
+                let messages = messages.into_iter();
+                let deliveries = messages.filter_map(|message| self.deliver(message));
+                let deliveries: Vec<_> = deliveries.collect();
                 if !deliveries.is_empty() {
                     return Ok(deliveries);
                 }

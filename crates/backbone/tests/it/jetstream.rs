@@ -7,6 +7,7 @@ mod register;
 mod room;
 mod secured;
 mod streams;
+mod turns;
 
 use std::time::{Duration, Instant};
 

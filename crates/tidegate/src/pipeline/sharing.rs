@@ -33,10 +33,10 @@ impl Sharing {
     /// Those that shared in another way, or no more, get consumers of their own first.
     pub(super) async fn start(
         config: &Config,
-        nats_url: &str,
+        log: &Jetstream,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
-        let log = Jetstream::connect(&config.backbone, nats_url, "tidegate-shared").await?;
+        let log = log.beside("tidegate-shared").await?;
         let load = Load::default();
         let hub = |shard, register| {
             let shard = (shard, register);

@@ -51,7 +51,8 @@ pub(super) enum Command {
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
-    pub(super) nats_url: Arc<str>,
+    /// Each worker has connections of its own beside these.
+    pub(super) log: Jetstream,
     pub(super) admission: Admission,
     pub(super) limits: SharedLimits,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
@@ -232,8 +233,8 @@ async fn work(
 async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, Deliveries)> {
     let config = &shared.config;
     let name = |what: &str| format!("tidegate-{what}-{index}");
-    let publish = Jetstream::connect(&config.backbone, &shared.nats_url, &name("publish")).await?;
-    let consume = Jetstream::connect(&config.backbone, &shared.nats_url, &name("consume")).await?;
+    let publish = shared.log.beside(&name("publish")).await?;
+    let consume = shared.log.beside(&name("consume")).await?;
     let client = Client::new(&config.deliver, shared.metrics.deliver.clone())?;
     let publisher = shared
         .metrics

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 /// What is told about a running process, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -9,6 +10,47 @@ use tracing_subscriber::EnvFilter;
 pub struct Config {
     /// Logs, on standard error.
     pub log: Log,
+    /// Where spans and metrics are sent.
+    pub otlp: Otlp,
+    /// Which traces are recorded.
+    pub traces: Traces,
+}
+
+/// A collector that takes OTLP. What the `OTEL_*` variables say counts more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Otlp {
+    /// Its address, such as `http://collector:4318`. Without one nothing is sent.
+    pub endpoint: Option<Url>,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+}
+
+/// A transport of OTLP, in the words of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Protocol Buffers over HTTP; port 4318, as a rule.
+    #[default]
+    #[serde(rename = "http/protobuf")]
+    Http,
+    /// gRPC; port 4317, as a rule.
+    #[serde(rename = "grpc")]
+    Grpc,
+}
+
+/// Which traces are recorded. Where a sender has decided, that counts, and what fails is recorded
+/// in any case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// The part of the traces that begin here, from 0 to 1.
+    pub ratio: f64,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self { ratio: 0.01 }
+    }
 }
 
 /// How logs are written.
@@ -46,12 +88,16 @@ impl Default for Log {
 impl Config {
     /// Every mistake, as `key: reason`.
     pub fn validate(&self) -> Vec<String> {
-        self.log
-            .filter()
-            .err()
-            .map(|error| format!("log.level: {error} in {:?}", self.log.level))
-            .into_iter()
-            .collect()
+        let level = self.log.filter().err();
+        let level = level.map(|error| format!("log.level: {error} in {:?}", self.log.level));
+        let ratio = self.traces.ratio;
+        let ratio = (!(0.0..=1.0).contains(&ratio))
+            .then(|| format!("traces.ratio: {ratio} is not between 0 and 1"));
+        let scheme = self.otlp.endpoint.as_ref().map(Url::scheme);
+        let scheme = scheme.filter(|scheme| !matches!(*scheme, "http" | "https"));
+        let scheme =
+            scheme.map(|scheme| format!("otlp.endpoint: {scheme} is neither http nor https"));
+        level.into_iter().chain(ratio).chain(scheme).collect()
     }
 }
 
@@ -78,6 +124,7 @@ mod tests {
                 level: level.to_owned(),
                 ..Log::default()
             },
+            ..Config::default()
         }
     }
 
@@ -106,6 +153,23 @@ mod tests {
             assert!(mistakes[0].starts_with("log.level: "), "{mistakes:?}");
             assert!(mistakes[0].contains(&format!("{level:?}")), "{mistakes:?}");
         }
+    }
+
+    /// No part that is none, and no address that nobody speaks to.
+    #[test]
+    fn traces_and_their_collector_are_checked() {
+        for (text, says) in [
+            (r#"{"traces":{"ratio":1.5}}"#, "traces.ratio: 1.5"),
+            (r#"{"otlp":{"endpoint":"udp://a:1"}}"#, "otlp.endpoint: udp"),
+        ] {
+            let mistakes = serde_json::from_str::<Config>(text).unwrap().validate();
+            assert_eq!(mistakes.len(), 1);
+            assert!(mistakes[0].starts_with(says), "{mistakes:?}");
+        }
+        let text = r#"{"otlp":{"endpoint":"http://a:4317","protocol":"grpc"}}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(config.otlp.protocol, Protocol::Grpc);
+        assert!(config.validate().is_empty());
     }
 
     /// A misspelt key must not pass in silence.

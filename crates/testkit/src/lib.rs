@@ -2,6 +2,7 @@
 
 mod authority;
 mod client;
+mod collector;
 mod issuer;
 mod nats;
 mod process;
@@ -9,6 +10,7 @@ mod sink;
 
 pub use authority::{Authority, Identity};
 pub use client::{Answer, Client};
+pub use collector::Collector;
 pub use issuer::Issuer;
 pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
 pub use process::signal;

@@ -57,11 +57,10 @@ impl Admin {
     /// Serves until the process ends.
     pub(crate) async fn serve(
         self,
-        registry: Registry,
+        registry: Arc<Mutex<Registry>>,
         operations: Operations,
         draining: watch::Receiver<bool>,
     ) {
-        let registry = Arc::new(Mutex::new(registry));
         let all = operations.clone();
         let Operations {
             log,

@@ -5,6 +5,7 @@
 mod layers;
 
 use std::{
+    collections::HashMap,
     env, fmt, fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tidegate_otlp::SettingsError;
 
 use self::layers::Layers;
 
@@ -193,6 +195,16 @@ impl Config {
         config.receive.resolve(&config.folder);
         config.deliver.resolve(&config.folder);
         Ok(config)
+    }
+
+    /// What is sent to a collector, by the configuration and by OpenTelemetry's own variables.
+    pub(crate) fn exported(&self, version: &str) -> Result<tidegate_otlp::Settings, SettingsError> {
+        let variables: HashMap<_, _> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("OTEL_"))
+            .collect();
+        let variable = |name: &str| variables.get(name).cloned();
+        tidegate_otlp::Settings::of(&self.telemetry, version, variable)
     }
 
     fn of(

@@ -35,6 +35,7 @@ use tidegate_history::Journal;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
+use tidegate_telemetry::spans::Tracer;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -97,7 +98,7 @@ impl Operations {
         consumers: &Consumers,
         subscriptions: &watch::Receiver<Subscriptions>,
         admission: &Admission,
-        (metrics, journal): (&worker::Metrics, &Journal),
+        (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
         let (replays, asked) = ReplayDoor::new();
         let log = consumers.log();
@@ -110,6 +111,7 @@ impl Operations {
                 subscriptions: subscriptions.clone(),
                 config: Arc::new(config.clone()),
                 journal: journal.clone(),
+                tracer: tracer.clone(),
             },
             replays,
             subscriptions: subscriptions.clone(),
@@ -128,6 +130,7 @@ impl Pipeline {
         config: &Config,
         nats_url: &str,
         registry: &mut Registry,
+        tracer: Tracer,
     ) -> anyhow::Result<Self> {
         let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
@@ -146,7 +149,7 @@ impl Pipeline {
         tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
-        let noted = (&metrics, &journal);
+        let noted = (&metrics, &journal, &tracer);
         let (operations, asked) =
             Operations::new(config, &consumers, &subscribed, &admission, noted)?;
         let shared = worker::Shared {
@@ -159,6 +162,7 @@ impl Pipeline {
             draining: drained,
             metrics,
             journal,
+            tracer,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
             hubs,

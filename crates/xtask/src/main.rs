@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod collector;
 mod demo;
 mod figures;
 mod fuzz;
@@ -176,6 +177,7 @@ fn target() -> PathBuf {
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
     let fsync_nats_server = nats::ensure_fsync()?;
+    let collector = collector::ensure()?;
     match env::var_os("TIDEGATE_VECTORS") {
         Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
         None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
@@ -192,5 +194,6 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
         .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
+        .env("TIDEGATE_OTEL_COLLECTOR", collector)
         .run()
 }

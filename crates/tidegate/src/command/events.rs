@@ -321,7 +321,7 @@ fn text(of: &Value, name: &str) -> String {
 /// An event, what happened to it, and how it stands with each Subscription.
 fn whole(event: &Value) -> String {
     let mut lines = vec![format!("event {}", text(event, "sequence"))];
-    for name in ["id", "type", "source", "subject"] {
+    for name in ["id", "type", "source", "subject", "trace"] {
         lines.push(format!("  {name:<10}{}", text(event, name)));
     }
     lines.push(format!("  {:<10}{}", "stored at", text(event, "storedAt")));
@@ -415,7 +415,7 @@ mod tests {
     fn a_history_reads_as_a_story() {
         let event = json!({
             "sequence": 7, "id": "1", "type": "t", "source": "/s", "subject": null,
-            "storedAt": "10:14",
+            "trace": "4bf9", "storedAt": "10:14",
             "history": [
                 { "at": "a", "what": "received", "application": "commerce", "duplicate": false },
                 { "at": "b", "what": "again", "subscription": "shop/billing", "attempt": 1,
@@ -436,6 +436,7 @@ event 7
   type      t
   source    /s
   subject   -
+  trace     4bf9
   stored at 10:14
 history
   a  received from commerce

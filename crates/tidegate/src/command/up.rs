@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,6 +16,8 @@ use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tidegate_backbone::{Durability, jetstream::ConnectError};
+use tidegate_otlp::Exporter;
+use tidegate_telemetry::{metrics, spans};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -27,6 +30,8 @@ use crate::{
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
 };
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How often readiness is looked at before it is there.
 const READY_POLL: Duration = Duration::from_millis(20);
@@ -89,7 +94,7 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
         () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
-        Ok(mut pipeline) => {
+        Ok((mut pipeline, exporter)) => {
             let failed = tokio::select! {
                 () = signals.first() => false,
                 () = pipeline.failed() => true,
@@ -98,6 +103,9 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
             tokio::select! {
                 () = pipeline.shutdown(config.shutdown.grace) => {}
                 () = signals.first() => tracing::warn!("ended at once by a second signal"),
+            }
+            if let Some(exporter) = exporter {
+                exporter.stop().await;
             }
             if failed {
                 Err(anyhow!("a worker ended by itself; see the log"))
@@ -116,11 +124,14 @@ async fn start(
     config: &Config,
     nats: &Nats,
     admin: Admin,
-) -> anyhow::Result<Pipeline> {
+) -> anyhow::Result<(Pipeline, Option<Exporter>)> {
+    let settings = config.exported(VERSION)?;
     let mut registry = Registry::default();
+    let counted = spans::Metrics::register(&mut registry);
+    let (tracer, recorded) = Exporter::tracer(&settings, counted.clone());
     #[cfg(feature = "count-allocations")]
     crate::allocations::register(&mut registry);
-    let pipeline = Pipeline::start(config, nats.url(), &mut registry).await;
+    let pipeline = Pipeline::start(config, nats.url(), &mut registry, tracer).await;
     let pipeline = pipeline.map_err(|error| nats.advise(error))?;
     while let Err(reason) = pipeline.ready().await {
         tracing::info!(reason, "not ready yet");
@@ -131,9 +142,21 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
-    tokio::spawn(admin.serve(registry, pipeline.operations(), pipeline.draining()));
+    let registry = Arc::new(Mutex::new(registry));
+    let served = Arc::clone(&registry);
+    tokio::spawn(admin.serve(served, pipeline.operations(), pipeline.draining()));
+    let exporter = match settings.targets() {
+        None => None,
+        Some(targets) => {
+            tracing::info!(targets, "telemetry is sent");
+            let text =
+                move || metrics::render(&registry.lock().unwrap_or_else(PoisonError::into_inner));
+            let exporter = Exporter::start(&settings, VERSION, (recorded, counted), text);
+            Some(exporter.context("telemetry cannot be sent")?)
+        }
+    };
     said.tell(nats, arguments.ready_file.as_deref())?;
-    Ok(pipeline)
+    Ok((pipeline, exporter))
 }
 
 /// The NATS server: one of our own, or a given one.
@@ -248,7 +271,7 @@ impl Said {
                 "admin": admin.to_string(),
                 "nats": json,
                 "pid": std::process::id(),
-                "version": env!("CARGO_PKG_VERSION"),
+                "version": VERSION,
             });
             write_whole(file, &said.to_string())?;
         }

@@ -41,6 +41,8 @@ mod subscriptions;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod traps;
 #[cfg(test)]
 mod wire;

@@ -191,14 +191,15 @@ impl Tidegate {
         client.send(method, path, headers, body).await.unwrap()
     }
 
+    /// What `/metrics` answers.
+    pub(crate) async fn scrape(&self, headers: &[(&str, &str)]) -> Answer {
+        let mut client = Client::connect(self.admin).await.unwrap();
+        client.send("GET", "/metrics", headers, b"").await.unwrap()
+    }
+
     /// The sum of a metric over all of its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let mut client = Client::connect(self.admin).await.unwrap();
-        let text = client
-            .send("GET", "/metrics", &[], b"")
-            .await
-            .unwrap()
-            .text();
+        let text = self.scrape(&[]).await.text();
         text.lines()
             .filter(|line| {
                 line.strip_prefix(name)

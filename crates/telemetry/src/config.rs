@@ -1,15 +1,23 @@
 //! The section `telemetry`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 /// What is told about a running process, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Logs, on standard error.
     pub log: Log,
+    /// How often the log is asked how far each Subscription is behind, and how full it is.
+    #[serde(with = "humantime_serde")]
+    pub metrics_interval: Duration,
 }
+
+/// More often it would cost the log more than it tells.
+const METRICS_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +42,16 @@ pub enum Format {
     Json,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: Log::default(),
+            // As often as most scrapers come.
+            metrics_interval: Duration::from_secs(10),
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self {
@@ -46,12 +64,12 @@ impl Default for Log {
 impl Config {
     /// Every mistake, as `key: reason`.
     pub fn validate(&self) -> Vec<String> {
-        self.log
-            .filter()
-            .err()
-            .map(|error| format!("log.level: {error} in {:?}", self.log.level))
-            .into_iter()
-            .collect()
+        let level = self.log.filter().err();
+        let level = level.map(|error| format!("log.level: {error} in {:?}", self.log.level));
+        let interval = self.metrics_interval;
+        let interval = (interval < METRICS_INTERVAL_MIN)
+            .then(|| format!("metrics_interval: {interval:?} is below {METRICS_INTERVAL_MIN:?}"));
+        level.into_iter().chain(interval).collect()
     }
 }
 
@@ -78,6 +96,7 @@ mod tests {
                 level: level.to_owned(),
                 ..Log::default()
             },
+            ..Config::default()
         }
     }
 
@@ -106,6 +125,17 @@ mod tests {
             assert!(mistakes[0].starts_with("log.level: "), "{mistakes:?}");
             assert!(mistakes[0].contains(&format!("{level:?}")), "{mistakes:?}");
         }
+    }
+
+    /// A look that never ends would be all that the log does.
+    #[test]
+    fn looking_all_the_time_is_a_mistake() {
+        let config = Config {
+            metrics_interval: Duration::ZERO,
+            ..Config::default()
+        };
+        let mistakes = config.validate();
+        assert_eq!(mistakes, ["metrics_interval: 0ns is below 100ms"]);
     }
 
     /// A misspelt key must not pass in silence.

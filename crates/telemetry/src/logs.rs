@@ -47,6 +47,7 @@ mod tests {
                 level: "a=b=c".to_owned(),
                 format: Format::Json,
             },
+            ..Config::default()
         };
         assert!(matches!(init(&bad), Err(Error::Level(_))));
         let good = Config {
@@ -54,6 +55,7 @@ mod tests {
                 level: "error".to_owned(),
                 format: Format::Json,
             },
+            ..Config::default()
         };
         assert!(init(&good).is_ok());
         assert!(matches!(init(&good), Err(Error::Twice)));

@@ -4,10 +4,12 @@
 
 mod accept;
 mod plain;
+pub mod process;
+mod table;
 
 use prometheus_client::{encoding::text, registry::Registry};
 
-pub use self::accept::Format;
+pub use self::{accept::Format, table::Table};
 
 /// All metrics in OpenMetrics text format.
 pub fn render(registry: &Registry) -> String {

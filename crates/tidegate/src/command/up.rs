@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
+    survey::Survey,
 };
 
 /// How often readiness is looked at before it is there.
@@ -131,7 +132,10 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
-    tokio::spawn(admin.serve(registry, pipeline.operations(), pipeline.draining()));
+    let operations = pipeline.operations();
+    let survey = Survey::new(config, operations.clone(), &mut registry);
+    tokio::spawn(survey.run(pipeline.draining()));
+    tokio::spawn(admin.serve(registry, operations, pipeline.draining()));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
 }

@@ -224,6 +224,28 @@ impl Tidegate {
         }
     }
 
+    /// Waits until `/metrics` has all of these lines.
+    pub(crate) async fn shows(&self, lines: &[&str]) {
+        let has_all = |text: &str| {
+            let missing = |line: &&&str| !text.lines().any(|one| one == **line);
+            lines.iter().find(missing).is_none()
+        };
+        self.scrape_until(&lines.join("\n"), has_all).await;
+    }
+
+    /// Waits until `/metrics` is as it should be.
+    pub(crate) async fn scrape_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let text = self.scrape(&[]).await.text();
+            if is_so(&text) {
+                return text;
+            }
+            assert!(began.elapsed() < PATIENCE, "not {what}: {text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until a metric is at least so high.
     pub(crate) async fn metric_reaches(&self, name: &str, value: f64) {
         let began = Instant::now();

@@ -19,6 +19,9 @@ mod kyma;
 #[path = "../it/lifecycle.rs"]
 mod lifecycle;
 #[cfg(test)]
+#[path = "../it/metrics.rs"]
+mod metrics;
+#[cfg(test)]
 #[path = "../it/operation.rs"]
 mod operation;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `sim`, `instructions`, `bench`: what this project is
+//! `cargo xtask demo`, `test`, `metrics`, `lint`, `fuzz`, `sim`, `instructions`, `bench`: what this project is
 //! worked on with. Each installs what it needs below `target/`, and nothing anywhere else.
 #![expect(
     clippy::print_stdout,
@@ -28,6 +28,7 @@ cargo xtask <command>
   demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
                     runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
   test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
+  metrics           writes docs/metrics.md, what /metrics shows, from a running tidegate
   lint              format, clippy, and the project's own rules
   tidy              only the project's own rules
   fuzz [--seconds N] [--keep] [TARGET ...]
@@ -119,6 +120,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["demo", "--once"] => demo::run(true),
         ["test"] => test(&[]),
         ["test", "--", rest @ ..] => test(rest),
+        ["metrics"] => metrics(),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
@@ -171,6 +173,23 @@ fn root() -> PathBuf {
 /// Where cargo builds to.
 fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The page of all metrics, by the test that looks at it.
+fn metrics() -> anyhow::Result<()> {
+    cargo("test")
+        .args([
+            "--quiet",
+            "--locked",
+            "--package",
+            "tidegate",
+            "--test",
+            "shared",
+        ])
+        .args(["--", "--exact", "catalog::every_metric_is_on_its_page"])
+        .env("TIDEGATE_NATS_SERVER", nats::ensure()?)
+        .env("TIDEGATE_METRICS_KEEP", "1")
+        .run()
 }
 
 fn test(arguments: &[&str]) -> anyhow::Result<()> {

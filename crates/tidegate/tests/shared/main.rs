@@ -1,6 +1,8 @@
 //! The same path, where Subscriptions share a consumer.
 
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 #[path = "../it/dead_letters.rs"]
 mod dead_letters;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod client;
 mod issuer;
 mod nats;
 mod process;
+mod promcheck;
 mod sink;
 
 pub use authority::{Authority, Identity};
@@ -12,4 +13,5 @@ pub use client::{Answer, Client};
 pub use issuer::Issuer;
 pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
 pub use process::signal;
+pub use promcheck::promcheck_binary;
 pub use sink::{Manner, Received, Reply, Sink};

@@ -14,6 +14,7 @@ mod instructions;
 mod lint;
 mod nats;
 mod process;
+mod promcheck;
 mod tidy;
 
 use std::{env, path::PathBuf, process::ExitCode};
@@ -195,6 +196,7 @@ fn metrics() -> anyhow::Result<()> {
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
     let fsync_nats_server = nats::ensure_fsync()?;
+    let promcheck = promcheck::ensure()?;
     match env::var_os("TIDEGATE_VECTORS") {
         Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
         None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
@@ -211,5 +213,6 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
         .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
+        .env("TIDEGATE_PROMCHECK", promcheck)
         .run()
 }

@@ -1,6 +1,8 @@
-//! Everything that `/metrics` can show, shown once, and the page that lists it.
+//! Everything that `/metrics` can show, shown once: the page that lists it, and what the dashboard
+//! and the alerts ask of it.
 
 mod page;
+mod queries;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -176,4 +178,17 @@ fn root() -> PathBuf {
 async fn every_metric_is_on_its_page() {
     let catalog = catalog(&everything().await);
     page::check(&catalog);
+}
+
+/// A panel or an alert that asks for what is not there says nothing, for ever. And Prometheus' own
+/// linter has nothing to say of what is there.
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_ask_for_what_is_there() {
+    let Some(promcheck) = tidegate_testkit::promcheck_binary() else {
+        println!("skipped: TIDEGATE_PROMCHECK is not set");
+        return;
+    };
+    let text = everything().await;
+    queries::lint(&promcheck, &text);
+    queries::check(&promcheck, &catalog(&text));
 }

@@ -14,7 +14,7 @@ const HEAD: &str = "# Metrics\n\n\
     Tidegate; a test holds the two together. Names are those of Prometheus' text format; in \
     OpenMetrics a family of counters has no `_total`. What has not happened yet is not shown: a \
     counter with labels begins with the first thing that it counts. What to watch: \
-    [Operating Tidegate](operations.md#probes-and-metrics).\n\n";
+    [Operating Tidegate](operations.md#probes-and-metrics), [alerts](operations/alerts.md).\n\n";
 
 /// What each label may hold: a closed set, or names from the configuration. One that is not here
 /// has to be thought of first: what callers write must not become a series.

@@ -1,11 +1,13 @@
 //! The section `telemetry`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 /// What is told about a running process, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Logs, on standard error.
@@ -14,6 +16,9 @@ pub struct Config {
     pub otlp: Otlp,
     /// Which traces are recorded.
     pub traces: Traces,
+    /// How often the log is asked how far each Subscription is behind, and how full it is.
+    #[serde(with = "humantime_serde")]
+    pub metrics_interval: Duration,
 }
 
 /// A collector that takes OTLP. What the `OTEL_*` variables say counts more.
@@ -53,6 +58,9 @@ impl Default for Traces {
     }
 }
 
+/// More often it would cost the log more than it tells.
+const METRICS_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
 /// How logs are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,6 +84,18 @@ pub enum Format {
     Json,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: Log::default(),
+            otlp: Otlp::default(),
+            traces: Traces::default(),
+            // As often as most scrapers come.
+            metrics_interval: Duration::from_secs(10),
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self {
@@ -97,7 +117,11 @@ impl Config {
         let scheme = scheme.filter(|scheme| !matches!(*scheme, "http" | "https"));
         let scheme =
             scheme.map(|scheme| format!("otlp.endpoint: {scheme} is neither http nor https"));
-        level.into_iter().chain(ratio).chain(scheme).collect()
+        let interval = self.metrics_interval;
+        let interval = (interval < METRICS_INTERVAL_MIN)
+            .then(|| format!("metrics_interval: {interval:?} is below {METRICS_INTERVAL_MIN:?}"));
+        let mistakes = [level, ratio, scheme, interval].into_iter();
+        mistakes.flatten().collect()
     }
 }
 
@@ -170,6 +194,17 @@ mod tests {
         let config: Config = serde_json::from_str(text).unwrap();
         assert_eq!(config.otlp.protocol, Protocol::Grpc);
         assert!(config.validate().is_empty());
+    }
+
+    /// A look that never ends would be all that the log does.
+    #[test]
+    fn looking_all_the_time_is_a_mistake() {
+        let config = Config {
+            metrics_interval: Duration::ZERO,
+            ..Config::default()
+        };
+        let mistakes = config.validate();
+        assert_eq!(mistakes, ["metrics_interval: 0ns is below 100ms"]);
     }
 
     /// A misspelt key must not pass in silence.

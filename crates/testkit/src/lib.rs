@@ -6,6 +6,7 @@ mod collector;
 mod issuer;
 mod nats;
 mod process;
+mod promcheck;
 mod sink;
 
 pub use authority::{Authority, Identity};
@@ -14,4 +15,5 @@ pub use collector::Collector;
 pub use issuer::Issuer;
 pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
 pub use process::signal;
+pub use promcheck::promcheck_binary;
 pub use sink::{Manner, Received, Reply, Sink};

@@ -17,13 +17,16 @@ use anyhow::Context;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     middleware,
     routing::get,
 };
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
-use tidegate_telemetry::metrics;
+use tidegate_telemetry::metrics::{self, Format};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::pipeline::Operations;
@@ -105,13 +108,14 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
 
 async fn text(
     State(shared): State<Shared>,
-) -> ([(axum::http::HeaderName, &'static str); 1], String) {
-    let registry = shared
-        .registry
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    (
-        [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&registry),
-    )
+    headers: HeaderMap,
+) -> ([(HeaderName, &'static str); 1], String) {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let format = Format::accepted(accepted.filter_map(|value| value.to_str().ok()));
+    let text = {
+        let registry = shared.registry.lock();
+        metrics::render(&registry.unwrap_or_else(PoisonError::into_inner))
+    };
+    let content_type = [(CONTENT_TYPE, format.content_type())];
+    (content_type, metrics::in_format(text, format))
 }

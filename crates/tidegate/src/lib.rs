@@ -13,5 +13,6 @@ mod intake;
 mod metrics;
 mod nats_server;
 mod pipeline;
+mod survey;
 
 pub use cli::run;

@@ -29,6 +29,7 @@ use crate::{
     config::Config,
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
+    survey::Survey,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -142,9 +143,12 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
+    let operations = pipeline.operations();
+    let survey = Survey::new(config, operations.clone(), &mut registry);
+    tokio::spawn(survey.run(pipeline.draining()));
     let registry = Arc::new(Mutex::new(registry));
     let served = Arc::clone(&registry);
-    tokio::spawn(admin.serve(served, pipeline.operations(), pipeline.draining()));
+    tokio::spawn(admin.serve(served, operations, pipeline.draining()));
     let exporter = match settings.targets() {
         None => None,
         Some(targets) => {

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod events;
+mod log_level;
 mod openapi;
 mod origin;
 mod problem;
@@ -23,7 +24,7 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
-use tidegate_telemetry::metrics;
+use tidegate_telemetry::{logs::Level, metrics};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::pipeline::Operations;
@@ -41,6 +42,14 @@ struct Shared {
     draining: watch::Receiver<bool>,
 }
 
+/// What the door leads to.
+pub(crate) struct Inside {
+    pub(crate) registry: Registry,
+    pub(crate) operations: Operations,
+    pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) level: Level,
+}
+
 impl Admin {
     pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address)
@@ -55,12 +64,13 @@ impl Admin {
     }
 
     /// Serves until the process ends.
-    pub(crate) async fn serve(
-        self,
-        registry: Registry,
-        operations: Operations,
-        draining: watch::Receiver<bool>,
-    ) {
+    pub(crate) async fn serve(self, inside: Inside) {
+        let Inside {
+            registry,
+            operations,
+            draining,
+            level,
+        } = inside;
         let registry = Arc::new(Mutex::new(registry));
         let all = operations.clone();
         let Operations {
@@ -73,6 +83,7 @@ impl Admin {
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all))
+            .merge(log_level::routes(level))
             .merge(openapi::routes())
             .layer(middleware::from_fn(origin::not_from_elsewhere));
         let routes = Router::new()

@@ -7,6 +7,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod events;
 mod http_client;
 pub(crate) mod listen;
+pub(crate) mod log_level;
 pub(crate) mod publish;
 pub(crate) mod replay;
 pub(crate) mod subscriptions;

@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, events, problem, replays, subscriptions};
+use super::{dead_letters, events, log_level, problem, replays, subscriptions};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -26,6 +26,7 @@ fn document() -> Value {
         events::paths(&mut shapes),
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
+        log_level::paths(&mut shapes),
     ] {
         if let Value::Object(of_one) = of_one {
             paths.extend(of_one);

@@ -15,13 +15,14 @@ use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tidegate_backbone::{Durability, jetstream::ConnectError};
+use tidegate_telemetry::logs::Level;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Inside},
     cli::ConfigFile,
     config::Config,
     nats_server::{Options, Supervisor},
@@ -63,14 +64,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(level) = &arguments.log {
         config.telemetry.log.level.clone_from(level);
     }
-    tidegate_telemetry::logs::init(&config.telemetry)?;
+    let level = tidegate_telemetry::logs::init(&config.telemetry)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(up(arguments, config))
+        .block_on(up(arguments, config, level))
 }
 
-async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
+async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     if config.applications.folder.is_none() {
         tracing::warn!(
@@ -85,7 +86,7 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     let admin = Admin::bind(config.admin.listen).await?;
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
-        started = start(arguments, &config, &nats, admin) => started,
+        started = start(arguments, &config, &nats, (admin, level)) => started,
         () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
@@ -115,7 +116,7 @@ async fn start(
     arguments: &Arguments,
     config: &Config,
     nats: &Nats,
-    admin: Admin,
+    (admin, level): (Admin, Level),
 ) -> anyhow::Result<Pipeline> {
     let mut registry = Registry::default();
     #[cfg(feature = "count-allocations")]
@@ -131,7 +132,13 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
-    tokio::spawn(admin.serve(registry, pipeline.operations(), pipeline.draining()));
+    let inside = Inside {
+        registry,
+        operations: pipeline.operations(),
+        draining: pipeline.draining(),
+        level,
+    };
+    tokio::spawn(admin.serve(inside));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
 }

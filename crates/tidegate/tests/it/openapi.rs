@@ -74,6 +74,8 @@ async fn every_operation_answers_as_it_is_described() {
         ("/api/v1/replays/{name}", "delete", "", 200),
         ("/api/v1/replays/{name}", "get", "", 200),
         ("/api/v1/replays/{name}", "delete", "", 404),
+        ("/api/v1/log-level", "put", "", 422),
+        ("/api/v1/log-level", "get", "", 200),
     ] {
         let asked = path.replace("{namespace}/{name}", "default/all");
         let asked = asked.replace("{sequence}", "1").replace("{name}", name) + with;

@@ -1,5 +1,6 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
+mod access;
 mod dead_letters;
 mod events;
 mod log_level;
@@ -27,12 +28,15 @@ use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::{logs::Level, metrics};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::pipeline::Operations;
+pub(crate) use self::access::Access;
+use crate::{config, pipeline::Operations};
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    access: Arc<Access>,
+    metrics_open: bool,
 }
 
 #[derive(Clone)]
@@ -51,12 +55,26 @@ pub(crate) struct Inside {
 }
 
 impl Admin {
-    pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(config: &config::Admin) -> anyhow::Result<Self> {
+        let access = Arc::new(Access::new(config)?);
+        let address = config.listen;
+        if config.tokens.is_empty() && !address.ip().is_loopback() {
+            tracing::warn!(
+                listen = %address,
+                "admin.tokens is empty: whoever reaches this address may change everything; name \
+                 tokens, or let admin.listen be on loopback"
+            );
+        }
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("admin.listen: cannot listen on {address}"))?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            access,
+            metrics_open: config.metrics_open,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -79,17 +97,25 @@ impl Admin {
             replays,
             ..
         } = operations;
+        let guard = middleware::from_fn_with_state(self.access, access::only_who_may);
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all))
             .merge(log_level::routes(level))
             .merge(openapi::routes())
+            .layer(guard.clone())
             .layer(middleware::from_fn(origin::not_from_elsewhere));
+        let metrics = Router::new().route("/metrics", get(text));
+        let metrics = if self.metrics_open {
+            metrics
+        } else {
+            metrics.layer(guard)
+        };
         let routes = Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))
-            .route("/metrics", get(text))
+            .merge(metrics)
             .with_state(Shared {
                 registry,
                 log,

@@ -1,6 +1,7 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
 mod access;
+mod audit;
 mod dead_letters;
 mod events;
 mod log_level;
@@ -105,7 +106,8 @@ impl Admin {
             .merge(log_level::routes(level))
             .merge(openapi::routes())
             .layer(guard.clone())
-            .layer(middleware::from_fn(origin::not_from_elsewhere));
+            .layer(middleware::from_fn(origin::not_from_elsewhere))
+            .layer(middleware::from_fn(audit::told));
         let metrics = Router::new().route("/metrics", get(text));
         let metrics = if self.metrics_open {
             metrics
@@ -122,6 +124,7 @@ impl Admin {
                 draining,
             })
             .merge(operations);
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         if let Err(error) = axum::serve(self.listener, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }

@@ -1,7 +1,7 @@
 //! `/api/v1/log-level`: what is logged, changed while the process runs.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{State, rejection::JsonRejection},
     http::StatusCode,
     routing::get,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tidegate_telemetry::logs::{Error, Level};
 
-use super::{openapi::Shapes, problem::Problem};
+use super::{audit::About, openapi::Shapes, problem::Problem};
 
 /// The routes.
 pub(super) fn routes(level: Level) -> Router {
@@ -77,10 +77,10 @@ async fn show(State(level): State<Level>) -> Json<Shown> {
 async fn set(
     State(level): State<Level>,
     wanted: Result<Json<Wanted>, JsonRejection>,
-) -> Result<Json<Shown>, Problem> {
+) -> Result<(Extension<About>, Json<Shown>), Problem> {
     let Json(wanted) = wanted?;
     level.set(&wanted.level)?;
-    Ok(Shown::of(&level))
+    Ok((Extension(About(wanted.level)), Shown::of(&level)))
 }
 
 impl From<Error> for Problem {

@@ -10,5 +10,6 @@ pub(crate) mod listen;
 pub(crate) mod log_level;
 pub(crate) mod publish;
 pub(crate) mod replay;
+mod server_sent;
 pub(crate) mod subscriptions;
 pub(crate) mod up;

@@ -1,6 +1,6 @@
 //! Requests to the admin door of a running Tidegate.
 
-use std::{fs, path::PathBuf};
+use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -8,9 +8,13 @@ use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
+use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
-use super::http_client::HttpClient;
+use super::{http_client::HttpClient, server_sent::Parser};
+
+/// More is no problem of this door, but somebody else's page.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
 
 /// Where the admin door is, and how to come in.
 #[derive(Debug, clap::Args)]
@@ -95,6 +99,33 @@ impl<'a> AdminClient<'a> {
         let asked = self.client.send(method, &uri, headers, Bytes::from(body));
         let (status, body) = asked.await?;
         answer(&uri, status, &body)
+    }
+
+    /// Sees each server-sent event, its name and its data, until it is enough or there are no more.
+    pub(super) async fn follow(
+        &self,
+        path: &str,
+        mut with: impl FnMut(&str, &str) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        let uri = self.uri(path)?;
+        let response = self.client.open(&uri, self.headers()).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = Limited::new(response.into_body(), PROBLEM_BYTES_MAX);
+            let body = body.collect().await.map_err(anyhow::Error::from_boxed)?;
+            return answer(&uri, status, &String::from_utf8_lossy(&body.to_bytes())).map(drop);
+        }
+        let (mut body, mut parser) = (response.into_body(), Parser::default());
+        while let Some(frame) = body.frame().await {
+            let frame = frame.with_context(|| format!("{uri} broke off"))?;
+            let bytes = frame.into_data().unwrap_or_default();
+            for (event, data) in parser.push(&bytes)? {
+                if with(&event, &data)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        bail!("{uri} ended: begin again to go on");
     }
 }
 

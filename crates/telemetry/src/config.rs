@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
+
+use crate::logs::AUDIT;
 
 /// What is told about a running process, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,14 +128,30 @@ impl Config {
 }
 
 impl Log {
-    /// The filter that `level` describes. An empty text would mean "errors only" to the parser;
-    /// here it is a mistake.
+    /// The filter that `level` describes.
     pub(crate) fn filter(&self) -> Result<EnvFilter, String> {
-        if self.level.trim().is_empty() {
+        self.filter_at(&self.level)
+    }
+
+    /// The filter that another level describes, with what operators change as it is configured.
+    ///
+    /// An empty text would mean "errors only" to the parser, and a misspelt level everything of a
+    /// part that is called so, and nothing else; here they are mistakes.
+    pub(crate) fn filter_at(&self, level: &str) -> Result<EnvFilter, String> {
+        if level.trim().is_empty() {
             return Err("names no level".to_owned());
         }
+        // What is in brackets may hold commas of its own.
+        let names = level.split(',').map(str::trim);
+        for name in names.filter(|name| !name.contains('=') && !level.contains('[')) {
+            if name.parse::<LevelFilter>().is_err() {
+                return Err(format!("no level is called {name:?}"));
+            }
+        }
+        let audit = self.level.split(',').find(|one| one.contains(AUDIT));
+        let audit = audit.map_or_else(|| format!("{AUDIT}=info"), str::to_owned);
         EnvFilter::builder()
-            .parse(&self.level)
+            .parse(format!("{level},{audit}"))
             .map_err(|error| error.to_string())
     }
 }
@@ -171,7 +189,7 @@ mod tests {
     /// A mistake names its key and the value.
     #[test]
     fn a_bad_directive_is_a_mistake_with_key_and_value() {
-        for level in ["tidegate=loud", "", " "] {
+        for level in ["tidegate=loud", "", " ", "loud", "info,deubg"] {
             let mistakes = with_level(level).validate();
             assert_eq!(mistakes.len(), 1, "{level:?}");
             assert!(mistakes[0].starts_with("log.level: "), "{mistakes:?}");

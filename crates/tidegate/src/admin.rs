@@ -1,7 +1,10 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
+mod access;
+mod audit;
 mod dead_letters;
 mod events;
+mod log_level;
 mod openapi;
 mod origin;
 mod problem;
@@ -26,15 +29,21 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
-use tidegate_telemetry::metrics::{self, Format};
+use tidegate_telemetry::{
+    logs::Level,
+    metrics::{self, Format},
+};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::pipeline::Operations;
+pub(crate) use self::access::Access;
+use crate::{config, pipeline::Operations};
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    access: Arc<Access>,
+    metrics_open: bool,
 }
 
 #[derive(Clone)]
@@ -44,13 +53,35 @@ struct Shared {
     draining: watch::Receiver<bool>,
 }
 
+/// What the door leads to.
+pub(crate) struct Inside {
+    pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) operations: Operations,
+    pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) level: Level,
+}
+
 impl Admin {
-    pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(config: &config::Admin) -> anyhow::Result<Self> {
+        let access = Arc::new(Access::new(config)?);
+        let address = config.listen;
+        if config.tokens.is_empty() && !address.ip().is_loopback() {
+            tracing::warn!(
+                listen = %address,
+                "admin.tokens is empty: whoever reaches this address may change everything; name \
+                 tokens, or let admin.listen be on loopback"
+            );
+        }
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("admin.listen: cannot listen on {address}"))?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            access,
+            metrics_open: config.metrics_open,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -58,12 +89,13 @@ impl Admin {
     }
 
     /// Serves until the process ends.
-    pub(crate) async fn serve(
-        self,
-        registry: Arc<Mutex<Registry>>,
-        operations: Operations,
-        draining: watch::Receiver<bool>,
-    ) {
+    pub(crate) async fn serve(self, inside: Inside) {
+        let Inside {
+            registry,
+            operations,
+            draining,
+            level,
+        } = inside;
         let all = operations.clone();
         let Operations {
             log,
@@ -71,22 +103,33 @@ impl Admin {
             replays,
             ..
         } = operations;
+        let guard = middleware::from_fn_with_state(self.access, access::only_who_may);
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all))
+            .merge(log_level::routes(level))
             .merge(openapi::routes())
-            .layer(middleware::from_fn(origin::not_from_elsewhere));
+            .layer(guard.clone())
+            .layer(middleware::from_fn(origin::not_from_elsewhere))
+            .layer(middleware::from_fn(audit::told));
+        let metrics = Router::new().route("/metrics", get(text));
+        let metrics = if self.metrics_open {
+            metrics
+        } else {
+            metrics.layer(guard)
+        };
         let routes = Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))
-            .route("/metrics", get(text))
+            .merge(metrics)
             .with_state(Shared {
                 registry,
                 log,
                 draining,
             })
             .merge(operations);
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         if let Err(error) = axum::serve(self.listener, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }

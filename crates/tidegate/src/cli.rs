@@ -13,7 +13,8 @@ use clap_complete::Shell;
 
 use crate::{
     command::{
-        applications, check, dead_letters, events, listen, publish, replay, subscriptions, up,
+        applications, check, dead_letters, events, listen, log_level, publish, replay,
+        subscriptions, up,
     },
     config::Mistakes,
 };
@@ -48,6 +49,8 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
     /// Deliver stored events once more to a Subscription
     Replay(replay::Arguments),
+    /// See what is logged, and change it while Tidegate runs
+    LogLevel(log_level::Arguments),
     /// Validate configuration, Subscriptions and Applications without running anything
     Check(check::Arguments),
     /// Send an event to a door
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Events(arguments) => events::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::LogLevel(arguments) => log_level::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),

@@ -2,6 +2,7 @@
 //!
 //! Each section belongs to its room. All mistakes are reported at once.
 
+mod admin;
 mod layers;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_otlp::SettingsError;
 
+pub(crate) use self::admin::{Admin, Role};
 use self::layers::Layers;
 
 /// Everything that can be set.
@@ -85,14 +87,6 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
 }
 
-/// The operator's door.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Admin {
-    /// Its address: `/healthz`, `/readyz`, `/metrics`.
-    pub(crate) listen: SocketAddr,
-}
-
 /// How the process ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -134,14 +128,6 @@ impl Default for Server {
         Self {
             binary: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
         }
     }
 }
@@ -194,6 +180,7 @@ impl Config {
             .map_or_else(PathBuf::new, Path::to_path_buf);
         config.receive.resolve(&config.folder);
         config.deliver.resolve(&config.folder);
+        config.admin.resolve(&config.folder);
         Ok(config)
     }
 
@@ -226,7 +213,7 @@ impl Config {
             applications: section(&mut layers, "applications", Applications::validate),
             dead_letters: section(&mut layers, "dead_letters", |_| Vec::new()),
             server: section(&mut layers, "server", Server::validate),
-            admin: section(&mut layers, "admin", |_| Vec::new()),
+            admin: section(&mut layers, "admin", Admin::validate),
             telemetry: section(
                 &mut layers,
                 "telemetry",

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -17,6 +17,7 @@ use tidegate_event::json as event_json;
 use url::Url;
 
 use super::{
+    audit::About,
     openapi::{self, Shapes},
     problem::Problem,
 };
@@ -262,14 +263,15 @@ async fn redriven(
     State(shared): State<Shared>,
     Path(sequence): Path<u64>,
     elsewhere: Result<Query<Elsewhere>, QueryRejection>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(Extension<About>, StatusCode), Problem> {
     let Query(elsewhere) = elsewhere?;
     let letter = found(&shared.log, sequence).await?;
+    let about = about(&letter, elsewhere.sink.as_ref());
     let done = async move {
         let attempt = shared.redrive.attempt(&letter, elsewhere.sink);
         attempt.await.map_err(not_redriven)?;
         shared.log.discard(sequence).await?;
-        Ok(StatusCode::NO_CONTENT)
+        Ok((Extension(about), StatusCode::NO_CONTENT))
     };
     // To its end, though whoever asked may be gone: else the letter would be sent once more.
     tokio::spawn(done).await.unwrap_or_else(|error| {
@@ -279,6 +281,14 @@ async fn redriven(
             detail: error.to_string(),
         })
     })
+}
+
+/// Whose letter it is, and where it goes if not to its own sink. An address may hold a secret
+/// before its host and behind it.
+fn about(letter: &Letter, elsewhere: Option<&Url>) -> About {
+    let elsewhere = elsewhere.map(|sink| sink.origin().ascii_serialization());
+    let elsewhere = elsewhere.map(|origin| format!(" to {origin}"));
+    About(letter.subscription.clone() + &elsewhere.unwrap_or_default())
 }
 
 async fn found(log: &Jetstream, sequence: u64) -> Result<Letter, Problem> {

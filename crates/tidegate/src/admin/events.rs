@@ -1,5 +1,7 @@
 //! `/api/v1/events`: which events are stored, and what happened to each.
 
+pub(super) mod tail;
+
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use axum::{
@@ -40,7 +42,8 @@ pub(super) fn routes(operations: Operations) -> Router {
     Router::new()
         .route("/api/v1/events", get(list))
         .route("/api/v1/events/{sequence}", get(show))
-        .with_state(operations)
+        .with_state(operations.clone())
+        .merge(tail::routes(operations))
 }
 
 /// What the routes take and answer.

@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, events, problem, replays, subscriptions};
+use super::{dead_letters, events, log_level, problem, replays, subscriptions};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -24,8 +24,10 @@ fn document() -> Value {
     for of_one in [
         subscriptions::paths(&mut shapes),
         events::paths(&mut shapes),
+        events::tail::paths(&mut shapes),
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
+        log_level::paths(&mut shapes),
     ] {
         if let Value::Object(of_one) = of_one {
             paths.extend(of_one);
@@ -80,6 +82,16 @@ impl Shapes {
                 })
             })
             .collect()
+    }
+
+    /// An answer that goes on, as server-sent events.
+    pub(super) fn stream(&mut self, about: &str) -> Value {
+        let mut answers = self.answers("200", about, None);
+        if let Some(Value::Object(done)) = answers.get_mut("200") {
+            let content = json!({ "text/event-stream": { "schema": { "type": "string" } } });
+            done.insert("content".to_owned(), content);
+        }
+        answers
     }
 
     /// The answer of this status, with a body of this shape; every other is a problem.

@@ -1,7 +1,7 @@
 //! What an operation answers when it is not done (RFC 9457).
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::rejection::{JsonRejection, QueryRejection},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
@@ -47,6 +47,10 @@ impl From<ControlError> for Problem {
     }
 }
 
+/// The code of a problem, for whoever tells of the answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub(super) &'static str);
+
 /// A problem's body.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -72,6 +76,7 @@ impl IntoResponse for Problem {
             code: self.code,
         };
         let content_type = [(CONTENT_TYPE, "application/problem+json")];
-        (self.status, content_type, Json(body)).into_response()
+        let code = Extension(Code(self.code));
+        (self.status, content_type, code, Json(body)).into_response()
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/v1/replays`: stored events once more, for one Subscription.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path, State, rejection::JsonRejection},
     http::StatusCode,
     routing::get,
@@ -9,6 +9,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
+    audit::About,
     openapi::{self, Shapes},
     problem::Problem,
 };
@@ -64,10 +65,12 @@ async fn list(State(replays): State<ReplayDoor>) -> Result<Json<Value>, Problem>
 async fn begin(
     State(replays): State<ReplayDoor>,
     wanted: Result<Json<Wanted>, JsonRejection>,
-) -> Result<(StatusCode, Json<Status>), Problem> {
+) -> Result<(StatusCode, Extension<About>, Json<Status>), Problem> {
     let Json(wanted) = wanted?;
     let status = replays.begin(wanted).await?;
-    Ok((StatusCode::CREATED, Json(status)))
+    let about = format!("{} for {}", status.name(), status.subscription());
+    let about = Extension(About(about));
+    Ok((StatusCode::CREATED, about, Json(status)))
 }
 
 async fn show(

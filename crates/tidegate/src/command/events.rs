@@ -1,13 +1,15 @@
 //! `tidegate events`: which events are stored, and what happened to each.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::admin_client::{AdminClient, AdminDoor};
 
@@ -26,9 +28,6 @@ Exit codes: 0 done; 1 failed, show: there is no such event; 2 wrong use.";
 
 /// Events of one page.
 const PAGE: usize = 500;
-
-/// How often is looked for more.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// A day.
 const DAY: Duration = Duration::from_hours(24);
@@ -205,29 +204,24 @@ impl Events<'_> {
     }
 
     async fn tail(&self, which: &Which, count: Option<usize>) -> anyhow::Result<()> {
-        let when = When {
-            since: Some(SystemTime::now()),
-            until: None,
-        };
-        let mut from: Option<u64> = None;
+        let path = format!("/api/v1/events/tail?{}", query(which, &When::default()));
         let mut left = count.unwrap_or(usize::MAX);
-        while left > 0 {
-            let query = match from {
-                None => query(which, &when),
-                Some(from) => format!("{}&from={from}", query(which, &When::default())),
-            };
-            let (items, next) = self
-                .page(&format!("{query}&limit={}", PAGE.min(left)))
-                .await?;
-            items.iter().for_each(|event| self.line(event));
-            left = left.saturating_sub(items.len());
-            let last = items.last().and_then(sequence);
-            from = next.or_else(|| last.map(|last| last + 1)).or(from);
-            if next.is_none() {
-                sleep(LOOK).await;
+        let see = |event: &str, data: &str| {
+            let data: Value = serde_json::from_str(data)?;
+            if event == "end" {
+                bail!("{}: {}", text(&data, "code"), text(&data, "detail"));
             }
+            self.line(&data);
+            left = left.saturating_sub(1);
+            Ok(match left {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+        };
+        match count {
+            Some(0) => Ok(()),
+            Some(_) | None => self.admin.follow(&path, see).await,
         }
-        Ok(())
     }
 
     async fn show(&self, event: &str, since: SystemTime) -> anyhow::Result<()> {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -32,6 +33,20 @@ impl HttpClient {
         Ok(Self(pool))
     }
 
+    /// Asks for an answer that goes on, and gives it back when it begins.
+    pub(super) async fn open(
+        &self,
+        uri: &Uri,
+        headers: HeaderMap,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::builder().uri(uri).body(Full::new(Bytes::new()))?;
+        *request.headers_mut() = headers;
+        tokio::time::timeout(TIMEOUT, self.0.request(request))
+            .await
+            .with_context(|| format!("no answer from {uri} within {TIMEOUT:?}"))?
+            .with_context(|| unreached(uri))
+    }
+
     /// Makes a request and gives back status and body.
     pub(super) async fn send(
         &self,
@@ -46,10 +61,8 @@ impl HttpClient {
             .body(Full::new(body))?;
         *request.headers_mut() = headers;
         let answer = async {
-            let response =
-                self.0.request(request).await.with_context(|| {
-                    format!("cannot reach {uri}; does `tidegate up` run there?")
-                })?;
+            let response = self.0.request(request).await;
+            let response = response.with_context(|| unreached(uri))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
                 .collect()
@@ -61,4 +74,8 @@ impl HttpClient {
             .await
             .with_context(|| format!("no answer from {uri} within {TIMEOUT:?}"))?
     }
+}
+
+fn unreached(uri: &Uri) -> String {
+    format!("cannot reach {uri}; does `tidegate up` run there?")
 }

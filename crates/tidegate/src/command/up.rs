@@ -17,14 +17,14 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 use tidegate_backbone::{Durability, jetstream::ConnectError};
 use tidegate_otlp::Exporter;
-use tidegate_telemetry::{metrics, spans};
+use tidegate_telemetry::{logs::Level, metrics, spans};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Inside},
     cli::ConfigFile,
     config::Config,
     nats_server::{Options, Supervisor},
@@ -69,14 +69,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(level) = &arguments.log {
         config.telemetry.log.level.clone_from(level);
     }
-    tidegate_telemetry::logs::init(&config.telemetry)?;
+    let level = tidegate_telemetry::logs::init(&config.telemetry)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(up(arguments, config))
+        .block_on(up(arguments, config, level))
 }
 
-async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
+async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     if config.applications.folder.is_none() {
         tracing::warn!(
@@ -88,10 +88,10 @@ async fn up(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
         // A file of an earlier run would say that this one is ready.
         fs::remove_file(file).ok();
     }
-    let admin = Admin::bind(config.admin.listen).await?;
+    let admin = Admin::bind(&config.admin).await?;
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
-        started = start(arguments, &config, &nats, admin) => started,
+        started = start(arguments, &config, &nats, (admin, level)) => started,
         () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
@@ -124,7 +124,7 @@ async fn start(
     arguments: &Arguments,
     config: &Config,
     nats: &Nats,
-    admin: Admin,
+    (admin, level): (Admin, Level),
 ) -> anyhow::Result<(Pipeline, Option<Exporter>)> {
     let settings = config.exported(VERSION)?;
     let mut registry = Registry::default();
@@ -147,8 +147,13 @@ async fn start(
     let survey = Survey::new(config, operations.clone(), &mut registry);
     tokio::spawn(survey.run(pipeline.draining()));
     let registry = Arc::new(Mutex::new(registry));
-    let served = Arc::clone(&registry);
-    tokio::spawn(admin.serve(served, operations, pipeline.draining()));
+    let inside = Inside {
+        registry: Arc::clone(&registry),
+        operations,
+        draining: pipeline.draining(),
+        level,
+    };
+    tokio::spawn(admin.serve(inside));
     let exporter = match settings.targets() {
         None => None,
         Some(targets) => {

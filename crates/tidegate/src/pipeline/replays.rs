@@ -99,17 +99,17 @@ pub(crate) struct Status {
 }
 
 impl Wanted {
-    pub(super) fn subscription(&self) -> &str {
+    pub(crate) fn subscription(&self) -> &str {
         &self.subscription
     }
 }
 
 impl Status {
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn subscription(&self) -> &str {
+    pub(crate) fn subscription(&self) -> &str {
         &self.subscription
     }
 }

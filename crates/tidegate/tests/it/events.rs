@@ -14,6 +14,10 @@ use std::{
 
 use serde_json::Value;
 use tidegate_testkit::{Collector, Sink};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
 
 use crate::harness::{PATIENCE, Tidegate, binary, subscription};
 
@@ -172,11 +176,65 @@ async fn events_are_found() {
     fails(&["events", "find", "--filter", "id LIKE"], "filter: ");
 }
 
-/// Those that come are printed as they come.
+/// A reader of a tail, on a connection of its own.
+struct Reader(BufReader<TcpStream>);
+
+impl Reader {
+    /// It follows when this returns.
+    async fn follow(of: &Tidegate, query: &str) -> Self {
+        let mut stream = TcpStream::connect(of.admin).await.unwrap();
+        let request = format!("GET /api/v1/events/tail{query} HTTP/1.1\r\nhost: test\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut reader = Self(BufReader::new(stream));
+        assert!(reader.line("HTTP/1.1 ").await.starts_with("200"));
+        reader
+    }
+
+    /// What stands behind the next one of these.
+    async fn line(&mut self, begins: &str) -> String {
+        let find = async {
+            loop {
+                let mut line = String::new();
+                let bytes = self.0.read_line(&mut line).await.unwrap();
+                assert!(bytes > 0, "it ended before {begins:?}");
+                if let Some(rest) = line.strip_prefix(begins) {
+                    return rest.trim_end().to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, find).await.unwrap()
+    }
+
+    async fn data(&mut self) -> Value {
+        serde_json::from_str(&self.line("data: ").await).unwrap()
+    }
+}
+
+/// Those that come are told as they come, and no others; whoever comes again goes on.
 #[tokio::test]
 async fn a_tail_follows() {
     let tidegate = Tidegate::up("", CONFIGURATION).await;
     publish(&tidegate, "before").await;
+    let mut all = Reader::follow(&tidegate, "").await;
+    let mut some = Reader::follow(&tidegate, "?filter=id%20LIKE%20%27b%25%27").await;
+    for id in ["a-1", "b-1", "a-2", "b-2"] {
+        publish(&tidegate, id).await;
+    }
+    for id in ["a-1", "b-1", "a-2", "b-2"] {
+        assert_eq!(all.data().await["id"], id);
+    }
+    for (id, sequence) in [("b-1", 3), ("b-2", 5)] {
+        assert_eq!(some.line("id: ").await, sequence.to_string());
+        assert_eq!(some.data().await["id"], id);
+    }
+    let mut again = Reader::follow(&tidegate, "?from=4").await;
+    assert_eq!(again.data().await["id"], "a-2");
+}
+
+/// The command prints them, and ends after as many as it was told.
+#[tokio::test]
+async fn a_tail_is_printed() {
+    let tidegate = Tidegate::up("", CONFIGURATION).await;
     let tail = Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(["events", "tail", "--source", "commerce", "--count", "3"])
         .args(["--admin", &format!("http://{}", tidegate.admin)])
@@ -192,7 +250,7 @@ async fn a_tail_follows() {
             output
         }
     });
-    // It looks from when it was started on, which is soon.
+    // It follows from when it was started on, which is soon.
     let began = Instant::now();
     let mut number = 0;
     while !ended.load(Ordering::SeqCst) {
@@ -204,7 +262,36 @@ async fn a_tail_follows() {
     let output = waiting.await.unwrap().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
-    assert!(!text.contains("before"), "{text}");
+}
+
+/// A reader that is far behind is told so by a last event, and let go; the others go on.
+#[tokio::test]
+async fn a_reader_that_is_far_behind_is_let_go() {
+    const BEHIND_MAX: usize = 10_000;
+    let tidegate = Tidegate::up("", CONFIGURATION).await;
+    let event = |number: usize| {
+        format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"{number}\",\"source\":\"/s\",\"type\":\"{TYPE}\"}}"
+        )
+    };
+    for first in (0..=BEHIND_MAX).step_by(100) {
+        let events: Vec<String> = (first..first + 100).map(event).collect();
+        let batch = format!("[{}]", events.join(","));
+        let headers = [("content-type", "application/cloudevents-batch+json")];
+        let answer = tidegate
+            .send("POST", "/events", &headers, batch.as_bytes())
+            .await;
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    let mut live = Reader::follow(&tidegate, "").await;
+    let mut behind = Reader::follow(&tidegate, "?from=1").await;
+    assert_eq!(behind.line("event: ").await, "end");
+    let end = behind.data().await;
+    assert_eq!(end["code"], "admin/too-slow", "{end}");
+    assert_eq!(end["next"], 1, "{end}");
+    assert_eq!(behind.line("0").await, "", "the answer ends");
+    publish(&tidegate, "a-1").await;
+    assert_eq!(live.data().await["id"], "a-1");
 }
 
 /// What the page tells an operator to run.

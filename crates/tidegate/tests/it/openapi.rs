@@ -26,6 +26,40 @@ fn schema(document: &Value, path: &str, method: &str, status: u16) -> Option<Val
     Some(schema)
 }
 
+/// Each operation with a query, and the status of its answer, in an order that makes sense.
+const OPERATIONS: &[(&str, &str, &str, u16)] = &[
+    ("/api/v1/subscriptions", "get", "", 200),
+    ("/api/v1/subscriptions/{namespace}/{name}", "get", "", 200),
+    (
+        "/api/v1/dead-letters",
+        "get",
+        "?limit=1&since=2026-01-01T00:00:00Z",
+        200,
+    ),
+    ("/api/v1/dead-letters", "get", "?limit=x", 400),
+    (
+        "/api/v1/events",
+        "get",
+        "?limit=1&since=2026-01-01T00:00:00Z&filter=id%20%3D%20%271%27",
+        200,
+    ),
+    ("/api/v1/events", "get", "?filter=id%20LIKE", 400),
+    ("/api/v1/events/tail", "get", "?filter=id%20LIKE", 400),
+    ("/api/v1/events/{sequence}", "get", "", 200),
+    ("/api/v1/dead-letters/{sequence}", "get", "", 200),
+    ("/api/v1/dead-letters/{sequence}/redrive", "post", "", 502),
+    ("/api/v1/dead-letters/{sequence}", "delete", "", 204),
+    ("/api/v1/dead-letters/{sequence}", "get", "", 404),
+    ("/api/v1/replays", "post", "", 409),
+    ("/api/v1/replays", "get", "", 200),
+    ("/api/v1/replays/{name}", "get", "", 200),
+    ("/api/v1/replays/{name}", "delete", "", 200),
+    ("/api/v1/replays/{name}", "get", "", 200),
+    ("/api/v1/replays/{name}", "delete", "", 404),
+    ("/api/v1/log-level", "put", "", 422),
+    ("/api/v1/log-level", "get", "", 200),
+];
+
 #[tokio::test]
 async fn every_operation_answers_as_it_is_described() {
     let sink = Sink::start(|_| 400_u16).await;
@@ -46,35 +80,7 @@ async fn every_operation_answers_as_it_is_described() {
     let replay: Value = serde_json::from_str(&begun.text()).unwrap();
     let name = replay["name"].as_str().unwrap();
     let mut judged = Vec::new();
-    for (path, method, with, status) in [
-        ("/api/v1/subscriptions", "get", "", 200),
-        ("/api/v1/subscriptions/{namespace}/{name}", "get", "", 200),
-        (
-            "/api/v1/dead-letters",
-            "get",
-            "?limit=1&since=2026-01-01T00:00:00Z",
-            200,
-        ),
-        ("/api/v1/dead-letters", "get", "?limit=x", 400),
-        (
-            "/api/v1/events",
-            "get",
-            "?limit=1&since=2026-01-01T00:00:00Z&filter=id%20%3D%20%271%27",
-            200,
-        ),
-        ("/api/v1/events", "get", "?filter=id%20LIKE", 400),
-        ("/api/v1/events/{sequence}", "get", "", 200),
-        ("/api/v1/dead-letters/{sequence}", "get", "", 200),
-        ("/api/v1/dead-letters/{sequence}/redrive", "post", "", 502),
-        ("/api/v1/dead-letters/{sequence}", "delete", "", 204),
-        ("/api/v1/dead-letters/{sequence}", "get", "", 404),
-        ("/api/v1/replays", "post", "", 409),
-        ("/api/v1/replays", "get", "", 200),
-        ("/api/v1/replays/{name}", "get", "", 200),
-        ("/api/v1/replays/{name}", "delete", "", 200),
-        ("/api/v1/replays/{name}", "get", "", 200),
-        ("/api/v1/replays/{name}", "delete", "", 404),
-    ] {
+    for &(path, method, with, status) in OPERATIONS {
         let asked = path.replace("{namespace}/{name}", "default/all");
         let asked = asked.replace("{sequence}", "1").replace("{name}", name) + with;
         let answer = ask(&tidegate, &method.to_uppercase(), &asked, &wanted).await;

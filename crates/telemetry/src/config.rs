@@ -14,6 +14,8 @@ pub struct Config {
     /// How often the log is asked how far each Subscription is behind, and how full it is.
     #[serde(with = "humantime_serde")]
     pub metrics_interval: Duration,
+    /// Whether metrics are shown under Kyma's names too.
+    pub kyma_metrics: bool,
 }
 
 /// More often it would cost the log more than it tells.
@@ -48,6 +50,7 @@ impl Default for Config {
             log: Log::default(),
             // As often as most scrapers come.
             metrics_interval: Duration::from_secs(10),
+            kyma_metrics: false,
         }
     }
 }

@@ -29,7 +29,7 @@ use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::metrics::{self, Format};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::pipeline::Operations;
+use crate::{kyma_metrics, pipeline::Operations};
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
@@ -40,6 +40,7 @@ pub(crate) struct Admin {
 #[derive(Clone)]
 struct Shared {
     registry: Arc<Mutex<Registry>>,
+    kyma: Arc<Option<kyma_metrics::Names>>,
     log: Jetstream,
     draining: watch::Receiver<bool>,
 }
@@ -61,6 +62,7 @@ impl Admin {
     pub(crate) async fn serve(
         self,
         registry: Registry,
+        kyma: Option<kyma_metrics::Names>,
         operations: Operations,
         draining: watch::Receiver<bool>,
     ) {
@@ -84,6 +86,7 @@ impl Admin {
             .route("/metrics", get(text))
             .with_state(Shared {
                 registry,
+                kyma: Arc::new(kyma),
                 log,
                 draining,
             })
@@ -113,10 +116,13 @@ async fn text(
 ) -> ([(HeaderName, &'static str); 1], String) {
     let accepted = headers.get_all(ACCEPT).iter();
     let format = Format::accepted(accepted.filter_map(|value| value.to_str().ok()));
-    let text = {
+    let mut text = {
         let registry = shared.registry.lock();
         metrics::render(&registry.unwrap_or_else(PoisonError::into_inner))
     };
+    if let Some(kyma) = &*shared.kyma {
+        text = kyma.beside(&text);
+    }
     let content_type = [(CONTENT_TYPE, format.content_type())];
     (content_type, metrics::in_format(text, format))
 }

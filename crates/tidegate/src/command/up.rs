@@ -24,6 +24,7 @@ use crate::{
     admin::Admin,
     cli::ConfigFile,
     config::Config,
+    kyma_metrics,
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
     survey::Survey,
@@ -135,7 +136,8 @@ async fn start(
     let operations = pipeline.operations();
     let survey = Survey::new(config, operations.clone(), &mut registry);
     tokio::spawn(survey.run(pipeline.draining()));
-    tokio::spawn(admin.serve(registry, operations, pipeline.draining()));
+    let kyma = kyma_metrics::Names::wanted(config, &operations);
+    tokio::spawn(admin.serve(registry, kyma, operations, pipeline.draining()));
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok(pipeline)
 }

@@ -21,6 +21,8 @@ pub struct Config {
     /// How often the log is asked how far each Subscription is behind, and how full it is.
     #[serde(with = "humantime_serde")]
     pub metrics_interval: Duration,
+    /// Whether metrics are shown under Kyma's names too.
+    pub kyma_metrics: bool,
 }
 
 /// A collector that takes OTLP. What the `OTEL_*` variables say counts more.
@@ -94,6 +96,7 @@ impl Default for Config {
             traces: Traces::default(),
             // As often as most scrapers come.
             metrics_interval: Duration::from_secs(10),
+            kyma_metrics: false,
         }
     }
 }

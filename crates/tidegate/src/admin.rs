@@ -11,10 +11,7 @@ mod problem;
 mod replays;
 mod subscriptions;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{
@@ -27,7 +24,6 @@ use axum::{
     middleware,
     routing::get,
 };
-use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::{
     logs::Level,
@@ -48,14 +44,17 @@ pub(crate) struct Admin {
 
 #[derive(Clone)]
 struct Shared {
-    registry: Arc<Mutex<Registry>>,
+    scrape: Scrape,
     log: Jetstream,
     draining: watch::Receiver<bool>,
 }
 
+/// What all metrics say now, in OpenMetrics.
+pub(crate) type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the door leads to.
 pub(crate) struct Inside {
-    pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) scrape: Scrape,
     pub(crate) operations: Operations,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) level: Level,
@@ -91,7 +90,7 @@ impl Admin {
     /// Serves until the process ends.
     pub(crate) async fn serve(self, inside: Inside) {
         let Inside {
-            registry,
+            scrape,
             operations,
             draining,
             level,
@@ -124,7 +123,7 @@ impl Admin {
             .route("/readyz", get(ready))
             .merge(metrics)
             .with_state(Shared {
-                registry,
+                scrape,
                 log,
                 draining,
             })
@@ -155,10 +154,6 @@ async fn text(
 ) -> ([(HeaderName, &'static str); 1], String) {
     let accepted = headers.get_all(ACCEPT).iter();
     let format = Format::accepted(accepted.filter_map(|value| value.to_str().ok()));
-    let text = {
-        let registry = shared.registry.lock();
-        metrics::render(&registry.unwrap_or_else(PoisonError::into_inner))
-    };
     let content_type = [(CONTENT_TYPE, format.content_type())];
-    (content_type, metrics::in_format(text, format))
+    (content_type, metrics::in_format((shared.scrape)(), format))
 }

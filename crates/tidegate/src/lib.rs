@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod folder;
 mod intake;
+mod kyma_metrics;
 mod metrics;
 mod nats_server;
 mod pipeline;

@@ -49,12 +49,13 @@ use self::{
     retention::Retention,
     sharing::Sharing,
     states::States,
-    worker::{Subscriptions, Worker},
+    worker::Worker,
 };
 pub(crate) use self::{
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
     sharing::Consumers,
+    worker::Subscriptions,
 };
 use crate::{applications, config::Config, folder::Folder};
 

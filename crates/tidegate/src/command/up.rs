@@ -24,9 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    admin::{Admin, Inside},
+    admin::{Admin, Inside, Scrape},
     cli::ConfigFile,
     config::Config,
+    kyma_metrics::Names,
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
     survey::Survey,
@@ -146,9 +147,9 @@ async fn start(
     let operations = pipeline.operations();
     let survey = Survey::new(config, operations.clone(), &mut registry);
     tokio::spawn(survey.run(pipeline.draining()));
-    let registry = Arc::new(Mutex::new(registry));
+    let scrape = scrape(registry, Names::wanted(config, &operations));
     let inside = Inside {
-        registry: Arc::clone(&registry),
+        scrape: Arc::clone(&scrape),
         operations,
         draining: pipeline.draining(),
         level,
@@ -158,14 +159,26 @@ async fn start(
         None => None,
         Some(targets) => {
             tracing::info!(targets, "telemetry is sent");
-            let text =
-                move || metrics::render(&registry.lock().unwrap_or_else(PoisonError::into_inner));
+            let text = move || scrape();
             let exporter = Exporter::start(&settings, VERSION, (recorded, counted), text);
             Some(exporter.context("telemetry cannot be sent")?)
         }
     };
     said.tell(nats, arguments.ready_file.as_deref())?;
     Ok((pipeline, exporter))
+}
+
+/// What is scraped and what is sent are the same.
+fn scrape(registry: Registry, kyma: Option<Names>) -> Scrape {
+    // Families are asked one after the other, which is not done twice at once.
+    let registry = Mutex::new(registry);
+    Arc::new(move || {
+        let text = metrics::render(&registry.lock().unwrap_or_else(PoisonError::into_inner));
+        match &kyma {
+            Some(kyma) => kyma.beside(&text),
+            None => text,
+        }
+    })
 }
 
 /// The NATS server: one of our own, or a given one.

@@ -192,3 +192,63 @@ async fn the_dashboard_and_the_alerts_ask_for_what_is_there() {
     queries::lint(&promcheck, &text);
     queries::check(&promcheck, &catalog(&text));
 }
+
+/// Kyma's names are those of the page, with the labels that stand there and none that a caller
+/// writes; and only where they are asked for.
+#[tokio::test]
+async fn kymas_names_are_shown_where_they_are_wanted() {
+    let function = Sink::start(|_| 200_u16).await;
+    let document = subscription("function", "shop", "order.v1", &function.url());
+    let mut tidegate = Tidegate::up(&document, "").await;
+    let text = tidegate.scrape(&[]).await.text();
+    assert!(!text.contains("eventing_"), "{text}");
+    tidegate.terminate().await;
+    let configuration = "telemetry: { metrics_interval: 100ms, kyma_metrics: true }\n";
+    fs::write(tidegate.dir.path().join("tidegate.yaml"), configuration).unwrap();
+    tidegate.start().await;
+    for id in ["1", "2"] {
+        let headers = binary(id, "shop", "order.v1");
+        let answer = tidegate.send("POST", "/publish", &headers, b"{}").await;
+        assert_eq!(answer.status, 204);
+    }
+    function.answered(2).await;
+    let of =
+        "{subscription_namespace=\"default\",subscription_name=\"function\",consumer_name=\"sub-";
+    let delivered = format!("eventing_ec_nats_delivery_per_subscription_total{of}");
+    let is_counted = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with(&delivered));
+        line.is_some_and(|line| line.ends_with(" 2"))
+    };
+    let text = tidegate.scrape_until(&delivered, is_counted).await;
+    for line in [
+        "eventing_epp_health 1",
+        "eventing_ec_health 1",
+        "eventing_epp_requests_total{code=\"204\",method=\"post\",path=\"/publish\"} 2",
+        "eventing_epp_event_type_published_total{code=\"204\"} 2",
+        "eventing_epp_backend_duration_milliseconds_count 2",
+        "eventing_epp_backend_duration_milliseconds_bucket{le=\"10000\"} 2",
+    ] {
+        assert!(text.lines().any(|one| one == line), "no {line}: {text}");
+    }
+    let page = fs::read_to_string(root().join("docs/kyma-compatibility.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `eventing_"));
+    let documented: BTreeMap<String, BTreeSet<String>> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let names = |cell: &str| {
+                let names = cell.split('`').skip(1).step_by(2);
+                names.map(ToOwned::to_owned).collect::<BTreeSet<_>>()
+            };
+            (names(cells[1]).into_iter().next().unwrap(), names(cells[2]))
+        })
+        .collect();
+    let shown: BTreeMap<String, BTreeSet<String>> = catalog(&text)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("eventing_"))
+        .map(|(name, mut shown)| {
+            shown.labels.remove("le");
+            (name, shown.labels)
+        })
+        .collect();
+    assert_eq!(shown, documented);
+}

@@ -63,7 +63,7 @@ enum Command {
         #[command(flatten)]
         when: When,
         /// So many at most
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = at_least_one)]
         limit: usize,
     },
     /// Print one with all that happened to it
@@ -174,8 +174,19 @@ struct Events<'a> {
 
 impl Events<'_> {
     /// A page, and where the next one begins.
-    async fn page(&self, query: &str) -> anyhow::Result<(Vec<Value>, Option<u64>)> {
-        let path = format!("/api/v1/events?{query}");
+    async fn page(
+        &self,
+        query: &str,
+        from: Option<u64>,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<Value>, Option<u64>)> {
+        let mut path = format!("/api/v1/events?limit={limit}");
+        if let Some(from) = from {
+            path += &format!("&from={from}");
+        }
+        if !query.is_empty() {
+            path += &format!("&{query}");
+        }
         let mut page = self.admin.ask(Method::GET, &path, None).await?;
         let next = page.get("next").and_then(Value::as_u64);
         match page.get_mut("items").map(Value::take) {
@@ -190,10 +201,7 @@ impl Events<'_> {
         let mut from = None;
         loop {
             let page = PAGE.min(left);
-            let from_here = from.map(|from| format!("&from={from}")).unwrap_or_default();
-            let (items, next) = self
-                .page(&format!("{query}&limit={page}{from_here}"))
-                .await?;
+            let (items, next) = self.page(&query, from, page).await?;
             items.iter().for_each(|event| self.line(event));
             left = left.saturating_sub(items.len());
             match next {
@@ -248,13 +256,14 @@ impl Events<'_> {
             since: Some(since),
             until: None,
         };
-        let (mut query, mut found) = (query(&which, &when), None);
+        let (mut query, mut from, mut found) = (query(&which, &when), None, None);
         loop {
-            let (items, next) = self.page(&format!("{query}&limit={PAGE}")).await?;
+            let (items, next) = self.page(&query, from, PAGE).await?;
             found = items.last().and_then(sequence).or(found);
             match next {
                 Some(next) => {
-                    query = format!("{}&from={next}", self::query(&which, &When::default()));
+                    from = Some(next);
+                    query = self::query(&which, &When::default());
                 }
                 None => {
                     return found.with_context(|| {
@@ -273,6 +282,15 @@ impl Events<'_> {
                 println!("{}", names.map(|name| text(event, name)).join("  "));
             }
         }
+    }
+}
+
+/// A number of events to ask for.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        Ok(_) => Err("none are wanted".to_owned()),
+        Err(_) => Err("it is no number".to_owned()),
     }
 }
 

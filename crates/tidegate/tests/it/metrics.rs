@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use tidegate_testkit::Sink;
+use tidegate_testkit::{NatsServer, Sink};
 
 use crate::harness::{Tidegate, binary, subscription};
 
@@ -77,6 +77,27 @@ async fn who_is_behind_shows() {
     tidegate
         .scrape_until("the removed Subscription is gone", gone)
         .await;
+}
+
+/// While the log does not answer, that shows, and no number of before stands for one of now.
+#[tokio::test]
+async fn nothing_old_is_shown_while_the_log_is_away() {
+    let mut nats = NatsServer::start().await;
+    let url = nats.url();
+    let configuration = "telemetry: { metrics_interval: 100ms }\n";
+    let document = subscription("all", "/s", "a.v1", "http://127.0.0.1:9/");
+    let tidegate = Tidegate::up_with(&document, configuration, &["--nats", &url]).await;
+    let lag = "tidegate_consume_events_undelivered{subscription=\"default/all\"} 0.0";
+    tidegate.shows(&["tidegate_backbone_ready 1", lag]).await;
+    nats.kill();
+    let is_away = |text: &str| {
+        text.contains("tidegate_backbone_ready 0\n")
+            && !text.contains("tidegate_consume_events_undelivered{")
+            && !text.contains("tidegate_backbone_stream_bytes{")
+    };
+    tidegate.scrape_until("away", is_away).await;
+    nats.restart().await;
+    tidegate.shows(&["tidegate_backbone_ready 1", lag]).await;
 }
 
 /// Whatever callers write into events, the number of series stays: of a label that holds it, a

@@ -9,6 +9,7 @@ mod openapi;
 mod origin;
 mod problem;
 mod replays;
+mod status;
 mod subscriptions;
 
 use std::{
@@ -40,9 +41,19 @@ pub(crate) struct Admin {
     metrics_open: bool,
 }
 
+/// What is counted, as text.
+#[derive(Clone)]
+struct Text(Arc<Mutex<Registry>>);
+
+impl Text {
+    fn render(&self) -> String {
+        metrics::render(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 #[derive(Clone)]
 struct Shared {
-    registry: Arc<Mutex<Registry>>,
+    text: Text,
     log: Jetstream,
     draining: watch::Receiver<bool>,
 }
@@ -90,7 +101,7 @@ impl Admin {
             draining,
             level,
         } = inside;
-        let registry = Arc::new(Mutex::new(registry));
+        let counted = Text(Arc::new(Mutex::new(registry)));
         let all = operations.clone();
         let Operations {
             log,
@@ -102,8 +113,13 @@ impl Admin {
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
-            .merge(subscriptions::routes(all))
+            .merge(subscriptions::routes(all.clone()))
             .merge(log_level::routes(level))
+            .merge(status::routes(
+                all.clone(),
+                counted.clone(),
+                draining.clone(),
+            ))
             .merge(openapi::routes())
             .layer(guard.clone())
             .layer(middleware::from_fn(origin::not_from_elsewhere))
@@ -119,7 +135,7 @@ impl Admin {
             .route("/readyz", get(ready))
             .merge(metrics)
             .with_state(Shared {
-                registry,
+                text: counted,
                 log,
                 draining,
             })
@@ -147,12 +163,8 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
 async fn text(
     State(shared): State<Shared>,
 ) -> ([(axum::http::HeaderName, &'static str); 1], String) {
-    let registry = shared
-        .registry
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
     (
         [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&registry),
+        shared.text.render(),
     )
 }

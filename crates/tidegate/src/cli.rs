@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use crate::{
     command::{
-        applications, check, dead_letters, events, listen, log_level, publish, replay,
+        applications, check, dead_letters, events, listen, log_level, publish, replay, status,
         subscriptions, up,
     },
     config::Mistakes,
@@ -39,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run every role in one process, with a nats-server of its own or with --nats
     Up(up::Arguments),
+    /// See on one screen whether all is well, what is stuck, and what to do
+    Status(status::Arguments),
     /// See what the payload of a connected system becomes
     Applications(applications::Arguments),
     /// See what a Subscription reads and matches, and why
@@ -80,6 +82,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),

@@ -13,6 +13,7 @@ use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 use tidegate_consume::shared::shard_of;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{
@@ -29,6 +30,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   tidegate subscriptions list
+  tidegate subscriptions show shop/billing
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
@@ -36,7 +38,8 @@ Examples:
 
 explain prints what the nats-server filters, what is matched after it, and how events are delivered.
 match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
-Exit codes: 0 done; 1 something failed, match: it does not want the event, list: one is not ready;
+Exit codes: 0 done; 1 something failed, match: it does not want the event, list and
+show: one is not ready;
 2 wrong use or wrong configuration.";
 
 /// Longest event that is read.
@@ -55,6 +58,9 @@ enum Command {
     /// Print the Subscriptions of a running Tidegate, how they stand, and what waits for them
     #[command(after_help = EXAMPLES)]
     List(AdminDoor),
+    /// Print how a Subscription of a running Tidegate stands
+    #[command(after_help = EXAMPLES)]
+    Show(Named),
     /// Print what a Subscription reads, matches and does
     #[command(after_help = EXAMPLES)]
     Explain(Which),
@@ -64,6 +70,16 @@ enum Command {
     /// Print the JSON Schema of Tidegate's own Subscription, for editors
     #[command(after_help = EXAMPLES)]
     Schema,
+}
+
+/// One of a running Tidegate.
+#[derive(Debug, Args)]
+struct Named {
+    #[command(flatten)]
+    admin: AdminDoor,
+    /// Its name, with its namespace before it where that is not "default"
+    #[arg(value_name = "[NAMESPACE/]NAME")]
+    name: String,
 }
 
 /// Which Subscription.
@@ -82,6 +98,7 @@ struct Which {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::List(door) => list(door),
+        Command::Show(named) => show(named),
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
@@ -118,6 +135,7 @@ struct Standing {
     namespace: String,
     name: String,
     sink: String,
+    consumer: String,
     ready: bool,
     conditions: Vec<Condition>,
     undelivered: Option<u64>,
@@ -145,20 +163,60 @@ impl Standing {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Condition {
+    r#type: String,
     status: String,
     reason: String,
     message: String,
+    last_transition_time: Option<String>,
 }
 
-fn list(door: &AdminDoor) -> anyhow::Result<()> {
+fn asked(door: &AdminDoor, path: &str) -> anyhow::Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let admin = AdminClient::of(door)?;
-    let answer = runtime.block_on(admin.ask(Method::GET, "/api/v1/subscriptions", None))?;
+    runtime.block_on(admin.ask(Method::GET, &format!("/api/v1/subscriptions{path}"), None))
+}
+
+/// A count; `-` where it is not known.
+fn count(number: Option<u64>) -> String {
+    number.map_or("-".to_owned(), |number| number.to_string())
+}
+
+fn show(named: &Named) -> anyhow::Result<()> {
+    let name = &*named.name;
+    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+    let answer = asked(&named.admin, &format!("/{namespace}/{name}"))?;
+    let one: Standing = serde_json::from_value(answer)?;
+    println!("{}/{}", one.namespace, one.name);
+    let line = |label: &str, text: &str| println!("  {label:<18}{text}");
+    line("sink", &one.sink);
+    line("consumer", &one.consumer);
+    if let Some(comes_from) = one.comes_from() {
+        line("", &comes_from);
+    }
+    line("undelivered", &count(one.undelivered));
+    line("unsettled", &count(one.unsettled));
+    for condition in &one.conditions {
+        let since = condition.last_transition_time.as_ref();
+        let since = since.map(|since| format!(", since {since}"));
+        let (reason, since) = (&condition.reason, since.unwrap_or_default());
+        line(
+            &condition.r#type,
+            &format!("{reason}{since}: {}", condition.message),
+        );
+    }
+    if one.is_in_trouble() {
+        bail!("it is not ready");
+    }
+    Ok(())
+}
+
+fn list(door: &AdminDoor) -> anyhow::Result<()> {
+    let answer = asked(door, "")?;
     let Listed { items, mistakes } = serde_json::from_value(answer)?;
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     // Where nobody shares, nothing has to be said of it.
     let is_shared = items.iter().any(|one| one.shares_consumer != Some(false));
     for one in &items {
@@ -167,8 +225,8 @@ fn list(door: &AdminDoor) -> anyhow::Result<()> {
             "{}/{}  {reason}  undelivered {}  unsettled {}  {}",
             one.namespace,
             one.name,
-            number(one.undelivered),
-            number(one.unsettled),
+            count(one.undelivered),
+            count(one.unsettled),
             one.sink
         );
         if let Some(comes_from) = one.comes_from().filter(|_| is_shared) {

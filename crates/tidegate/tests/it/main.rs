@@ -39,6 +39,8 @@ mod sap;
 #[cfg(test)]
 mod sinks;
 #[cfg(test)]
+mod status;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod tls;

@@ -61,7 +61,7 @@ enum Command {
     Listen(listen::Arguments),
     /// Print a completion script for a shell
     #[command(
-        after_help = "Example:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
+        after_help = "Examples:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
     )]
     Completion {
         /// Which shell
@@ -117,12 +117,63 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Every command shows how it is used.
-    #[test]
-    fn every_command_has_an_example() {
-        for command in Cli::command().get_subcommands_mut() {
-            let help = command.render_long_help().to_string();
-            assert!(help.contains("Example"), "{}", command.get_name());
+    /// Calls with the path of each command, however deep, and with its help.
+    fn each(command: &mut clap::Command, path: &str, with: &mut impl FnMut(&str, &str)) {
+        let path = format!("{path} {}", command.get_name());
+        with(path.trim(), &command.render_long_help().to_string());
+        let below = command.get_subcommands_mut();
+        for below in below.filter(|below| below.get_name() != "help") {
+            each(below, &path, with);
         }
+    }
+
+    /// The words of each example, without what a shell does with them before and behind.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let examples = help.split("Examples:\n").skip(1);
+        let lines = examples.map(|text| text.replace("\\\n", " "));
+        let mut all = Vec::new();
+        for line in lines.collect::<String>().lines() {
+            let Some(at) = line.find("tidegate ").filter(|_| line.starts_with("  ")) else {
+                continue;
+            };
+            let words = shlex::split(&line[at..]).unwrap_or_else(|| panic!("{line}"));
+            let of_shell = |word: &String| matches!(&**word, "<" | ">" | "|");
+            let end = words.iter().position(of_shell).unwrap_or(words.len());
+            all.push(words[..end].to_vec());
+        }
+        all
+    }
+
+    /// Every command, however deep, shows how it is used, and each example is understood as it
+    /// stands there.
+    #[test]
+    fn every_command_has_examples_that_are_understood() {
+        let mut commands = 0;
+        each(&mut Cli::command(), "", &mut |path, help| {
+            commands += 1;
+            let examples = examples(help);
+            assert!(!examples.is_empty(), "{path} has no example: {help}");
+            for example in examples {
+                if let Err(error) = Cli::try_parse_from(&example) {
+                    panic!("{path}: {example:?}: {error}");
+                }
+            }
+        });
+        assert!(commands > 20, "{commands}");
+    }
+
+    /// Where a command has commands of its own, an example of each of them stands there.
+    #[test]
+    fn every_command_stands_among_the_examples() {
+        each(&mut Cli::command(), "", &mut |path, help| {
+            if path.split(' ').count() < 3 {
+                return;
+            }
+            let has_own = examples(help).iter().any(|words| {
+                let words = words.join(" ");
+                words == path || words.starts_with(&format!("{path} "))
+            });
+            assert!(has_own, "{path} is not among its examples: {help}");
+        });
     }
 }

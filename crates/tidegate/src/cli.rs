@@ -13,8 +13,8 @@ use clap_complete::Shell;
 
 use crate::{
     command::{
-        applications, check, dead_letters, events, listen, log_level, publish, replay, status,
-        subscriptions, up,
+        applications, check, context, dead_letters, events, listen, log_level, publish, replay,
+        status, subscriptions, up,
     },
     config::Mistakes,
 };
@@ -59,6 +59,8 @@ enum Command {
     Publish(publish::Arguments),
     /// Stand in for a Function: print each event and answer it
     Listen(listen::Arguments),
+    /// See which meshes there are, and which one the other commands speak to
+    Context(context::Arguments),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
+        Command::Context(arguments) => context::run(&arguments),
         Command::Completion { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());

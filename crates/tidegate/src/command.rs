@@ -3,6 +3,8 @@
 mod admin_client;
 pub(crate) mod applications;
 pub(crate) mod check;
+pub(crate) mod context;
+mod contexts;
 pub(crate) mod dead_letters;
 pub(crate) mod events;
 mod http_client;

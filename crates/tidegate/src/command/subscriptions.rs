@@ -1,6 +1,8 @@
 //! `tidegate subscriptions`: what a Subscription wants and does, without running anything.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
+mod running;
+
 use std::{
     fs,
     io::{self, Read as _},
@@ -11,16 +13,13 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
-use http::Method;
-use serde::Deserialize;
-use serde_json::Value;
 use tidegate_consume::shared::shard_of;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{
     Auth, DeadLetter, Delivery, Format, Matching, OnDeadLetter, Start, Subscription, parse,
 };
 
-use super::admin_client::{AdminClient, AdminDoor};
+use self::running::{All, Named};
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
@@ -30,7 +29,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   tidegate subscriptions list
-  tidegate subscriptions show shop/billing
+  tidegate subscriptions list --output json
+  tidegate subscriptions show shop/billing --watch
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Print the Subscriptions of a running Tidegate, how they stand, and what waits for them
     #[command(after_help = EXAMPLES)]
-    List(AdminDoor),
+    List(All),
     /// Print how a Subscription of a running Tidegate stands
     #[command(after_help = EXAMPLES)]
     Show(Named),
@@ -70,16 +70,6 @@ enum Command {
     /// Print the JSON Schema of Tidegate's own Subscription, for editors
     #[command(after_help = EXAMPLES)]
     Schema,
-}
-
-/// One of a running Tidegate.
-#[derive(Debug, Args)]
-struct Named {
-    #[command(flatten)]
-    admin: AdminDoor,
-    /// Its name, with its namespace before it where that is not "default"
-    #[arg(value_name = "[NAMESPACE/]NAME")]
-    name: String,
 }
 
 /// Which Subscription.
@@ -97,8 +87,8 @@ struct Which {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
-        Command::List(door) => list(door),
-        Command::Show(named) => show(named),
+        Command::List(all) => running::list(all),
+        Command::Show(named) => running::show(named),
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
@@ -120,129 +110,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    items: Vec<Standing>,
-    mistakes: Vec<String>,
-}
-
-/// A Subscription, as the door tells of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Standing {
-    namespace: String,
-    name: String,
-    sink: String,
-    consumer: String,
-    ready: bool,
-    conditions: Vec<Condition>,
-    undelivered: Option<u64>,
-    unsettled: Option<u64>,
-    shares_consumer: Option<bool>,
-    own_consumer_reason: Option<String>,
-}
-
-impl Standing {
-    /// Where its events come from, if that can be anywhere else.
-    fn comes_from(&self) -> Option<String> {
-        match (self.shares_consumer, &self.own_consumer_reason) {
-            (Some(true), _) => Some("from the shared consumer".to_owned()),
-            (_, Some(reason)) => Some(format!("from a consumer of its own: {reason}")),
-            (Some(false), None) => None,
-            (None, None) => Some("delivered by another process".to_owned()),
-        }
-    }
-
-    /// A pause is meant.
-    fn is_in_trouble(&self) -> bool {
-        let is_paused = self.conditions.iter().any(|one| one.reason == "Paused");
-        !self.ready && !is_paused
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Condition {
-    r#type: String,
-    status: String,
-    reason: String,
-    message: String,
-    last_transition_time: Option<String>,
-}
-
-fn asked(door: &AdminDoor, path: &str) -> anyhow::Result<Value> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let admin = AdminClient::of(door)?;
-    runtime.block_on(admin.ask(Method::GET, &format!("/api/v1/subscriptions{path}"), None))
-}
-
-/// A count; `-` where it is not known.
-fn count(number: Option<u64>) -> String {
-    number.map_or("-".to_owned(), |number| number.to_string())
-}
-
-fn show(named: &Named) -> anyhow::Result<()> {
-    let name = &*named.name;
-    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
-    let answer = asked(&named.admin, &format!("/{namespace}/{name}"))?;
-    let one: Standing = serde_json::from_value(answer)?;
-    println!("{}/{}", one.namespace, one.name);
-    let line = |label: &str, text: &str| println!("  {label:<18}{text}");
-    line("sink", &one.sink);
-    line("consumer", &one.consumer);
-    if let Some(comes_from) = one.comes_from() {
-        line("", &comes_from);
-    }
-    line("undelivered", &count(one.undelivered));
-    line("unsettled", &count(one.unsettled));
-    for condition in &one.conditions {
-        let since = condition.last_transition_time.as_ref();
-        let since = since.map(|since| format!(", since {since}"));
-        let (reason, since) = (&condition.reason, since.unwrap_or_default());
-        line(
-            &condition.r#type,
-            &format!("{reason}{since}: {}", condition.message),
-        );
-    }
-    if one.is_in_trouble() {
-        bail!("it is not ready");
-    }
-    Ok(())
-}
-
-fn list(door: &AdminDoor) -> anyhow::Result<()> {
-    let answer = asked(door, "")?;
-    let Listed { items, mistakes } = serde_json::from_value(answer)?;
-    // Where nobody shares, nothing has to be said of it.
-    let is_shared = items.iter().any(|one| one.shares_consumer != Some(false));
-    for one in &items {
-        let reason = one.conditions.first().map_or("", |one| &one.reason);
-        println!(
-            "{}/{}  {reason}  undelivered {}  unsettled {}  {}",
-            one.namespace,
-            one.name,
-            count(one.undelivered),
-            count(one.unsettled),
-            one.sink
-        );
-        if let Some(comes_from) = one.comes_from().filter(|_| is_shared) {
-            println!("    {comes_from}");
-        }
-        for condition in one.conditions.iter().filter(|one| one.status != "True") {
-            println!("    {}: {}", condition.reason, condition.message);
-        }
-    }
-    for mistake in &mistakes {
-        println!("{mistake}");
-    }
-    if !mistakes.is_empty() || items.iter().any(Standing::is_in_trouble) {
-        bail!("not every Subscription is ready");
-    }
-    Ok(())
 }
 
 impl Which {

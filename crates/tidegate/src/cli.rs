@@ -6,8 +6,13 @@
     reason = "a command line speaks on standard error"
 )]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -61,6 +66,15 @@ enum Command {
     Listen(listen::Arguments),
     /// See which meshes there are, and which one the other commands speak to
     Context(context::Arguments),
+    /// Print the manual page, or write one for each command
+    #[command(
+        after_help = "Examples:\n  tidegate man | man -l -\n  tidegate man --folder /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Write them into this folder, which is there
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
@@ -95,9 +109,10 @@ pub fn run() -> ExitCode {
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
         Command::Context(arguments) => context::run(&arguments),
+        Command::Man { folder } => man(folder.as_deref()),
         Command::Completion { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut command, "tidegate", &mut io::stdout());
             Ok(())
         }
     };
@@ -108,6 +123,16 @@ pub fn run() -> ExitCode {
             ExitCode::from(if error.is::<Mistakes>() { 2 } else { 1 })
         }
     }
+}
+
+fn man(folder: Option<&Path>) -> anyhow::Result<()> {
+    let command = Cli::command();
+    match folder {
+        None => clap_mangen::Man::new(command).render(&mut io::stdout())?,
+        Some(folder) => clap_mangen::generate_to(command, folder)
+            .with_context(|| format!("--folder {}", folder.display()))?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]

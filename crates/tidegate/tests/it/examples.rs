@@ -22,6 +22,7 @@ fn examples_that_need_nothing_run() {
     for example in [
         "tidegate check --config config/demo/tidegate.yaml",
         "tidegate completion bash",
+        "tidegate man",
         "tidegate subscriptions schema",
     ] {
         let words: Vec<&str> = example.split(' ').skip(1).collect();
@@ -32,4 +33,20 @@ fn examples_that_need_nothing_run() {
         assert_eq!(code, Some(0), "{example}: {error}");
         assert!(!out.is_empty(), "{example}");
     }
+}
+
+/// Each command has a page of its own, with its examples.
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let (code, _, error) = run(&["man", "--folder", path]);
+    assert_eq!(code, Some(0), "{error}");
+    for page in ["tidegate.1", "tidegate-status.1", "tidegate-events-tail.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains("Examples:"), "{page}: {text}");
+    }
+    let (code, _, error) = run(&["man", "--folder", "/no/such/folder"]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("--folder /no/such/folder"), "{error}");
 }

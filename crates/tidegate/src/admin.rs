@@ -9,6 +9,7 @@ mod openapi;
 mod origin;
 mod problem;
 mod replays;
+mod status;
 mod subscriptions;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -106,8 +107,13 @@ impl Admin {
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
-            .merge(subscriptions::routes(all))
+            .merge(subscriptions::routes(all.clone()))
             .merge(log_level::routes(level))
+            .merge(status::routes(
+                all.clone(),
+                Arc::clone(&scrape),
+                draining.clone(),
+            ))
             .merge(openapi::routes())
             .layer(guard.clone())
             .layer(middleware::from_fn(origin::not_from_elsewhere))

@@ -6,15 +6,20 @@
     reason = "a command line speaks on standard error"
 )]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
     command::{
-        applications, check, dead_letters, events, listen, log_level, publish, replay,
-        subscriptions, up,
+        applications, check, context, dead_letters, events, listen, log_level, publish, replay,
+        status, subscriptions, up,
     },
     config::Mistakes,
 };
@@ -39,6 +44,8 @@ struct Cli {
 enum Command {
     /// Run every role in one process, with a nats-server of its own or with --nats
     Up(up::Arguments),
+    /// See on one screen whether all is well, what is stuck, and what to do
+    Status(status::Arguments),
     /// See what the payload of a connected system becomes
     Applications(applications::Arguments),
     /// See what a Subscription reads and matches, and why
@@ -57,9 +64,20 @@ enum Command {
     Publish(publish::Arguments),
     /// Stand in for a Function: print each event and answer it
     Listen(listen::Arguments),
+    /// See which meshes there are, and which one the other commands speak to
+    Context(context::Arguments),
+    /// Print the manual page, or write one for each command
+    #[command(
+        after_help = "Examples:\n  tidegate man | man -l -\n  tidegate man --folder /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Write them into this folder, which is there
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     #[command(
-        after_help = "Example:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
+        after_help = "Examples:\n  tidegate completion bash > /etc/bash_completion.d/tidegate"
     )]
     Completion {
         /// Which shell
@@ -80,6 +98,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
@@ -89,9 +108,11 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Listen(arguments) => listen::run(&arguments),
+        Command::Context(arguments) => context::run(&arguments),
+        Command::Man { folder } => man(folder.as_deref()),
         Command::Completion { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut command, "tidegate", &mut io::stdout());
             Ok(())
         }
     };
@@ -104,6 +125,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+fn man(folder: Option<&Path>) -> anyhow::Result<()> {
+    let command = Cli::command();
+    match folder {
+        None => clap_mangen::Man::new(command).render(&mut io::stdout())?,
+        Some(folder) => clap_mangen::generate_to(command, folder)
+            .with_context(|| format!("--folder {}", folder.display()))?,
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +145,63 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Every command shows how it is used.
-    #[test]
-    fn every_command_has_an_example() {
-        for command in Cli::command().get_subcommands_mut() {
-            let help = command.render_long_help().to_string();
-            assert!(help.contains("Example"), "{}", command.get_name());
+    /// Calls with the path of each command, however deep, and with its help.
+    fn each(command: &mut clap::Command, path: &str, with: &mut impl FnMut(&str, &str)) {
+        let path = format!("{path} {}", command.get_name());
+        with(path.trim(), &command.render_long_help().to_string());
+        let below = command.get_subcommands_mut();
+        for below in below.filter(|below| below.get_name() != "help") {
+            each(below, &path, with);
         }
+    }
+
+    /// The words of each example, without what a shell does with them before and behind.
+    fn examples(help: &str) -> Vec<Vec<String>> {
+        let examples = help.split("Examples:\n").skip(1);
+        let lines = examples.map(|text| text.replace("\\\n", " "));
+        let mut all = Vec::new();
+        for line in lines.collect::<String>().lines() {
+            let Some(at) = line.find("tidegate ").filter(|_| line.starts_with("  ")) else {
+                continue;
+            };
+            let words = shlex::split(&line[at..]).unwrap_or_else(|| panic!("{line}"));
+            let of_shell = |word: &String| matches!(&**word, "<" | ">" | "|");
+            let end = words.iter().position(of_shell).unwrap_or(words.len());
+            all.push(words[..end].to_vec());
+        }
+        all
+    }
+
+    /// Every command, however deep, shows how it is used, and each example is understood as it
+    /// stands there.
+    #[test]
+    fn every_command_has_examples_that_are_understood() {
+        let mut commands = 0;
+        each(&mut Cli::command(), "", &mut |path, help| {
+            commands += 1;
+            let examples = examples(help);
+            assert!(!examples.is_empty(), "{path} has no example: {help}");
+            for example in examples {
+                if let Err(error) = Cli::try_parse_from(&example) {
+                    panic!("{path}: {example:?}: {error}");
+                }
+            }
+        });
+        assert!(commands > 20, "{commands}");
+    }
+
+    /// Where a command has commands of its own, an example of each of them stands there.
+    #[test]
+    fn every_command_stands_among_the_examples() {
+        each(&mut Cli::command(), "", &mut |path, help| {
+            if path.split(' ').count() < 3 {
+                return;
+            }
+            let has_own = examples(help).iter().any(|words| {
+                let words = words.join(" ");
+                words == path || words.starts_with(&format!("{path} "))
+            });
+            assert!(has_own, "{path} is not among its examples: {help}");
+        });
     }
 }

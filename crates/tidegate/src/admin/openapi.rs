@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, events, log_level, problem, replays, subscriptions};
+use super::{dead_letters, events, log_level, problem, replays, status, subscriptions};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -28,6 +28,7 @@ fn document() -> Value {
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
         log_level::paths(&mut shapes),
+        status::paths(&mut shapes),
     ] {
         if let Value::Object(of_one) = of_one {
             paths.extend(of_one);

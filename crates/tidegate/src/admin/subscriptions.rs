@@ -13,7 +13,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tidegate_backbone::{Log as _, Pending};
+use tidegate_backbone::{ControlError, Log as _, Pending};
 use tidegate_consume::{self as consume, shared::Shape};
 use tidegate_subscription::Subscription;
 
@@ -71,10 +71,10 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Subscription")]
-struct Standing {
+pub(super) struct Standing {
     namespace: String,
     name: String,
-    sink: String,
+    pub(super) sink: String,
     /// Its durable consumer in JetStream.
     consumer: String,
     /// Whether its events come from a consumer that it shares with others; `null` while another
@@ -83,12 +83,15 @@ struct Standing {
     /// Why not, where they come from one of its own.
     own_consumer_reason: Option<&'static str>,
     /// Whether it gets events.
-    ready: bool,
-    conditions: Vec<Condition>,
+    pub(super) ready: bool,
+    pub(super) conditions: Vec<Condition>,
     /// Events that it has not been offered yet; `null` while it has no consumer.
-    undelivered: Option<u64>,
+    pub(super) undelivered: Option<u64>,
     /// Events that it was offered and that are not settled, waiting retries included.
-    unsettled: Option<u64>,
+    pub(super) unsettled: Option<u64>,
+    /// The place up to which it has settled all that it got.
+    #[serde(skip)]
+    pub(super) settled_to: Option<u64>,
     /// For Kyma's kind: its `status`, in Kyma's words.
     kyma_status: Option<kyma::Status>,
 }
@@ -96,19 +99,30 @@ struct Standing {
 /// A condition, as Kubernetes has them.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Condition {
-    r#type: &'static str,
+pub(super) struct Condition {
+    pub(super) r#type: &'static str,
     /// `True` or `False`.
-    status: &'static str,
+    pub(super) status: &'static str,
     /// One word for programs.
-    reason: &'static str,
+    pub(super) reason: &'static str,
     /// For people.
-    message: String,
+    pub(super) message: String,
     /// Since when, where that is known.
     last_transition_time: Option<String>,
 }
 
 async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Problem> {
+    let items = standings(&operations).await?;
+    let items: Vec<Standing> = items.into_iter().map(|(_, standing)| standing).collect();
+    let mistakes = operations.states.mistakes();
+    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    Ok(Json(json!({ "items": items, "mistakes": mistakes })))
+}
+
+/// How all of them stand, by name.
+pub(super) async fn standings(
+    operations: &Operations,
+) -> Result<Vec<(Arc<Subscription>, Standing)>, ControlError> {
     let consumers = operations.consumers.consumers().await?;
     let consumers: HashMap<String, Pending> = consumers
         .into_iter()
@@ -116,16 +130,16 @@ async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Probl
         .collect();
     let subscriptions = Arc::clone(&operations.subscriptions.borrow());
     let mistakes = operations.states.mistakes();
-    let mut items: Vec<Standing> = subscriptions
+    let mut items: Vec<(Arc<Subscription>, Standing)> = subscriptions
         .iter()
         .map(|one| {
             let consumer = consumers.get(&one.consumer_name());
-            standing(&operations, one, consumer, &mistakes)
+            let standing = standing(operations, one, consumer, &mistakes);
+            (Arc::clone(one), standing)
         })
         .collect();
-    items.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    Ok(Json(json!({ "items": items, "mistakes": mistakes })))
+    items.sort_by(|(a, _), (b, _)| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    Ok(items)
 }
 
 async fn show(
@@ -186,6 +200,7 @@ fn standing(
         conditions: vec![ready, letters, sink(operations, subscription)],
         undelivered: consumer.map(|consumer| consumer.undelivered),
         unsettled: consumer.map(|consumer| consumer.unsettled),
+        settled_to: consumer.map(Pending::settled_to),
         kyma_status: kyma::Status::of(subscription, is_open, &mistakes),
     }
 }

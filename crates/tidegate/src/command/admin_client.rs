@@ -2,7 +2,7 @@
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
@@ -11,7 +11,11 @@ use http::{
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
-use super::{http_client::HttpClient, server_sent::Parser};
+use super::{
+    contexts::{Context, Contexts},
+    http_client::HttpClient,
+    server_sent::Parser,
+};
 
 /// More is no problem of this door, but somebody else's page.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
@@ -19,15 +23,16 @@ const PROBLEM_BYTES_MAX: usize = 64 << 10;
 /// Where the admin door is, and how to come in.
 #[derive(Debug, clap::Args)]
 pub(super) struct AdminDoor {
-    /// The admin door of a running Tidegate
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "TIDEGATE_ADMIN",
-        default_value = "http://127.0.0.1:8081",
-        global = true
-    )]
-    admin: String,
+    /// The admin door of a running Tidegate; without it, that of the context in use, or else
+    /// http://127.0.0.1:8081
+    #[arg(long, value_name = "URL", env = "TIDEGATE_ADMIN", global = true)]
+    admin: Option<String>,
+    /// The context, in the place of the one in use
+    #[arg(long, value_name = "NAME", global = true)]
+    context: Option<String>,
+    /// The folder of contexts.yaml, in the place of ~/.config/tidegate
+    #[arg(long, value_name = "DIR", env = "TIDEGATE_CONTEXTS", global = true)]
+    contexts: Option<PathBuf>,
     /// The file of the token that lets in there, where admin.tokens names some
     #[arg(
         long,
@@ -38,9 +43,30 @@ pub(super) struct AdminDoor {
     token_file: Option<PathBuf>,
 }
 
+/// Where it is when nothing else is said.
+const LOCAL: &str = "http://127.0.0.1:8081";
+
+impl AdminDoor {
+    /// The address, and the file of the token. That of a context is for its own door alone.
+    fn found(&self) -> anyhow::Result<(String, Option<PathBuf>)> {
+        // One that is named counts more than an address, which may be of the environment.
+        if let (Some(address), None) = (&self.admin, &self.context) {
+            return Ok((address.clone(), self.token_file.clone()));
+        }
+        let contexts = Contexts::load(self.contexts.clone())?;
+        let Some(name) = self.context.as_ref().or(contexts.used.as_ref()) else {
+            return Ok((LOCAL.to_owned(), self.token_file.clone()));
+        };
+        let Context {
+            admin, token_file, ..
+        } = contexts.named(name)?.clone();
+        Ok((admin, self.token_file.clone().or(token_file)))
+    }
+}
+
 /// Speaks to the admin door.
-pub(super) struct AdminClient<'a> {
-    address: &'a str,
+pub(super) struct AdminClient {
+    address: String,
     authorization: Option<HeaderValue>,
     client: HttpClient,
 }
@@ -54,18 +80,19 @@ pub(super) struct Refused {
     detail: String,
 }
 
-impl<'a> AdminClient<'a> {
-    pub(super) fn of(door: &'a AdminDoor) -> anyhow::Result<Self> {
-        let authorization = door.token_file.as_ref().map(|file| {
-            let about = || format!("--token-file {}", file.display());
-            let secret = fs::read_to_string(file).with_context(about)?;
+impl AdminClient {
+    pub(super) fn of(door: &AdminDoor) -> anyhow::Result<Self> {
+        let (address, token_file) = door.found()?;
+        let authorization = token_file.map(|file| {
+            let about = || format!("the token {}", file.display());
+            let secret = fs::read_to_string(&file).with_context(about)?;
             let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
             let mut value = value.with_context(about)?;
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
         Ok(Self {
-            address: door.admin.trim_end_matches('/'),
+            address: address.trim_end_matches('/').to_owned(),
             authorization: authorization.transpose()?,
             client: HttpClient::new()?,
         })
@@ -74,7 +101,7 @@ impl<'a> AdminClient<'a> {
     fn uri(&self, path: &str) -> anyhow::Result<Uri> {
         format!("{}{path}", self.address)
             .parse()
-            .with_context(|| format!("--admin {}", self.address))
+            .with_context(|| format!("the admin door {}", self.address))
     }
 
     fn headers(&self) -> HeaderMap {

@@ -13,7 +13,10 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::admin_client::{AdminClient, AdminDoor, Refused};
+use super::{
+    admin_client::{AdminClient, AdminDoor, Refused},
+    output::Printing,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +40,8 @@ const PAGE: usize = 500;
 pub(crate) struct Arguments {
     #[command(flatten)]
     admin: AdminDoor,
+    #[command(flatten)]
+    printing: Printing,
     #[command(subcommand)]
     command: Command,
 }
@@ -115,17 +120,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let admin = Letters(AdminClient::of(&arguments.admin)?);
+    let printing = &arguments.printing;
+    let output = printing.output();
     runtime.block_on(async {
         match &arguments.command {
             Command::List(which) => {
-                admin
-                    .each(which, |letter| println!("{}", line(letter)))
-                    .await
+                let print = |letter: &Value| output.print(letter, || line(letter) + "\n");
+                printing.run(async || admin.each(which, print).await).await
             }
             Command::Show { sequence } => {
-                let letter = admin.ask(Method::GET, &format!("/{sequence}")).await?;
-                println!("{}", serde_json::to_string_pretty(&letter)?);
-                Ok(())
+                let path = format!("/{sequence}");
+                let show = async || {
+                    let letter = admin.ask(Method::GET, &path).await?;
+                    let pretty = serde_json::to_string_pretty(&letter)?;
+                    output.print(&letter, || pretty + "\n")
+                };
+                printing.run(show).await
             }
             Command::Export(which) => admin.export(which).await,
             Command::Discard(act) => admin.act(act, Method::DELETE, "", None, "discarded").await,
@@ -143,20 +153,24 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The dead letters behind an admin door.
-struct Letters<'a>(AdminClient<'a>);
+struct Letters(AdminClient);
 
-impl Letters<'_> {
+impl Letters {
     async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Value> {
         let path = format!("/api/v1/dead-letters{path}");
         self.0.ask(method, &path, None).await
     }
 
     /// Calls with each letter, page by page.
-    async fn each(&self, which: &Which, mut with: impl FnMut(&Value)) -> anyhow::Result<()> {
+    async fn each(
+        &self,
+        which: &Which,
+        mut with: impl FnMut(&Value) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut from = 1;
         loop {
             let (letters, next) = self.page(which, from).await?;
-            letters.iter().for_each(&mut with);
+            letters.iter().try_for_each(&mut with)?;
             match next {
                 Some(next) => from = next,
                 None => return Ok(()),

@@ -1,5 +1,4 @@
 //! `tidegate events`: which events are stored, and what happened to each.
-#![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
 use std::{
     ops::ControlFlow,
@@ -7,11 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
-use super::admin_client::{AdminClient, AdminDoor};
+use super::{
+    admin_client::{AdminClient, AdminDoor},
+    output::Output,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,18 +41,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     admin: AdminDoor,
     /// How it is printed
-    #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
+    #[arg(long, value_enum, default_value_t, global = true)]
     output: Output,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// One JSON document a line
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,12 +161,12 @@ fn of_day(text: &str) -> Option<Duration> {
 }
 
 /// The events behind an admin door.
-struct Events<'a> {
-    admin: AdminClient<'a>,
+struct Events {
+    admin: AdminClient,
     output: Output,
 }
 
-impl Events<'_> {
+impl Events {
     /// A page, and where the next one begins.
     async fn page(
         &self,
@@ -202,7 +196,7 @@ impl Events<'_> {
         loop {
             let page = PAGE.min(left);
             let (items, next) = self.page(&query, from, page).await?;
-            items.iter().for_each(|event| self.line(event));
+            items.iter().try_for_each(|event| self.line(event))?;
             left = left.saturating_sub(items.len());
             match next {
                 Some(next) if left > 0 => from = Some(next),
@@ -219,7 +213,7 @@ impl Events<'_> {
             if event == "end" {
                 bail!("{}: {}", text(&data, "code"), text(&data, "detail"));
             }
-            self.line(&data);
+            self.line(&data)?;
             left = left.saturating_sub(1);
             Ok(match left {
                 0 => ControlFlow::Break(()),
@@ -239,11 +233,7 @@ impl Events<'_> {
         };
         let path = format!("/api/v1/events/{number}");
         let shown = self.admin.ask(Method::GET, &path, None).await?;
-        match self.output {
-            Output::Json => println!("{shown}"),
-            Output::Text => print!("{}", whole(&shown)),
-        }
-        Ok(())
+        self.output.print(&shown, || whole(&shown))
     }
 
     /// The number of the last one with this id.
@@ -274,14 +264,10 @@ impl Events<'_> {
         }
     }
 
-    fn line(&self, event: &Value) {
-        match self.output {
-            Output::Json => println!("{event}"),
-            Output::Text => {
-                let names = ["sequence", "storedAt", "type", "source", "subject", "id"];
-                println!("{}", names.map(|name| text(event, name)).join("  "));
-            }
-        }
+    fn line(&self, event: &Value) -> anyhow::Result<()> {
+        let names = ["sequence", "storedAt", "type", "source", "subject", "id"];
+        let line = || names.map(|name| text(event, name)).join("  ") + "\n";
+        self.output.print(event, line)
     }
 }
 

@@ -10,7 +10,7 @@ use super::admin_client::{AdminClient, AdminDoor};
 
 const EXAMPLES: &str = "\
 Examples:
-  tidegate log-level
+  tidegate log-level show
   tidegate log-level set debug
   tidegate log-level set info,tidegate_deliver=debug
 
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print what is logged; so it is without a word, too
+    /// Print what is logged, as it is without a word, too
     #[command(after_help = EXAMPLES)]
     Show,
     /// Log this from now on

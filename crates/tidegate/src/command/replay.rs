@@ -171,7 +171,7 @@ impl fmt::Display for Replay {
     }
 }
 
-async fn replay(admin: &AdminClient<'_>, method: Method, name: &str) -> anyhow::Result<Replay> {
+async fn replay(admin: &AdminClient, method: Method, name: &str) -> anyhow::Result<Replay> {
     let answer = admin
         .ask(method, &format!("{REPLAYS}/{name}"), None)
         .await?;
@@ -179,7 +179,7 @@ async fn replay(admin: &AdminClient<'_>, method: Method, name: &str) -> anyhow::
 }
 
 /// Shows how far it has come, until its end.
-async fn follow(admin: &AdminClient<'_>, name: &str) -> anyhow::Result<()> {
+async fn follow(admin: &AdminClient, name: &str) -> anyhow::Result<()> {
     let is_shown = io::stderr().is_terminal();
     let mut reached: Option<Instant> = None;
     loop {

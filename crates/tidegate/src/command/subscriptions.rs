@@ -1,6 +1,8 @@
 //! `tidegate subscriptions`: what a Subscription wants and does, without running anything.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
+mod running;
+
 use std::{
     fs,
     io::{self, Read as _},
@@ -11,15 +13,13 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
-use http::Method;
-use serde::Deserialize;
 use tidegate_consume::shared::shard_of;
 use tidegate_event::{Event, Leniency, json};
 use tidegate_subscription::{
     Auth, DeadLetter, Delivery, Format, Matching, OnDeadLetter, Start, Subscription, parse,
 };
 
-use super::admin_client::{AdminClient, AdminDoor};
+use self::running::{All, Named};
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
@@ -29,6 +29,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   tidegate subscriptions list
+  tidegate subscriptions list --output json
+  tidegate subscriptions show shop/billing --watch
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
@@ -36,7 +38,8 @@ Examples:
 
 explain prints what the nats-server filters, what is matched after it, and how events are delivered.
 match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
-Exit codes: 0 done; 1 something failed, match: it does not want the event, list: one is not ready;
+Exit codes: 0 done; 1 something failed, match: it does not want the event, list and
+show: one is not ready;
 2 wrong use or wrong configuration.";
 
 /// Longest event that is read.
@@ -54,7 +57,10 @@ pub(crate) struct Arguments {
 enum Command {
     /// Print the Subscriptions of a running Tidegate, how they stand, and what waits for them
     #[command(after_help = EXAMPLES)]
-    List(AdminDoor),
+    List(All),
+    /// Print how a Subscription of a running Tidegate stands
+    #[command(after_help = EXAMPLES)]
+    Show(Named),
     /// Print what a Subscription reads, matches and does
     #[command(after_help = EXAMPLES)]
     Explain(Which),
@@ -81,7 +87,8 @@ struct Which {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
-        Command::List(door) => list(door),
+        Command::List(all) => running::list(all),
+        Command::Show(named) => running::show(named),
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
@@ -103,88 +110,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    items: Vec<Standing>,
-    mistakes: Vec<String>,
-}
-
-/// A Subscription, as the door tells of it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Standing {
-    namespace: String,
-    name: String,
-    sink: String,
-    ready: bool,
-    conditions: Vec<Condition>,
-    undelivered: Option<u64>,
-    unsettled: Option<u64>,
-    shares_consumer: Option<bool>,
-    own_consumer_reason: Option<String>,
-}
-
-impl Standing {
-    /// Where its events come from, if that can be anywhere else.
-    fn comes_from(&self) -> Option<String> {
-        match (self.shares_consumer, &self.own_consumer_reason) {
-            (Some(true), _) => Some("from the shared consumer".to_owned()),
-            (_, Some(reason)) => Some(format!("from a consumer of its own: {reason}")),
-            (Some(false), None) => None,
-            (None, None) => Some("delivered by another process".to_owned()),
-        }
-    }
-
-    /// A pause is meant.
-    fn is_in_trouble(&self) -> bool {
-        let is_paused = self.conditions.iter().any(|one| one.reason == "Paused");
-        !self.ready && !is_paused
-    }
-}
-
-#[derive(Deserialize)]
-struct Condition {
-    status: String,
-    reason: String,
-    message: String,
-}
-
-fn list(door: &AdminDoor) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let admin = AdminClient::of(door)?;
-    let answer = runtime.block_on(admin.ask(Method::GET, "/api/v1/subscriptions", None))?;
-    let Listed { items, mistakes } = serde_json::from_value(answer)?;
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    // Where nobody shares, nothing has to be said of it.
-    let is_shared = items.iter().any(|one| one.shares_consumer != Some(false));
-    for one in &items {
-        let reason = one.conditions.first().map_or("", |one| &one.reason);
-        println!(
-            "{}/{}  {reason}  undelivered {}  unsettled {}  {}",
-            one.namespace,
-            one.name,
-            number(one.undelivered),
-            number(one.unsettled),
-            one.sink
-        );
-        if let Some(comes_from) = one.comes_from().filter(|_| is_shared) {
-            println!("    {comes_from}");
-        }
-        for condition in one.conditions.iter().filter(|one| one.status != "True") {
-            println!("    {}: {}", condition.reason, condition.message);
-        }
-    }
-    for mistake in &mistakes {
-        println!("{mistake}");
-    }
-    if !mistakes.is_empty() || items.iter().any(Standing::is_in_trouble) {
-        bail!("not every Subscription is ready");
-    }
-    Ok(())
 }
 
 impl Which {

@@ -291,3 +291,56 @@ async fn what_operators_change_is_told() {
         assert!(!log.contains(secret), "{secret}");
     }
 }
+
+/// A context names a door and its token; the one in use counts without a word, and an address that
+/// is given never gets its token.
+#[tokio::test]
+async fn a_context_leads_to_its_mesh() {
+    let tidegate = Tidegate::up_prepared("", CONFIGURATION, secrets).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token = tidegate.dir.path().join("viewer");
+    let admin = format!("http://{}", tidegate.admin);
+    let contexts = format!(
+        "contexts:\n- {{ name: here, admin: '{admin}', token_file: '{}' }}\n\
+         - {{ name: nowhere, admin: 'http://127.0.0.1:1' }}\n",
+        token.display()
+    );
+    fs::write(folder.path().join("contexts.yaml"), contexts).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(arguments)
+            .env("TIDEGATE_CONTEXTS", folder.path())
+            .env_remove("TIDEGATE_ADMIN")
+            .env_remove("TIDEGATE_ADMIN_TOKEN_FILE")
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    assert_eq!(
+        said(&["log-level", "--context", "here"]),
+        (Some(0), "info\n".to_owned())
+    );
+    assert_eq!(said(&["context", "use", "here"]), (Some(0), String::new()));
+    assert_eq!(said(&["log-level"]), (Some(0), "info\n".to_owned()));
+    let (code, text) = said(&["context", "list"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.starts_with(&format!("* here  {admin}\n  nowhere  ")),
+        "{text}"
+    );
+    let (code, text) = said(&["log-level", "--context", "nowhere"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("http://127.0.0.1:1/"), "{text}");
+    let (code, text) = said(&["log-level", "--admin", &admin]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("admin/unauthenticated"), "{text}");
+    let (code, text) = said(&["context", "use", "elsewhere"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("there are: here, nowhere"), "{text}");
+    let (_, text) = said(&["subscriptions", "list", "--output", "yaml"]);
+    assert_eq!(text, "---\nitems: []\nmistakes: []\n");
+}

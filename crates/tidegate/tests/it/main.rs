@@ -13,6 +13,8 @@ mod dead_letters;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;
@@ -40,6 +42,8 @@ mod replies;
 mod sap;
 #[cfg(test)]
 mod sinks;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod subscriptions;
 #[cfg(test)]

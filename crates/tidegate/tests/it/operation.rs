@@ -319,16 +319,31 @@ async fn subscriptions_are_listed_as_they_stand() {
         .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
         .await;
     function.answered(1).await;
-    let list = || {
+    let asked = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(["subscriptions", "list", "--admin"])
-            .arg(format!("http://{}", tidegate.admin))
+            .arg("subscriptions")
+            .args(arguments)
+            .args(["--admin", &format!("http://{}", tidegate.admin)])
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), text)
     };
-    let (code, text) = list();
+    let (code, text) = asked(&["show", "runs"]);
+    assert_eq!(code, Some(0), "{text}");
+    for part in [
+        "default/runs\n",
+        "undelivered       0\n",
+        "Open, since 20",
+        &function.url(),
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let (code, text) = asked(&["show", "default/paused"]);
+    assert_eq!(code, Some(0), "a pause is meant: {text}");
+    assert!(text.contains("undelivered       1\n"), "{text}");
+    assert_eq!(asked(&["show", "elsewhere/runs"]).0, Some(1));
+    let (code, text) = asked(&["list"]);
     assert!(
         text.contains("default/paused  Paused  undelivered 1"),
         "{text}"
@@ -341,7 +356,7 @@ async fn subscriptions_are_listed_as_they_stand() {
     )
     .unwrap();
     tidegate.log_says("bad.yaml").await;
-    let (code, text) = list();
+    let (code, text) = asked(&["list"]);
     assert!(text.contains("bad.yaml:1"), "{text}");
     assert_eq!(code, Some(1));
 }

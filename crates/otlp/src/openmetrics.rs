@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tidegate_telemetry::metrics::Sample;
+
 /// Metrics of one name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Family {
@@ -35,13 +37,6 @@ pub(crate) struct Point {
     pub(crate) sum: f64,
 }
 
-/// One sample of a line.
-struct Sample<'a> {
-    name: &'a str,
-    labels: Vec<(String, String)>,
-    value: f64,
-}
-
 /// All families of a text.
 pub(crate) fn read(text: &str) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
@@ -64,9 +59,9 @@ pub(crate) fn read(text: &str) -> Vec<Family> {
                 family.comment(what, words.next().unwrap_or_default());
             }
         } else if let Some(family) = families.last_mut()
-            && let Some(sample) = sample(line)
+            && let Some(sample) = Sample::read(line)
         {
-            family.add(sample, &mut places);
+            family.add(&sample, &mut places);
         }
     }
     families.retain(|family| !family.points.is_empty());
@@ -89,15 +84,15 @@ impl Family {
         }
     }
 
-    fn add(&mut self, sample: Sample<'_>, places: &mut BTreeMap<Vec<(String, String)>, usize>) {
-        let Sample {
-            name,
-            mut labels,
-            value,
-        } = sample;
-        let Some(suffix) = name.strip_prefix(self.name.as_str()) else {
+    fn add(&mut self, sample: &Sample<'_>, places: &mut BTreeMap<Vec<(String, String)>, usize>) {
+        let suffix = sample.name.strip_prefix(self.name.as_str());
+        let (Some(suffix), Some(value)) = (suffix, number(sample.value)) else {
             return;
         };
+        let labels = sample.labels();
+        let mut labels: Vec<_> = labels
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         let bound = match (self.kind, suffix) {
             (Kind::Histogram, "_bucket") => {
                 let at = labels.iter().position(|(name, _)| name == "le");
@@ -127,48 +122,6 @@ impl Family {
             (Kind::Histogram, ..) => {}
             (Kind::Counter | Kind::Gauge, ..) => point.value = value,
         }
-    }
-}
-
-/// `name{label="value",…} value`, perhaps with more behind.
-fn sample(line: &str) -> Option<Sample<'_>> {
-    let end = line.find(['{', ' '])?;
-    let (name, rest) = line.split_at_checked(end)?;
-    let (labels, rest) = match rest.strip_prefix('{') {
-        Some(rest) => labels(rest)?,
-        None => (Vec::new(), rest),
-    };
-    let value = number(rest.split_whitespace().next()?)?;
-    Some(Sample {
-        name,
-        labels,
-        value,
-    })
-}
-
-/// The labels behind an opening brace, and what is behind the closing one.
-fn labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
-    let mut labels = Vec::new();
-    loop {
-        if let Some(rest) = rest.strip_prefix('}') {
-            return Some((labels, rest));
-        }
-        let (name, after) = rest.split_once("=\"")?;
-        let mut value = String::new();
-        let mut characters = after.char_indices();
-        let end = loop {
-            match characters.next()? {
-                (at, '"') => break at + 1,
-                (_, '\\') => match characters.next()?.1 {
-                    'n' => value.push('\n'),
-                    other => value.push(other),
-                },
-                (_, other) => value.push(other),
-            }
-        };
-        labels.push((name.to_owned(), value));
-        rest = after.get(end..)?;
-        rest = rest.strip_prefix(',').unwrap_or(rest);
     }
 }
 

@@ -5,11 +5,16 @@
 mod accept;
 mod plain;
 pub mod process;
+mod samples;
 mod table;
 
 use prometheus_client::{encoding::text, registry::Registry};
 
-pub use self::{accept::Format, table::Table};
+pub use self::{
+    accept::Format,
+    samples::{Sample, samples},
+    table::Table,
+};
 
 /// All metrics in OpenMetrics text format.
 pub fn render(registry: &Registry) -> String {

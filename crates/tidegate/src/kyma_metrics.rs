@@ -4,15 +4,12 @@
 //! events are no labels, since any caller writes them; which labels are left out beside, and why,
 //! stands in docs/kyma-compatibility.md.
 
-mod samples;
-
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use tidegate_subscription::{Matching, Subscription};
-
+use tidegate_telemetry::metrics::{Sample, samples};
 use tokio::sync::watch;
 
-use self::samples::{Sample, samples};
 use crate::{
     config::Config,
     pipeline::{Operations, Subscriptions},

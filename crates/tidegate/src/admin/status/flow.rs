@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use tidegate_telemetry::metrics::samples;
+
 use crate::admin::Scrape;
 
 /// Events a second, of the process that answers.
@@ -42,11 +44,12 @@ impl Counts {
     }
 
     fn read(text: &str) -> Self {
-        let sum = |name: &str| samples(text, name).map(|(_, value)| value).sum();
+        let named = |name: &'static str| samples(text).filter(move |one| one.name == name);
+        let sum = |name| named(name).map(|one| one.number()).sum();
         let mut refused = BTreeMap::new();
-        for (labels, value) in samples(text, "tidegate_publish_events_refused_total") {
-            let code = labels.split('"').nth(1).unwrap_or_default();
-            *refused.entry(code.to_owned()).or_insert(0.0) += value;
+        for one in named("tidegate_publish_events_refused_total") {
+            let code = one.label("code").unwrap_or_default();
+            *refused.entry(code.to_owned()).or_insert(0.0) += one.number();
         }
         Self {
             at: Instant::now(),
@@ -80,18 +83,6 @@ impl Counts {
             dead_letters: rate(self.dead_letters, later.dead_letters),
         }
     }
-}
-
-/// The labels and values of a counter.
-fn samples<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str, f64)> {
-    text.lines().filter_map(move |line| {
-        let rest = line.strip_prefix(name)?;
-        if !rest.starts_with(['{', ' ']) {
-            return None;
-        }
-        let (labels, value) = rest.rsplit_once(' ')?;
-        Some((labels, value.parse().ok()?))
-    })
 }
 
 #[cfg(test)]

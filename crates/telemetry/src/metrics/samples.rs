@@ -1,24 +1,36 @@
-//! The samples of a scrape.
+//! The samples of a scrape: one reader for all who make something else of it.
 
 /// One line: a name, labels with their values as they are escaped, and a number.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sample<'a> {
-    pub(super) name: &'a str,
+pub struct Sample<'a> {
+    /// Its name, with what its type puts behind.
+    pub name: &'a str,
     labels: Vec<(&'a str, &'a str)>,
-    pub(super) value: &'a str,
+    /// Its number, as it is written.
+    pub value: &'a str,
 }
 
 impl<'a> Sample<'a> {
-    pub(super) fn label(&self, name: &str) -> Option<&'a str> {
+    /// The value of a label, as it is escaped.
+    pub fn label(&self, name: &str) -> Option<&'a str> {
         let found = self.labels.iter().find(|(label, _)| *label == name);
         found.map(|(_, value)| *value)
     }
 
-    pub(super) fn number(&self) -> f64 {
+    /// Its number; 0 for what is none.
+    pub fn number(&self) -> f64 {
         self.value.parse().unwrap_or_default()
     }
 
-    fn read(line: &'a str) -> Option<Self> {
+    /// Its labels, with their values as they are meant.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, String)> {
+        self.labels
+            .iter()
+            .map(|(name, value)| (*name, meant(value)))
+    }
+
+    /// Reads a line.
+    pub fn read(line: &'a str) -> Option<Self> {
         let end = line.find(['{', ' '])?;
         let (name, mut rest) = line.split_at_checked(end)?;
         let mut labels = Vec::new();
@@ -45,9 +57,25 @@ impl<'a> Sample<'a> {
 }
 
 /// The samples of a text; what is not understood is left out.
-pub(super) fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
+pub fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(Sample::read)
+}
+
+/// Without the signs that escape others.
+fn meant(value: &str) -> String {
+    let mut meant = String::with_capacity(value.len());
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some('n') => meant.push('\n'),
+                other => meant.extend(other),
+            },
+            other => meant.push(other),
+        }
+    }
+    meant
 }
 
 /// Where the value of a label ends.
@@ -77,6 +105,12 @@ mod tests {
         assert_eq!(all.len(), 2, "{all:?}");
         assert_eq!((all[0].name, all[0].value), ("a", "1"));
         assert_eq!(all[1].label("e"), Some("f\\\"}, g=\\\""));
+        let labels: Vec<_> = all[1].labels().collect();
+        assert_eq!(
+            labels,
+            [("c", "d".to_owned()), ("e", "f\"}, g=\"".to_owned())]
+        );
+        assert_eq!(meant("\\\\a\\nb\\"), "\\a\nb");
         assert!((all[1].number() - 2.5).abs() < f64::EPSILON);
         assert_eq!(all[1].label("x"), None);
     }

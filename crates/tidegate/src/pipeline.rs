@@ -83,6 +83,7 @@ pub(crate) struct Operations {
     /// Begins replays, and tells of them.
     pub(crate) replays: ReplayDoor,
     pub(crate) subscriptions: watch::Receiver<Subscriptions>,
+    pub(crate) applications: applications::Known,
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
     pub(crate) gates: Gates,
@@ -95,7 +96,7 @@ impl Operations {
     fn new(
         config: &Config,
         consumers: &Consumers,
-        subscriptions: &watch::Receiver<Subscriptions>,
+        (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
         admission: &Admission,
         (metrics, journal): (&worker::Metrics, &Journal),
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
@@ -113,6 +114,7 @@ impl Operations {
             },
             replays,
             subscriptions: subscriptions.clone(),
+            applications: applications.clone(),
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
@@ -147,8 +149,8 @@ impl Pipeline {
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
         let noted = (&metrics, &journal);
-        let (operations, asked) =
-            Operations::new(config, &consumers, &subscribed, &admission, noted)?;
+        let known = (&subscribed, &applications);
+        let (operations, asked) = Operations::new(config, &consumers, known, &admission, noted)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             log: consumers.log().clone(),

@@ -25,6 +25,7 @@ mod source;
 mod store;
 mod streams;
 mod turns;
+mod usage;
 mod wire;
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
@@ -55,6 +56,7 @@ pub use self::{
     register::JetstreamRegister,
     source::{JetstreamReceipt, JetstreamSource},
     streams::{Drift, EnsureError},
+    usage::Usage,
 };
 use crate::{
     Append, AppendError, Config, ConsumerSpec, ControlError, DeadLetter, Durability, LettersOf,

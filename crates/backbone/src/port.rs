@@ -308,6 +308,8 @@ pub struct Pending {
     pub deliveries: u64,
     /// What its owner said that it wants.
     pub wants: Option<String>,
+    /// Subjects that it reads; none for all.
+    pub filters: Vec<String>,
 }
 
 impl Pending {

@@ -124,6 +124,26 @@ impl Verdict {
     /// The sink has it, whatever it answered.
     pub const DELIVERED: Self = Self::Delivered { status: None };
 
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Delivered { .. } => None,
+            Self::Retry { failure, .. } | Self::Rejected { failure } | Self::Gone { failure } => {
+                Some(failure)
+            }
+        }
+    }
+
+    /// What the sink answered, if it is known.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Delivered { status } => *status,
+            Self::Retry { .. } | Self::Rejected { .. } | Self::Gone { .. } => {
+                self.failure().and_then(Failure::status)
+            }
+        }
+    }
+
     /// What it tells of the sink.
     pub(crate) fn health(&self) -> Health {
         match self {

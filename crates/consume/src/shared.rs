@@ -11,6 +11,7 @@
 //!                  and back; registered by writing   feed ─► a Subscription's loop
 //! ```
 
+mod behind;
 mod entry;
 mod feed;
 mod hub;
@@ -26,6 +27,7 @@ mod wanted;
 mod watched;
 mod writing;
 
+pub use behind::{Behind, BehindAll};
 pub use feed::{Feed, FeedReceipt};
 pub use hub::Hub;
 use ledger::{Ledger, OwnTaken, Taken, Way};

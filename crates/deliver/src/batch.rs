@@ -10,7 +10,8 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tidegate_event::Event;
+use tidegate_event::{Event, TraceContext};
+use tidegate_telemetry::spans::{Kind, Tracer, What};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{Client, Outcome, Seen, Sink, client::as_seen, outcome::without_answer};
@@ -29,6 +30,7 @@ struct Shared {
     size: usize,
     wait: Duration,
     timeout: Duration,
+    tracer: Tracer,
     gathered: Mutex<Gathered>,
 }
 
@@ -43,19 +45,27 @@ struct Gathered {
 #[derive(Debug)]
 struct Member {
     event: Event,
+    span: Option<TraceContext>,
     answer: oneshot::Sender<Outcome>,
 }
 
 impl Batches {
     /// Requests of at most `size` events, none of which waits longer than `wait` for others. Each
     /// request may take `timeout`.
-    pub fn new(client: Client, sink: Sink, size: usize, wait: Duration, timeout: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        sink: Sink,
+        (size, wait): (usize, Duration),
+        timeout: Duration,
+        tracer: Tracer,
+    ) -> Self {
         Self(Arc::new(Shared {
             client,
             sink,
             size,
             wait,
             timeout,
+            tracer,
             gathered: Mutex::default(),
         }))
     }
@@ -63,8 +73,12 @@ impl Batches {
     /// One attempt, together with others.
     pub async fn attempt(&self, event: &Event, seen: Seen<'_>) -> Outcome {
         let (answer, answered) = oneshot::channel();
-        let event = as_seen(event, seen).into_owned();
-        self.add(Member { event, answer });
+        let (event, span) = (as_seen(event, seen).into_owned(), seen.span);
+        self.add(Member {
+            event,
+            span,
+            answer,
+        });
         answered.await.unwrap_or_else(|_| {
             without_answer("deliver/transport", "its request was given up".to_owned())
         })
@@ -126,7 +140,18 @@ impl Shared {
             }
             let (client, sink) = (&self.client, &self.sink);
             let events = members.iter().map(|member| &member.event);
-            let outcome = client.batch(sink, events, self.timeout).await;
+            let links = members.iter().filter_map(|member| member.span);
+            let begun = self.tracer.begin(links.clone().next());
+            let span = begun.map(|begun| begun.context());
+            let outcome = client.batch(sink, events, span, self.timeout).await;
+            if let Some(begun) = begun {
+                self.tracer.end(begun, outcome.failed(), || What {
+                    name: "deliver a batch".into(),
+                    kind: Kind::Client,
+                    attributes: vec![("http.request.method", "POST".into())],
+                    links: links.collect(),
+                });
+            }
             let parts = match split(&outcome) {
                 Split::Not => 1,
                 Split::Halves => 2,

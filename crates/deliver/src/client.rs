@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use tidegate_event::{Event, Name, http::encode_binary, json};
+use tidegate_event::{Event, Name, TraceContext, http::encode_binary, json};
 use tidegate_subscription::{Tls, WebHook};
 use tidegate_telemetry::trace;
 use tokio::time::Instant;
@@ -111,10 +111,14 @@ impl Client {
         &self,
         sink: &Sink,
         events: impl Iterator<Item = &Event> + Clone + Send,
+        span: Option<TraceContext>,
         timeout: Duration,
     ) -> Outcome {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(header::CONTENT_TYPE, BATCH);
+        if let Some(value) = span.and_then(|span| HeaderValue::try_from(span.to_string()).ok()) {
+            headers.insert("traceparent", value);
+        }
         let body = Bytes::from(json::encode_batch(events.clone()));
         let sent = pin!(self.send(sink, events, headers, body));
         self.timed(sink, timeout, sent).await
@@ -150,7 +154,7 @@ impl Client {
             encode_binary(event, &mut headers);
             event.data.clone().unwrap_or_default()
         };
-        for (name, value) in trace::headers_of(event) {
+        for (name, value) in trace::headers_of(event, seen.span) {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(HeaderName::from_static(name), value);
             }

@@ -50,6 +50,16 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+impl Outcome {
+    /// The code of the failure, if it is one.
+    pub(crate) fn failed(&self) -> Option<&'static str> {
+        match self {
+            Self::Delivered { .. } => None,
+            Self::Retry { failure, .. } | Self::Rejected { failure } => Some(failure.code),
+        }
+    }
+}
+
 /// The code of a sink that wants nothing any more.
 pub const GONE: &str = "deliver/gone";
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Authority};
+use tidegate_event::TraceContext;
 use tidegate_subscription::{Auth, Secret, WebHook};
 
 use crate::{credentials::Credentials, hosts::Host, signing::Signer};
@@ -46,6 +47,8 @@ pub struct Seen<'a> {
     pub r#type: Option<&'a str>,
     /// Whether `ce-originaltype` repeats the event's own type, as Kyma's sinks know it.
     pub original_type: bool,
+    /// The span of the attempt, in the place of the one under which the event was sent.
+    pub span: Option<TraceContext>,
 }
 
 impl Sink {

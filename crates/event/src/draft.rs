@@ -155,6 +155,7 @@ impl Draft {
             subject: self.subject,
             time: self.time,
             data: data.filter(|bytes| !bytes.is_empty()),
+            hop: None,
         };
         validate(&event)?;
         Ok(event)

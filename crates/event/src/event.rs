@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::{Name, Value};
+use crate::{Name, TraceContext, Value};
 
 /// A CloudEvents 1.0 event.
 ///
@@ -30,6 +30,9 @@ pub struct Event {
     pub extensions: Extensions,
     /// The data's own bytes. Empty data is `None`: HTTP cannot tell the two apart.
     pub data: Option<Bytes>,
+    /// No attribute: under which span the last hop handed it on, where the transport's own
+    /// `traceparent` says so. The extension of this name is the sender's, and stays as it is.
+    pub hop: Option<TraceContext>,
 }
 
 impl Event {
@@ -49,6 +52,7 @@ impl Event {
             time: None,
             extensions: Extensions::default(),
             data: None,
+            hop: None,
         }
     }
 

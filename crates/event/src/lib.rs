@@ -10,6 +10,7 @@ mod headers;
 mod percent;
 #[cfg(feature = "cloudevents-sdk")]
 mod sdk;
+mod trace;
 mod validate;
 
 pub mod http;
@@ -20,4 +21,5 @@ pub use attribute::{Name, Value};
 pub use draft::{Data, Draft, Leniency, Loose, is_json};
 pub use error::{Error, Shown};
 pub use event::{Event, Extensions};
+pub use trace::TraceContext;
 pub use validate::{is_timestamp, validate};

@@ -1,9 +1,12 @@
 //! The NATS protocol binding in binary mode: `ce-` headers, `ce-datacontenttype` among them, and
-//! the data as the payload.
+//! the data as the payload. Beside them `traceparent`, the trace context of the hop.
 
 use bytes::Bytes;
 
-use crate::{Error, Event, Leniency, headers, percent};
+use crate::{Error, Event, Leniency, TraceContext, headers, percent};
+
+/// The header of the hop's trace context.
+const TRACEPARENT: &str = "traceparent";
 
 /// Calls `header` with the name and the value of each header. The payload is `event.data` as it
 /// is. Values are printable ASCII: no line break can get into a header.
@@ -24,6 +27,9 @@ pub fn encode(event: &Event, mut header: impl FnMut(&str, &str)) {
     if let Some(content_type) = &event.datacontenttype {
         header("ce-datacontenttype", &percent::encode(content_type));
     }
+    if let Some(hop) = &event.hop {
+        header(TRACEPARENT, &hop.to_string());
+    }
 }
 
 /// Reads an event from a message's headers, names in any case, and its payload. Headers without
@@ -32,11 +38,19 @@ pub fn decode<'a>(
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     payload: Bytes,
 ) -> Result<Event, Error> {
+    let mut hop = None;
     let attributes = headers.filter_map(|(name, value)| {
-        let (prefix, name) = name.split_at_checked(3)?;
-        prefix
-            .eq_ignore_ascii_case("ce-")
-            .then_some((name, value.as_bytes()))
+        let (prefix, attribute) = name.split_at_checked(3)?;
+        if prefix.eq_ignore_ascii_case("ce-") {
+            return Some((attribute, value.as_bytes()));
+        }
+        if name.eq_ignore_ascii_case(TRACEPARENT) {
+            hop = TraceContext::parse(value);
+        }
+        None
     });
-    headers::read(attributes, None, payload)?.finish(Leniency::Lowercase)
+    let draft = headers::read(attributes, None, payload)?;
+    let mut event = draft.finish(Leniency::Lowercase)?;
+    event.hop = hop;
+    Ok(event)
 }

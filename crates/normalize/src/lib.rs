@@ -273,7 +273,8 @@ impl Events {
         }
     }
 
-    fn as_mut_slice(&mut self) -> &mut [Event] {
+    /// All of them, to be changed.
+    pub fn as_mut_slice(&mut self) -> &mut [Event] {
         match self {
             Self::One(event) => std::slice::from_mut(event),
             Self::Batch(events) => events,

@@ -118,6 +118,7 @@ mod tests {
                 level: level.to_owned(),
                 format: Format::Json,
             },
+            ..Config::default()
         }
     }
 

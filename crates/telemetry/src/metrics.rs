@@ -2,16 +2,28 @@
 //!
 //! What is counted, and under which names, stands in each room's `metrics.rs`.
 
+mod accept;
+mod plain;
+pub mod process;
+mod table;
+
 use prometheus_client::{encoding::text, registry::Registry};
 
-/// The media type of what [`render`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use self::{accept::Format, table::Table};
 
 /// All metrics in OpenMetrics text format.
 pub fn render(registry: &Registry) -> String {
     let mut text = String::new();
     text::encode(&mut text, registry).expect("writing to a string does not fail");
     text
+}
+
+/// What [`render`] gave, in the format that a scraper wants.
+pub fn in_format(open_metrics: String, format: Format) -> String {
+    match format {
+        Format::OpenMetrics => open_metrics,
+        Format::Plain => plain::plain(&open_metrics),
+    }
 }
 
 #[cfg(test)]

@@ -13,22 +13,24 @@ mod replays;
 mod status;
 mod subscriptions;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     middleware,
     routing::get,
 };
-use prometheus_client::registry::Registry;
 use tidegate_backbone::{Log, jetstream::Jetstream};
-use tidegate_telemetry::{logs::Level, metrics};
+use tidegate_telemetry::{
+    logs::Level,
+    metrics::{self, Format},
+};
 use tokio::{net::TcpListener, sync::watch};
 
 pub(crate) use self::access::Access;
@@ -42,26 +44,19 @@ pub(crate) struct Admin {
     metrics_open: bool,
 }
 
-/// What is counted, as text.
-#[derive(Clone)]
-struct Text(Arc<Mutex<Registry>>);
-
-impl Text {
-    fn render(&self) -> String {
-        metrics::render(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 #[derive(Clone)]
 struct Shared {
-    text: Text,
+    scrape: Scrape,
     log: Jetstream,
     draining: watch::Receiver<bool>,
 }
 
+/// What all metrics say now, in OpenMetrics.
+pub(crate) type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the door leads to.
 pub(crate) struct Inside {
-    pub(crate) registry: Registry,
+    pub(crate) scrape: Scrape,
     pub(crate) operations: Operations,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) level: Level,
@@ -97,12 +92,11 @@ impl Admin {
     /// Serves until the process ends.
     pub(crate) async fn serve(self, inside: Inside) {
         let Inside {
-            registry,
+            scrape,
             operations,
             draining,
             level,
         } = inside;
-        let counted = Text(Arc::new(Mutex::new(registry)));
         let all = operations.clone();
         let Operations {
             log,
@@ -119,7 +113,7 @@ impl Admin {
             .merge(log_level::routes(level))
             .merge(status::routes(
                 all.clone(),
-                counted.clone(),
+                Arc::clone(&scrape),
                 draining.clone(),
             ))
             .merge(openapi::routes())
@@ -137,7 +131,7 @@ impl Admin {
             .route("/readyz", get(ready))
             .merge(metrics)
             .with_state(Shared {
-                text: counted,
+                scrape,
                 log,
                 draining,
             })
@@ -164,9 +158,10 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
 
 async fn text(
     State(shared): State<Shared>,
-) -> ([(axum::http::HeaderName, &'static str); 1], String) {
-    (
-        [(CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        shared.text.render(),
-    )
+    headers: HeaderMap,
+) -> ([(HeaderName, &'static str); 1], String) {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let format = Format::accepted(accepted.filter_map(|value| value.to_str().ok()));
+    let content_type = [(CONTENT_TYPE, format.content_type())];
+    (content_type, metrics::in_format((shared.scrape)(), format))
 }

@@ -6,6 +6,7 @@ mod admin;
 mod layers;
 
 use std::{
+    collections::HashMap,
     env, fmt, fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tidegate_otlp::SettingsError;
 
 pub(crate) use self::admin::{Admin, Role};
 use self::layers::Layers;
@@ -180,6 +182,16 @@ impl Config {
         config.deliver.resolve(&config.folder);
         config.admin.resolve(&config.folder);
         Ok(config)
+    }
+
+    /// What is sent to a collector, by the configuration and by OpenTelemetry's own variables.
+    pub(crate) fn exported(&self, version: &str) -> Result<tidegate_otlp::Settings, SettingsError> {
+        let variables: HashMap<_, _> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("OTEL_"))
+            .collect();
+        let variable = |name: &str| variables.get(name).cloned();
+        tidegate_otlp::Settings::of(&self.telemetry, version, variable)
     }
 
     fn of(

@@ -6,6 +6,7 @@
 
 mod refusal;
 mod sender;
+mod traced;
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,9 +21,13 @@ use tidegate_normalize::{Events, Input, Normalized, normalize};
 use tidegate_publish::Publisher;
 use tidegate_receive::{Accepted, Admitted, Door, Head, Refusal, SubscribedType};
 use tidegate_subscription::{Subscription, subscribed_types};
+use tidegate_telemetry::spans::Tracer;
 use tokio::sync::watch;
 
-use self::sender::Sender;
+use self::{
+    sender::Sender,
+    traced::{Received, Traced},
+};
 use crate::{
     applications::{Known, Member},
     metrics::Metrics,
@@ -39,6 +44,7 @@ pub(crate) struct Intake<L> {
     batch_events_max: usize,
     metrics: Metrics,
     journal: Journal,
+    tracer: Tracer,
     /// Who sends without an identity.
     nobody: Arc<Member>,
 }
@@ -49,6 +55,7 @@ pub(crate) struct Pass {
     topic: Option<String>,
     headers: HeaderMap,
     sender: Sender,
+    traced: Option<Traced>,
 }
 
 /// A request whose sender is known as well as it ever will be.
@@ -77,6 +84,7 @@ impl<L: Log> Intake<L> {
             batch_events_max,
             metrics,
             journal: Journal::default(),
+            tracer: Tracer::default(),
             nobody: Arc::new(Member::nobody(normalize.extension_names)),
         }
     }
@@ -84,6 +92,11 @@ impl<L: Log> Intake<L> {
     /// Notes which events have come from whom.
     pub(crate) fn noting(self, journal: Journal) -> Self {
         Self { journal, ..self }
+    }
+
+    /// Records spans.
+    pub(crate) fn traced_by(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The events of a request, if its sender may send them.
@@ -124,6 +137,7 @@ impl<L: Log> Intake<L> {
             topic,
             headers,
             sender,
+            traced: _,
         } = pass;
         let bytes = body.len();
         let sender = sender.proven_by(&body, door)?;
@@ -139,11 +153,55 @@ impl<L: Log> Intake<L> {
         Ok((sender, normalized.events))
     }
 
-    async fn publish_batch(
+    /// Stores the events of a request, and tells of them.
+    async fn store(
+        &self,
+        door: Door,
+        application: &str,
+        mut events: Events,
+        traced: Option<Traced>,
+    ) -> Result<Accepted, Refusal> {
+        let spans = traced.and_then(|one| one.received(&self.tracer, events.as_mut_slice()));
+        match events {
+            Events::One(event) => self.store_one(door, application, event, spans).await,
+            Events::Batch(events) => {
+                Box::pin(self.store_batch(door, application, events, spans)).await
+            }
+        }
+    }
+
+    async fn store_one(
+        &self,
+        door: Door,
+        application: &str,
+        event: Event,
+        spans: Option<Received>,
+    ) -> Result<Accepted, Refusal> {
+        let first_id = event.id.clone();
+        let result = self.publisher.publish(application, event).await;
+        let accepted = match &result {
+            Ok(stored) => {
+                journal::received(&self.journal, application, stored);
+                Ok(Accepted {
+                    first_id,
+                    events: 1,
+                    status: None,
+                })
+            }
+            Err(error) => Err(refusal::of_publish(door, error)),
+        };
+        if let Some(spans) = spans {
+            spans.ended(&self.tracer, &[result], accepted.as_ref().err());
+        }
+        accepted
+    }
+
+    async fn store_batch(
         &self,
         door: Door,
         application: &str,
         events: Vec<Event>,
+        spans: Option<Received>,
     ) -> Result<Accepted, Refusal> {
         let first_id = events
             .first()
@@ -152,7 +210,11 @@ impl<L: Log> Intake<L> {
         for stored in results.iter().flatten() {
             journal::received(&self.journal, application, stored);
         }
-        match refusal::of_batch(door, &results) {
+        let refusal = refusal::of_batch(door, &results);
+        if let Some(spans) = spans {
+            spans.ended(&self.tracer, &results, refusal.as_ref());
+        }
+        match refusal {
             None => Ok(Accepted {
                 first_id,
                 events: results.len(),
@@ -167,11 +229,20 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
     type Pass = Pass;
 
     async fn admit(&self, head: Head) -> Result<Admitted<Pass>, Refusal> {
+        let traced = Traced::of(&self.tracer, head.door, &head.headers);
         let directory = Arc::clone(&self.applications.borrow());
-        let sender = Sender::of(&head, &directory, &self.nobody).await?;
-        if let Some(wait) = sender.quota().wait(Instant::now()) {
-            return Err(refusal::of_quota(head.door, wait));
-        }
+        let sender = match Sender::of(&head, &directory, &self.nobody).await {
+            Ok(sender) => match sender.quota().wait(Instant::now()) {
+                Some(wait) => Err(refusal::of_quota(head.door, wait)),
+                None => Ok(sender),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        let sender = sender.inspect_err(|refusal| {
+            if let Some(traced) = traced {
+                traced.refused(&self.tracer, refusal);
+            }
+        })?;
         Ok(Admitted {
             body_bytes_max: sender.application().limits.body_bytes_max,
             pass: Pass {
@@ -179,6 +250,7 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
                 topic: head.topic,
                 headers: head.headers,
                 sender,
+                traced,
             },
         })
     }
@@ -188,32 +260,17 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
         pass: Pass,
         body: Bytes,
     ) -> impl Future<Output = Result<Accepted, Refusal>> + Send {
-        let door = pass.door;
+        let (door, traced) = (pass.door, pass.traced);
         let taken = self.taken(pass, body);
         // In a place of its own: it is large, and what waits for it would be moved with it.
         Box::pin(async move {
-            let (sender, events) = taken?;
-            let accepted = match events {
-                Events::One(event) => {
-                    let first_id = event.id.clone();
-                    let name = &sender.application().name;
-                    match self.publisher.publish(name, event).await {
-                        Ok(stored) => {
-                            journal::received(&self.journal, name, &stored);
-                            Accepted {
-                                first_id,
-                                events: 1,
-                                status: None,
-                            }
-                        }
-                        Err(error) => return Err(refusal::of_publish(door, &error)),
-                    }
+            let (sender, events) = taken.inspect_err(|refusal| {
+                if let Some(traced) = traced {
+                    traced.refused(&self.tracer, refusal);
                 }
-                Events::Batch(events) => {
-                    let name = &sender.application().name;
-                    Box::pin(self.publish_batch(door, name, events)).await?
-                }
-            };
+            })?;
+            let name = &sender.application().name;
+            let accepted = self.store(door, name, events, traced).await?;
             Ok(Accepted {
                 status: sender::status(door, sender.application()),
                 ..accepted

@@ -10,8 +10,10 @@ mod command;
 mod config;
 mod folder;
 mod intake;
+mod kyma_metrics;
 mod metrics;
 mod nats_server;
 mod pipeline;
+mod survey;
 
 pub use cli::run;

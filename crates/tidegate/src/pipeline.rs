@@ -35,6 +35,7 @@ use tidegate_history::Journal;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
+use tidegate_telemetry::spans::Tracer;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -48,12 +49,13 @@ use self::{
     retention::Retention,
     sharing::Sharing,
     states::States,
-    worker::{Subscriptions, Worker},
+    worker::Worker,
 };
 pub(crate) use self::{
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
     sharing::Consumers,
+    worker::Subscriptions,
 };
 use crate::{applications, config::Config, folder::Folder};
 
@@ -98,7 +100,7 @@ impl Operations {
         consumers: &Consumers,
         (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
         admission: &Admission,
-        (metrics, journal): (&worker::Metrics, &Journal),
+        (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
         let (replays, asked) = ReplayDoor::new();
         let log = consumers.log();
@@ -111,6 +113,7 @@ impl Operations {
                 subscriptions: subscriptions.clone(),
                 config: Arc::new(config.clone()),
                 journal: journal.clone(),
+                tracer: tracer.clone(),
             },
             replays,
             subscriptions: subscriptions.clone(),
@@ -130,6 +133,7 @@ impl Pipeline {
         config: &Config,
         nats_url: &str,
         registry: &mut Registry,
+        tracer: Tracer,
     ) -> anyhow::Result<Self> {
         let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
@@ -148,7 +152,7 @@ impl Pipeline {
         tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
-        let noted = (&metrics, &journal);
+        let noted = (&metrics, &journal, &tracer);
         let known = (&subscribed, &applications);
         let (operations, asked) = Operations::new(config, &consumers, known, &admission, noted)?;
         let shared = worker::Shared {
@@ -161,6 +165,7 @@ impl Pipeline {
             draining: drained,
             metrics,
             journal,
+            tracer,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
             hubs,

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `test`, `lint`, `fuzz`, `sim`, `instructions`, `bench`: what this project is
+//! `cargo xtask demo`, `test`, `metrics`, `lint`, `fuzz`, `sim`, `instructions`, `bench`: what this project is
 //! worked on with. Each installs what it needs below `target/`, and nothing anywhere else.
 #![expect(
     clippy::print_stdout,
@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod collector;
 mod demo;
 mod figures;
 mod fuzz;
@@ -14,6 +15,7 @@ mod instructions;
 mod lint;
 mod nats;
 mod process;
+mod promcheck;
 mod tidy;
 
 use std::{env, path::PathBuf, process::ExitCode};
@@ -28,6 +30,7 @@ cargo xtask <command>
   demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
                     runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
   test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
+  metrics           writes docs/metrics.md, what /metrics shows, from a running tidegate
   lint              format, clippy, and the project's own rules
   tidy              only the project's own rules
   fuzz [--seconds N] [--keep] [TARGET ...]
@@ -119,6 +122,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["demo", "--once"] => demo::run(true),
         ["test"] => test(&[]),
         ["test", "--", rest @ ..] => test(rest),
+        ["metrics"] => metrics(),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
@@ -173,9 +177,28 @@ fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// The page of all metrics, by the test that looks at it.
+fn metrics() -> anyhow::Result<()> {
+    cargo("test")
+        .args([
+            "--quiet",
+            "--locked",
+            "--package",
+            "tidegate",
+            "--test",
+            "shared",
+        ])
+        .args(["--", "--exact", "catalog::every_metric_is_on_its_page"])
+        .env("TIDEGATE_NATS_SERVER", nats::ensure()?)
+        .env("TIDEGATE_METRICS_KEEP", "1")
+        .run()
+}
+
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
     let fsync_nats_server = nats::ensure_fsync()?;
+    let collector = collector::ensure()?;
+    let promcheck = promcheck::ensure()?;
     match env::var_os("TIDEGATE_VECTORS") {
         Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
         None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
@@ -192,5 +215,7 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
         .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
+        .env("TIDEGATE_OTEL_COLLECTOR", collector)
+        .env("TIDEGATE_PROMCHECK", promcheck)
         .run()
 }

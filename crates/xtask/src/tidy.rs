@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 21] = [
+const EDGES: [(&str, &[&str]); 22] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -48,6 +48,7 @@ const EDGES: [(&str, &[&str]); 21] = [
     ),
     ("tidegate-backbone", &["tidegate-event"]),
     ("tidegate-telemetry", &["tidegate-event"]),
+    ("tidegate-otlp", &["tidegate-event", "tidegate-telemetry"]),
     ("tidegate-history", &[]),
     (
         "tidegate-receive",

@@ -108,6 +108,7 @@ impl Info {
 impl From<Info> for Pending {
     fn from(mut info: Info) -> Self {
         Self {
+            filters: info.filters().into_iter().map(ToOwned::to_owned).collect(),
             description: info.config.description,
             undelivered: info.num_pending,
             unsettled: info.num_ack_pending,

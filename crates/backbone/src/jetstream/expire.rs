@@ -104,7 +104,7 @@ pub(super) async fn expire(
         if consumer.num_pending + consumer.num_ack_pending == 0 {
             continue;
         }
-        if let Some((_, time)) = at(link, stream, oldest).await?
+        if let Some((_, time)) = at(link, stream, oldest, ">").await?
             && age(time) >= age_max.mul_f64(ANNOUNCED_ABOVE)
         {
             let end = time.checked_add(age_max).unwrap_or(time);
@@ -162,7 +162,7 @@ async fn first_since(
     let (mut low, mut high) = (span.first, span.last + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        match at(link, stream, middle).await? {
+        match at(link, stream, middle, ">").await? {
             Some((sequence, time)) if time < since => low = sequence + 1,
             // The places from `middle` to the one that was found are empty.
             Some(_) | None => high = middle,
@@ -171,13 +171,15 @@ async fn first_since(
     Ok(low)
 }
 
-/// The event of this place or the next one that there is: its place, and when it was stored.
-async fn at(
+/// The event of this place, or the next one that there is of a filter: its place, and when it was
+/// stored.
+pub(super) async fn at(
     link: &Link,
     stream: &str,
     sequence: u64,
+    filter: &str,
 ) -> Result<Option<(u64, SystemTime)>, ControlError> {
-    let asked = json!({ "seq": sequence, "next_by_subj": ">" });
+    let asked = json!({ "seq": sequence, "next_by_subj": filter });
     let answer: Result<Answer, ApiError> =
         link.call(&format!("STREAM.MSG.GET.{stream}"), &asked).await;
     match answer {

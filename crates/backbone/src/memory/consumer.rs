@@ -206,6 +206,7 @@ impl Consumer {
             settled: open.unwrap_or(self.next).saturating_sub(1),
             deliveries: self.deliveries,
             wants: self.spec.wants.clone(),
+            filters: self.spec.filters.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ mod room;
 mod secured;
 mod streams;
 mod turns;
+mod usage;
 
 use std::time::{Duration, Instant};
 

@@ -25,7 +25,7 @@ use super::{
 pub struct SharedLog<L: Log, R: Register> {
     pub(super) log: L,
     /// One for each shard.
-    hubs: Arc<[Hub<L, R>]>,
+    pub(super) hubs: Arc<[Hub<L, R>]>,
 }
 
 /// Where the events of a Subscription come from.
@@ -174,6 +174,7 @@ impl<L: Log, R: Register> Hub<L, R> {
                 settled: shared.settled,
                 deliveries: shared.deliveries,
                 wants: spec.wants,
+                filters: spec.filters,
             });
         }
         Ok(members)

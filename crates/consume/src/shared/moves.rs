@@ -250,6 +250,7 @@ mod tests {
                 settled: 0,
                 deliveries: 0,
                 wants: None,
+                filters: Vec::new(),
             };
             has_only(&own, 10, (3, 13))
         };

@@ -44,6 +44,35 @@ async fn those_that_are_well_have_one_consumer() {
     process.stop().await;
 }
 
+/// What one has not settled is no lag of another that shares the consumer with it, and an event is
+/// as old as the first that is open.
+#[tokio::test(start_paused = true)]
+async fn each_is_behind_by_its_own_events() {
+    let log = Memory::default();
+    let mut process = Process::start(&log, "a");
+    let (hanging, well) = (of("hanging"), of("well"));
+    let sinks = [(); 2].map(|()| Sink::new());
+    for (member, sink) in [&hanging, &well].into_iter().zip(&sinks) {
+        process.join(member, sink).await;
+    }
+    store(&log, 3, QUICK).await;
+    settled(&log).await;
+    sinks[0].hang();
+    store(&log, 2, QUICK).await;
+    soon("the other has them", || async { sinks[1].has(&all(&log)) }).await;
+    let behind = process.log.behind().await.unwrap();
+    let of = |subscription: &Subscription| {
+        let name = subscription.consumer_name();
+        let mut all = behind.consumers.iter();
+        let found = all.find(|one| one.consumer == name).unwrap();
+        (found.undelivered + found.unsettled, found.settled_to)
+    };
+    assert_eq!(of(&hanging), (2, 3));
+    assert_eq!(of(&well), (0, 5));
+    assert_eq!(behind.unread, [(0, 0)]);
+    process.kill().await;
+}
+
 /// A sink that hangs has a consumer of its own before long: nobody waits for it, and it gets what
 /// it has missed, once, when it is well. Then it shares again.
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tidegate_deliver::{Batches, Config, Outcome, Seen};
 use tidegate_event::Event;
+use tidegate_telemetry::spans::Tracer;
 use tidegate_testkit::{Manner, Received, Reply, Sink};
 
 use crate::{client, code, to};
@@ -21,9 +22,9 @@ fn batches(sink: &Sink, size: usize, wait: Duration, timeout: Duration) -> Batch
     Batches::new(
         client(&Config::default()),
         to(&sink.url()),
-        size,
-        wait,
+        (size, wait),
         timeout,
+        Tracer::default(),
     )
 }
 

@@ -25,6 +25,7 @@ async fn a_sink_of_kyma_finds_its_headers() {
     let seen = Seen {
         r#type: None,
         original_type: true,
+        ..Seen::default()
     };
     let request = received(&event, seen).await;
     assert_eq!(request.line, "POST / HTTP/1.1");
@@ -59,6 +60,7 @@ async fn a_renamed_type_replaces_the_events_own() {
     let seen = Seen {
         r#type: Some("sap.kyma.custom.shop.order.created.v1"),
         original_type: true,
+        ..Seen::default()
     };
     let request = received(&event(), seen).await;
     assert_eq!(

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{collection::vec, option, prelude::*};
 use tidegate_event::{
-    Event, Leniency, Name, Value,
+    Event, Leniency, Name, TraceContext, Value,
     http::{decode_binary, encode_binary},
     json, nats, validate,
 };
@@ -92,15 +92,23 @@ proptest! {
         prop_assert_eq!(decoded, through_headers(event));
     }
 
-    /// NATS binary mode; a value can never end its header line.
+    /// NATS binary mode, with the trace of the hop; a value can never end its header line.
     #[test]
-    fn events_survive_nats_headers(event in event()) {
+    fn events_survive_nats_headers(
+        event in event(),
+        hop in option::of((any::<[u8; 16]>(), any::<[u8; 8]>(), any::<bool>())),
+    ) {
+        let hop = hop.map(|(trace, span, is_sampled)| {
+            TraceContext::new(trace, span, is_sampled)
+        });
+        let event = Event { hop: hop.filter(|hop| hop.is_legal()), ..event };
         let mut headers: Vec<(String, String)> = Vec::new();
         nats::encode(&event, |name, value| headers.push((name.to_owned(), value.to_owned())));
         prop_assert!(headers.iter().all(|(_, value)| value.bytes().all(|byte| byte.is_ascii_graphic())));
         let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let decoded = nats::decode(pairs, event.data.clone().unwrap_or_default()).unwrap();
-        prop_assert_eq!(decoded, through_headers(event));
+        let hop = event.hop;
+        prop_assert_eq!(decoded, Event { hop, ..through_headers(event) });
     }
 
     /// The JSON format, single and batch.

@@ -17,6 +17,7 @@ use tidegate_backbone::{Log as _, jetstream::StoredEvent};
 use tidegate_event::{Event, json as event_json};
 use tidegate_history::{Outcome, Reason, Record, What, batch};
 use tidegate_subscription::Filter;
+use tidegate_telemetry::trace;
 
 use super::{
     openapi::{self, Shapes},
@@ -146,6 +147,8 @@ struct Summary {
     source: Option<String>,
     r#type: Option<String>,
     subject: Option<String>,
+    /// The trace that it is in, if it is in one: its id, in hexadecimal.
+    trace: Option<String>,
     /// Bytes of its data.
     data_bytes: usize,
 }
@@ -160,6 +163,9 @@ impl Summary {
             source: event.map(|event| event.source.to_string()),
             r#type: event.map(|event| event.r#type.to_string()),
             subject: event.and_then(|event| event.subject.as_ref().map(ToString::to_string)),
+            trace: event
+                .and_then(trace::parent_of)
+                .map(|parent| parent.trace()),
             data_bytes: match &stored.event {
                 Ok(event) => event.data_len(),
                 Err(unreadable) => unreadable.payload.len(),

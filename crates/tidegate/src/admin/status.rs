@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use self::flow::{Counts, Flow};
 use super::{
-    Text,
+    Scrape,
     openapi::Shapes,
     problem::Problem,
     subscriptions::{self, Standing},
@@ -49,21 +49,21 @@ const LOOKED_AT_MAX: usize = 5_000;
 #[derive(Clone)]
 struct Shared {
     operations: Operations,
-    text: Text,
+    scrape: Scrape,
     draining: watch::Receiver<bool>,
 }
 
 /// The routes.
 pub(super) fn routes(
     operations: Operations,
-    text: Text,
+    scrape: Scrape,
     draining: watch::Receiver<bool>,
 ) -> Router {
     Router::new()
         .route("/api/v1/status", get(show))
         .with_state(Shared {
             operations,
-            text,
+            scrape,
             draining,
         })
 }
@@ -151,7 +151,11 @@ async fn show(
     let watched = wanted.watch.unwrap_or(WATCHED).min(WATCHED_MAX);
     let flow = match watched {
         Duration::ZERO => None,
-        watched => Some(Counts::of(&shared.text).flow(&shared.text, watched).await),
+        watched => Some(
+            Counts::of(&shared.scrape)
+                .flow(&shared.scrape, watched)
+                .await,
+        ),
     };
     let operations = &shared.operations;
     let mut parts = vec![log(operations).await, doors(&shared, flow.as_ref())];

@@ -57,7 +57,7 @@ enum Command {
         #[command(flatten)]
         when: When,
         /// So many at most
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = at_least_one)]
         limit: usize,
     },
     /// Print one with all that happened to it
@@ -168,8 +168,19 @@ struct Events {
 
 impl Events {
     /// A page, and where the next one begins.
-    async fn page(&self, query: &str) -> anyhow::Result<(Vec<Value>, Option<u64>)> {
-        let path = format!("/api/v1/events?{query}");
+    async fn page(
+        &self,
+        query: &str,
+        from: Option<u64>,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<Value>, Option<u64>)> {
+        let mut path = format!("/api/v1/events?limit={limit}");
+        if let Some(from) = from {
+            path += &format!("&from={from}");
+        }
+        if !query.is_empty() {
+            path += &format!("&{query}");
+        }
         let mut page = self.admin.ask(Method::GET, &path, None).await?;
         let next = page.get("next").and_then(Value::as_u64);
         match page.get_mut("items").map(Value::take) {
@@ -184,10 +195,7 @@ impl Events {
         let mut from = None;
         loop {
             let page = PAGE.min(left);
-            let from_here = from.map(|from| format!("&from={from}")).unwrap_or_default();
-            let (items, next) = self
-                .page(&format!("{query}&limit={page}{from_here}"))
-                .await?;
+            let (items, next) = self.page(&query, from, page).await?;
             items.iter().try_for_each(|event| self.line(event))?;
             left = left.saturating_sub(items.len());
             match next {
@@ -238,13 +246,14 @@ impl Events {
             since: Some(since),
             until: None,
         };
-        let (mut query, mut found) = (query(&which, &when), None);
+        let (mut query, mut from, mut found) = (query(&which, &when), None, None);
         loop {
-            let (items, next) = self.page(&format!("{query}&limit={PAGE}")).await?;
+            let (items, next) = self.page(&query, from, PAGE).await?;
             found = items.last().and_then(sequence).or(found);
             match next {
                 Some(next) => {
-                    query = format!("{}&from={next}", self::query(&which, &When::default()));
+                    from = Some(next);
+                    query = self::query(&which, &When::default());
                 }
                 None => {
                     return found.with_context(|| {
@@ -259,6 +268,15 @@ impl Events {
         let names = ["sequence", "storedAt", "type", "source", "subject", "id"];
         let line = || names.map(|name| text(event, name)).join("  ") + "\n";
         self.output.print(event, line)
+    }
+}
+
+/// A number of events to ask for.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        Ok(_) => Err("none are wanted".to_owned()),
+        Err(_) => Err("it is no number".to_owned()),
     }
 }
 
@@ -301,7 +319,7 @@ fn text(of: &Value, name: &str) -> String {
 /// An event, what happened to it, and how it stands with each Subscription.
 fn whole(event: &Value) -> String {
     let mut lines = vec![format!("event {}", text(event, "sequence"))];
-    for name in ["id", "type", "source", "subject"] {
+    for name in ["id", "type", "source", "subject", "trace"] {
         lines.push(format!("  {name:<10}{}", text(event, name)));
     }
     lines.push(format!("  {:<10}{}", "stored at", text(event, "storedAt")));
@@ -395,7 +413,7 @@ mod tests {
     fn a_history_reads_as_a_story() {
         let event = json!({
             "sequence": 7, "id": "1", "type": "t", "source": "/s", "subject": null,
-            "storedAt": "10:14",
+            "trace": "4bf9", "storedAt": "10:14",
             "history": [
                 { "at": "a", "what": "received", "application": "commerce", "duplicate": false },
                 { "at": "b", "what": "again", "subscription": "shop/billing", "attempt": 1,
@@ -416,6 +434,7 @@ event 7
   type      t
   source    /s
   subject   -
+  trace     4bf9
   stored at 10:14
 history
   a  received from commerce

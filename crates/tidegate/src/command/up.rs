@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,19 +16,24 @@ use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tidegate_backbone::{Durability, jetstream::ConnectError};
-use tidegate_telemetry::logs::Level;
+use tidegate_otlp::Exporter;
+use tidegate_telemetry::{logs::Level, metrics, spans};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 
 use crate::{
-    admin::{Admin, Inside},
+    admin::{Admin, Inside, Scrape},
     cli::ConfigFile,
     config::Config,
+    kyma_metrics::Names,
     nats_server::{Options, Supervisor},
     pipeline::Pipeline,
+    survey::Survey,
 };
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How often readiness is looked at before it is there.
 const READY_POLL: Duration = Duration::from_millis(20);
@@ -90,7 +96,7 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
         () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
-        Ok(mut pipeline) => {
+        Ok((mut pipeline, exporter)) => {
             let failed = tokio::select! {
                 () = signals.first() => false,
                 () = pipeline.failed() => true,
@@ -99,6 +105,9 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
             tokio::select! {
                 () = pipeline.shutdown(config.shutdown.grace) => {}
                 () = signals.first() => tracing::warn!("ended at once by a second signal"),
+            }
+            if let Some(exporter) = exporter {
+                exporter.stop().await;
             }
             if failed {
                 Err(anyhow!("a worker ended by itself; see the log"))
@@ -117,11 +126,14 @@ async fn start(
     config: &Config,
     nats: &Nats,
     (admin, level): (Admin, Level),
-) -> anyhow::Result<Pipeline> {
+) -> anyhow::Result<(Pipeline, Option<Exporter>)> {
+    let settings = config.exported(VERSION)?;
     let mut registry = Registry::default();
+    let counted = spans::Metrics::register(&mut registry);
+    let (tracer, recorded) = Exporter::tracer(&settings, counted.clone());
     #[cfg(feature = "count-allocations")]
     crate::allocations::register(&mut registry);
-    let pipeline = Pipeline::start(config, nats.url(), &mut registry).await;
+    let pipeline = Pipeline::start(config, nats.url(), &mut registry, tracer).await;
     let pipeline = pipeline.map_err(|error| nats.advise(error))?;
     while let Err(reason) = pipeline.ready().await {
         tracing::info!(reason, "not ready yet");
@@ -132,15 +144,41 @@ async fn start(
         tls: pipeline.tls_addr(),
         admin: admin.address(),
     };
+    let operations = pipeline.operations();
+    let survey = Survey::new(config, operations.clone(), &mut registry);
+    tokio::spawn(survey.run(pipeline.draining()));
+    let scrape = scrape(registry, Names::wanted(config, &operations));
     let inside = Inside {
-        registry,
-        operations: pipeline.operations(),
+        scrape: Arc::clone(&scrape),
+        operations,
         draining: pipeline.draining(),
         level,
     };
     tokio::spawn(admin.serve(inside));
+    let exporter = match settings.targets() {
+        None => None,
+        Some(targets) => {
+            tracing::info!(targets, "telemetry is sent");
+            let text = move || scrape();
+            let exporter = Exporter::start(&settings, VERSION, (recorded, counted), text);
+            Some(exporter.context("telemetry cannot be sent")?)
+        }
+    };
     said.tell(nats, arguments.ready_file.as_deref())?;
-    Ok(pipeline)
+    Ok((pipeline, exporter))
+}
+
+/// What is scraped and what is sent are the same.
+fn scrape(registry: Registry, kyma: Option<Names>) -> Scrape {
+    // Families are asked one after the other, which is not done twice at once.
+    let registry = Mutex::new(registry);
+    Arc::new(move || {
+        let text = metrics::render(&registry.lock().unwrap_or_else(PoisonError::into_inner));
+        match &kyma {
+            Some(kyma) => kyma.beside(&text),
+            None => text,
+        }
+    })
 }
 
 /// The NATS server: one of our own, or a given one.
@@ -255,7 +293,7 @@ impl Said {
                 "admin": admin.to_string(),
                 "nats": json,
                 "pid": std::process::id(),
-                "version": env!("CARGO_PKG_VERSION"),
+                "version": VERSION,
             });
             write_whole(file, &said.to_string())?;
         }

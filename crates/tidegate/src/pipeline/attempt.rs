@@ -3,12 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytestring::ByteString;
 use tidegate_backbone::{SinkAnswer, jetstream::Jetstream};
 use tidegate_consume::{Attempt, Ended, Failure, Gate, Health, Verdict};
 use tidegate_deliver::{self as deliver, Batches, Client, Granted, Outcome, Seen, Sink};
 use tidegate_event::{Event, Name, Value};
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Format, Matched, Subscription};
+use tidegate_telemetry::{
+    spans::{Begun, Kind, Tracer, What},
+    trace,
+};
 
 use super::{journal::Told, reply::Replies};
 use crate::config::Config;
@@ -34,6 +39,17 @@ pub(super) struct SinkAttempt {
     replies: Option<Replies<Jetstream>>,
     dead_letter: Option<DeadLetterSink>,
     told: Told,
+    tracer: Tracer,
+    /// What its spans are called, and whose they are.
+    named: Named,
+}
+
+/// In spans.
+#[derive(Clone, Debug)]
+struct Named {
+    span: ByteString,
+    subscription: ByteString,
+    host: ByteString,
 }
 
 /// Where a Subscription's dead letters go.
@@ -51,7 +67,7 @@ impl SinkAttempt {
         publisher: &Publisher<Jetstream>,
         subscription: &Subscription,
         config: &Config,
-        told: Told,
+        (told, tracer): (Told, &Tracer),
     ) -> anyhow::Result<Self> {
         let delivery = &subscription.delivery;
         let folder = config.subscriptions_folder();
@@ -82,7 +98,8 @@ impl SinkAttempt {
             Format::Batch { size, wait } => {
                 let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
                 let (client, sink) = (client.clone(), sink.clone());
-                Some(Batches::new(client, sink, size, wait, timeout))
+                let tracer = tracer.clone();
+                Some(Batches::new(client, sink, (size, wait), timeout, tracer))
             }
         };
         Ok(Self {
@@ -99,6 +116,8 @@ impl SinkAttempt {
             timeout,
             dead_letter: None,
             told,
+            tracer: tracer.clone(),
+            named: Named::of(subscription),
         })
     }
 
@@ -152,11 +171,25 @@ impl SinkAttempt {
     }
 }
 
-impl Attempt for SinkAttempt {
-    async fn attempt(&self, event: &Event, matched: &Matched) -> Verdict {
+impl Named {
+    fn of(subscription: &Subscription) -> Self {
+        let id = subscription.id();
+        let host = subscription.sink.host_str().unwrap_or_default();
+        Self {
+            span: format!("deliver {id}").into(),
+            subscription: id.into(),
+            host: host.into(),
+        }
+    }
+}
+
+impl SinkAttempt {
+    /// One attempt, in the span that begins with it.
+    async fn sent(&self, event: &Event, matched: &Matched, begun: Option<&Begun>) -> Verdict {
         let seen = Seen {
             r#type: matched.r#type.as_deref(),
             original_type: self.original_type,
+            span: begun.map(Begun::context),
         };
         let outcome = match &self.batches {
             Some(batches) => batches.attempt(event, seen).await,
@@ -192,6 +225,48 @@ impl Attempt for SinkAttempt {
                 failure: told(failure),
             },
         }
+    }
+
+    /// What the span of an attempt tells.
+    fn what(&self, event: &Event, verdict: &Verdict) -> What {
+        let Named {
+            span,
+            subscription,
+            host,
+        } = &self.named;
+        let mut attributes = vec![
+            ("messaging.system", "nats".into()),
+            ("messaging.operation.name", "deliver".into()),
+            ("messaging.operation.type", "process".into()),
+            ("messaging.consumer.group.name", subscription.into()),
+            ("http.request.method", "POST".into()),
+            ("server.address", host.into()),
+            ("cloudevents.event_id", (&event.id).into()),
+            ("cloudevents.event_source", (&event.source).into()),
+            ("cloudevents.event_type", (&event.r#type).into()),
+        ];
+        if let Some(status) = verdict.status() {
+            attributes.push(("http.response.status_code", status.into()));
+        }
+        What {
+            name: span.clone(),
+            kind: Kind::Client,
+            attributes,
+            links: Vec::new(),
+        }
+    }
+}
+
+impl Attempt for SinkAttempt {
+    async fn attempt(&self, event: &Event, matched: &Matched) -> Verdict {
+        let begun = self.tracer.begin(trace::parent_of(event));
+        let verdict = self.sent(event, matched, begun.as_ref()).await;
+        if let Some(begun) = begun {
+            let failed = verdict.failure().map(|failure| failure.code);
+            self.tracer
+                .end(begun, failed, || self.what(event, &verdict));
+        }
+        verdict
     }
 
     fn ended(&self, ended: &Ended<'_>) {

@@ -9,6 +9,7 @@ use tidegate_event::{Event, Name, Value};
 use tidegate_history::Journal;
 use tidegate_publish::Publisher;
 use tidegate_subscription::{Delivery, Matching, Start, Subscription};
+use tidegate_telemetry::spans::Tracer;
 use tokio::sync::watch;
 use url::Url;
 
@@ -26,6 +27,7 @@ pub(crate) struct Redrive {
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) config: Arc<Config>,
     pub(super) journal: Journal,
+    pub(super) tracer: Tracer,
 }
 
 /// Why a letter was not sent, or not taken.
@@ -71,6 +73,7 @@ impl Redrive {
         // Not by the name of the one that goes elsewhere.
         let told = Told::redriven(&letter.subscription, &self.journal);
         let (client, publisher) = (&self.client, &self.publisher);
+        let told = (told, &self.tracer);
         let attempt = SinkAttempt::new(client, publisher, &subscription, &self.config, told)
             .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
         // What it wants now may be something else; it was given up by it all the same.

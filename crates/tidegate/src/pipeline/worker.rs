@@ -12,6 +12,7 @@ use tidegate_history::Journal;
 use tidegate_publish::{Admission, Publisher};
 use tidegate_receive::{Listeners, SharedLimits};
 use tidegate_subscription::Subscription;
+use tidegate_telemetry::spans::Tracer;
 use tokio::{
     runtime,
     sync::{mpsc, oneshot, watch},
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: Metrics,
     pub(super) journal: Journal,
+    pub(super) tracer: Tracer,
     pub(super) states: States,
     pub(super) gates: Gates,
     pub(super) hubs: Arc<[SharedHub]>,
@@ -267,7 +269,8 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
         config.receive.batch_events_max,
         shared.metrics.intake.clone(),
     )
-    .noting(shared.journal.clone());
+    .noting(shared.journal.clone())
+    .traced_by(shared.tracer.clone());
     let mut draining = shared.draining.clone();
     let drain = async move {
         // An error means that the pipeline is gone, which ends this worker as well.
@@ -394,7 +397,7 @@ impl Deliveries {
             &self.publisher,
             subscription,
             &shared.config,
-            told,
+            (told, &shared.tracer),
         )
         .and_then(|attempt| attempt.with_dead_letters(subscription, self.log.log()))
         .inspect_err(|error| {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tidegate_testkit::Sink;
+use tidegate_testkit::{Collector, Sink};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -294,6 +294,43 @@ async fn a_reader_that_is_far_behind_is_let_go() {
     assert_eq!(live.data().await["id"], "a-1");
 }
 
+/// What the page tells an operator to run.
+fn commands_of_the_page() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = page.join("../../docs/operations/where-is-my-event.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut is_shell = false;
+    let mut commands = Vec::new();
+    for line in page.lines() {
+        match line {
+            "```sh" => is_shell = true,
+            "```" => is_shell = false,
+            line if is_shell => commands.extend(line.strip_prefix("tidegate ").map(str::to_owned)),
+            _ => {}
+        }
+    }
+    commands
+}
+
+/// In a tracing tool there is the same, by the id that was shown.
+async fn is_traced(collector: &Collector, story_of_it: &str) {
+    let trace = story_of_it
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("trace "));
+    let trace = trace.unwrap().trim();
+    let (span, _) = collector.spans(1).await.remove(0);
+    assert_eq!(
+        (&span["traceId"], &span["name"]),
+        (&trace.into(), &"deliver default/billing".into())
+    );
+    let error = span["attributes"].as_array().unwrap().iter();
+    let mut error = error.filter(|attribute| attribute["key"] == "error.type");
+    assert_eq!(
+        error.next().unwrap()["value"]["stringValue"],
+        "deliver/status-rejected"
+    );
+}
+
 /// The page that tells an operator how: each of its commands, in its order, with the numbers of
 /// this event in the place of the page's.
 #[tokio::test]
@@ -306,23 +343,18 @@ async fn the_page_leads_to_the_event() {
     })
     .await;
     let document = subscription("billing", "commerce", TYPE, &sink.url());
-    let tidegate = Tidegate::up(&document, CONFIGURATION).await;
+    let collector = Collector::start().await;
+    let telemetry = collector.as_ref().map_or_else(String::new, |collector| {
+        format!(
+            "telemetry: {{ otlp: {{ endpoint: \"http://{}\" }} }}\n",
+            collector.http
+        )
+    });
+    let tidegate = Tidegate::up(&document, &format!("{CONFIGURATION}{telemetry}")).await;
     publish(&tidegate, "10000481").await;
     story(&tidegate, "1", &["deadLetter"]).await;
 
-    let page = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = page.join("../../docs/operations/where-is-my-event.md");
-    let page = fs::read_to_string(page).unwrap();
-    let mut is_shell = false;
-    let mut commands = Vec::new();
-    for line in page.lines() {
-        match line {
-            "```sh" => is_shell = true,
-            "```" => is_shell = false,
-            line if is_shell => commands.extend(line.strip_prefix("tidegate ")),
-            _ => {}
-        }
-    }
+    let commands = commands_of_the_page();
     let mut said_last = Vec::new();
     for command in &commands {
         let command = command.replace("4711", "1").replace("17", "1");
@@ -360,4 +392,8 @@ async fn the_page_leads_to_the_event() {
     assert_eq!(history.last().unwrap()["replay"], "redrive");
     let shown = json(&tidegate, &["events", "show", "1"]).remove(0);
     assert_eq!(shown["subscriptions"][0]["state"], "delivered");
+    let Some(collector) = collector else {
+        return eprintln!("skipped: TIDEGATE_OTEL_COLLECTOR is not set; no trace was looked for");
+    };
+    is_traced(&collector, &story_of_it).await;
 }

@@ -191,14 +191,15 @@ impl Tidegate {
         client.send(method, path, headers, body).await.unwrap()
     }
 
+    /// What `/metrics` answers.
+    pub(crate) async fn scrape(&self, headers: &[(&str, &str)]) -> Answer {
+        let mut client = Client::connect(self.admin).await.unwrap();
+        client.send("GET", "/metrics", headers, b"").await.unwrap()
+    }
+
     /// The sum of a metric over all of its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let mut client = Client::connect(self.admin).await.unwrap();
-        let text = client
-            .send("GET", "/metrics", &[], b"")
-            .await
-            .unwrap()
-            .text();
+        let text = self.scrape(&[]).await.text();
         text.lines()
             .filter(|line| {
                 line.strip_prefix(name)
@@ -219,6 +220,28 @@ impl Tidegate {
                 "the log never says {text:?}: {}",
                 self.log()
             );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until `/metrics` has all of these lines.
+    pub(crate) async fn shows(&self, lines: &[&str]) {
+        let has_all = |text: &str| {
+            let missing = |line: &&&str| !text.lines().any(|one| one == **line);
+            lines.iter().find(missing).is_none()
+        };
+        self.scrape_until(&lines.join("\n"), has_all).await;
+    }
+
+    /// Waits until `/metrics` is as it should be.
+    pub(crate) async fn scrape_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let text = self.scrape(&[]).await.text();
+            if is_so(&text) {
+                return text;
+            }
+            assert!(began.elapsed() < PATIENCE, "not {what}: {text}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

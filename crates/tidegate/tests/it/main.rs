@@ -25,6 +25,8 @@ mod kyma;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod operation;
@@ -46,6 +48,8 @@ mod status;
 mod subscriptions;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod traps;
 #[cfg(test)]

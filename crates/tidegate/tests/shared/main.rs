@@ -1,6 +1,8 @@
 //! The same path, where Subscriptions share a consumer.
 
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 #[path = "../it/dead_letters.rs"]
 mod dead_letters;
 #[cfg(test)]
@@ -18,6 +20,9 @@ mod kyma;
 #[cfg(test)]
 #[path = "../it/lifecycle.rs"]
 mod lifecycle;
+#[cfg(test)]
+#[path = "../it/metrics.rs"]
+mod metrics;
 #[cfg(test)]
 #[path = "../it/operation.rs"]
 mod operation;

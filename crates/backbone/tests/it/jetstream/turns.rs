@@ -4,7 +4,7 @@ use std::iter::repeat_n;
 
 use futures_util::future::join_all;
 use tidegate_backbone::{
-    ConsumerSpec, Log as _, Settle, Source as _,
+    ConsumerSpec, Log as _, Settle,
     jetstream::{JetstreamReceipt, JetstreamSource},
     subject,
 };

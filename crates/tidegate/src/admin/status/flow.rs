@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use crate::admin::Text;
+use crate::admin::Scrape;
 
 /// Events a second, of the process that answers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -37,8 +37,8 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(text: &Text) -> Self {
-        Self::read(&text.render())
+    pub(super) fn of(scrape: &Scrape) -> Self {
+        Self::read(&scrape())
     }
 
     fn read(text: &str) -> Self {
@@ -59,9 +59,9 @@ impl Counts {
     }
 
     /// What has come to it after this time.
-    pub(super) async fn flow(self, text: &Text, watched: Duration) -> Flow {
+    pub(super) async fn flow(self, scrape: &Scrape, watched: Duration) -> Flow {
         sleep(watched).await;
-        self.until(&Self::of(text))
+        self.until(&Self::of(scrape))
     }
 
     fn until(&self, later: &Self) -> Flow {

@@ -1,6 +1,7 @@
 //! The operator's door: `/healthz`, `/readyz`, `/metrics`, and operations below `/api/v1`.
 
 mod access;
+mod applications;
 mod audit;
 mod dead_letters;
 mod events;
@@ -108,6 +109,7 @@ impl Admin {
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all.clone()))
+            .merge(applications::routes(all.applications.clone()))
             .merge(log_level::routes(level))
             .merge(status::routes(
                 all.clone(),

@@ -110,6 +110,11 @@ impl Directory {
             .any(|network| network.contains(&address))
     }
 
+    /// All that documents describe, in no order.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().map(Arc::as_ref)
+    }
+
     /// The connected system that a source belongs to.
     pub(crate) fn claimed_by(&self, source: &str) -> Option<&str> {
         let mut members = self.members.values();

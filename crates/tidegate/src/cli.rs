@@ -46,7 +46,7 @@ enum Command {
     Up(up::Arguments),
     /// See on one screen whether all is well, what is stuck, and what to do
     Status(status::Arguments),
-    /// See what the payload of a connected system becomes
+    /// See connected systems, and what a payload of theirs becomes
     Applications(applications::Arguments),
     /// See what a Subscription reads and matches, and why
     Subscriptions(subscriptions::Arguments),

@@ -85,6 +85,7 @@ pub(crate) struct Operations {
     /// Begins replays, and tells of them.
     pub(crate) replays: ReplayDoor,
     pub(crate) subscriptions: watch::Receiver<Subscriptions>,
+    pub(crate) applications: applications::Known,
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
     pub(crate) gates: Gates,
@@ -97,7 +98,7 @@ impl Operations {
     fn new(
         config: &Config,
         consumers: &Consumers,
-        subscriptions: &watch::Receiver<Subscriptions>,
+        (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
         admission: &Admission,
         (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
     ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
@@ -116,6 +117,7 @@ impl Operations {
             },
             replays,
             subscriptions: subscriptions.clone(),
+            applications: applications.clone(),
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
@@ -151,8 +153,8 @@ impl Pipeline {
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
         let noted = (&metrics, &journal, &tracer);
-        let (operations, asked) =
-            Operations::new(config, &consumers, &subscribed, &admission, noted)?;
+        let known = (&subscribed, &applications);
+        let (operations, asked) = Operations::new(config, &consumers, known, &admission, noted)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             log: consumers.log().clone(),

@@ -7,7 +7,9 @@ use axum::{Json, Router, routing::get};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{dead_letters, events, log_level, problem, replays, status, subscriptions};
+use super::{
+    applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
+};
 
 /// The routes.
 pub(super) fn routes() -> Router {
@@ -27,6 +29,7 @@ fn document() -> Value {
         events::tail::paths(&mut shapes),
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
+        applications::paths(&mut shapes),
         log_level::paths(&mut shapes),
         status::paths(&mut shapes),
     ] {

@@ -1,9 +1,11 @@
-//! `tidegate applications`: what a connected system's payload becomes, without running anything.
+//! `tidegate applications`: which connected systems there are, and what a payload of theirs becomes.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 #![expect(
     clippy::print_stderr,
     reason = "repairs are for people, beside the result"
 )]
+
+mod running;
 
 use std::{
     fs,
@@ -22,6 +24,7 @@ use tidegate_identity::hash_password;
 use tidegate_normalize::{Input, Reading, normalize};
 use zeroize::Zeroizing;
 
+use self::running::{All, Named};
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
@@ -30,6 +33,8 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
+  tidegate applications list
+  tidegate applications show commerce
   tidegate applications test order.json --config tidegate.yaml --application commerce
   tidegate applications test idoc.xml --document erp.yaml --format idoc
   tidegate applications hash < password.txt > applications/secrets/erp
@@ -54,6 +59,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print the Applications of a running Tidegate: how each proves who it is, and what it may send
+    #[command(after_help = EXAMPLES)]
+    List(All),
+    /// Print one of a running Tidegate
+    #[command(after_help = EXAMPLES)]
+    Show(Named),
     /// Print what a payload becomes, and what had to be mended
     Test(Test),
     /// Read a password from standard input, and print its hash for `basic`
@@ -89,6 +100,8 @@ struct Test {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
+        Command::List(all) => running::list(all),
+        Command::Show(named) => running::show(named),
         Command::Test(test) => test.run(),
         Command::Hash => hash(),
     }

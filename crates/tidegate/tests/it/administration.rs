@@ -344,3 +344,46 @@ async fn a_context_leads_to_its_mesh() {
     let (_, text) = said(&["subscriptions", "list", "--output", "yaml"]);
     assert_eq!(text, "---\nitems: []\nmistakes: []\n");
 }
+
+/// Who looks is told who may send what and how they prove it, and no secret.
+#[tokio::test]
+async fn applications_are_listed() {
+    let configuration = "applications: { folder: applications }\n";
+    let prepare = |folder: &Path| {
+        let folder = folder.join("applications");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("key"), "a-key-of-commerce").unwrap();
+        let document = "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Application\n\
+             metadata: { name: commerce }\nspec:\n  authentication:\n  \
+             - apiKey: { header: x-api-key, key: { file: key } }\n  types: ['order.**']\n  \
+             limits: { eventsPerSecond: 200 }\n";
+        fs::write(folder.join("commerce.yaml"), document).unwrap();
+    };
+    let tidegate = Tidegate::up_prepared("", configuration, prepare).await;
+    let said = |arguments: &[&str]| {
+        let output = command(&tidegate, arguments, None);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    let expected = "commerce  apiKey  -  -  order.**\n";
+    assert_eq!(
+        said(&["applications", "list"]),
+        (Some(0), expected.to_owned())
+    );
+    let (code, text) = said(&["applications", "show", "commerce"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("eventsPerSecond   200\n"), "{text}");
+    let (code, text) = said(&["applications", "show", "elsewhere"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("admin/no-such-application"), "{text}");
+    let (_, text) = said(&["applications", "show", "commerce", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["types"], json!(["order.**"]));
+    assert!(
+        !text.contains("key\""),
+        "where a secret is, is told: {text}"
+    );
+}

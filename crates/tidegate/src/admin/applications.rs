@@ -1,0 +1,140 @@
+//! `/api/v1/applications`: connected systems, how each proves who it is, and what it may send.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tidegate_application::{Application, Authentication, Format};
+
+use super::{
+    openapi::{self, Shapes},
+    problem::Problem,
+};
+use crate::applications::Known;
+
+/// The routes.
+pub(super) fn routes(known: Known) -> Router {
+    Router::new()
+        .route("/api/v1/applications", get(list))
+        .route("/api/v1/applications/{name}", get(show))
+        .with_state(known)
+}
+
+/// What the routes take and answer.
+pub(super) fn paths(shapes: &mut Shapes) -> Value {
+    let shown = shapes.of::<Shown>();
+    let all = openapi::items(&shown);
+    json!({
+        "/api/v1/applications": {
+            "get": {
+                "summary": "Connected systems that documents describe",
+                "responses": shapes.answers("200", "All of them.", Some(&all)),
+            },
+        },
+        "/api/v1/applications/{name}": {
+            "parameters": [openapi::in_path("name", "string", "Its name.")],
+            "get": {
+                "summary": "A connected system",
+                "responses": shapes.answers("200", "The system.", Some(&shown)),
+            },
+        },
+    })
+}
+
+/// A connected system. No secret is told, nor where one is.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Application")]
+struct Shown {
+    name: String,
+    /// How it may prove who it is: any one is enough.
+    authentication: Vec<&'static str>,
+    /// How its messages are read; `null` where that is seen from each.
+    format: Option<&'static str>,
+    /// Patterns of the sources that it may use; `null` for the default.
+    sources: Option<Vec<String>>,
+    /// Patterns of the types that it may use; `null` for all.
+    types: Option<Vec<String>>,
+    /// What is `null` is not limited for it alone.
+    limits: Limits,
+}
+
+/// How much it may send.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ApplicationLimits")]
+struct Limits {
+    body_bytes: Option<u64>,
+    batch_events: Option<usize>,
+    events_per_second: Option<u64>,
+    bytes_per_second: Option<u64>,
+}
+
+impl Shown {
+    fn of(application: &Application) -> Self {
+        let patterns = |all: &[_]| {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            Some(all).filter(|all| !all.is_empty())
+        };
+        let limits = &application.limits;
+        Self {
+            name: application.name.clone(),
+            authentication: application.authentication.iter().map(method).collect(),
+            format: application.format.map(Format::name),
+            sources: patterns(&application.sources),
+            types: patterns(&application.types),
+            limits: Limits {
+                body_bytes: limits.body_bytes_max,
+                batch_events: limits.batch_events_max,
+                events_per_second: limits.events_per_second.map(Into::into),
+                bytes_per_second: limits.bytes_per_second.map(Into::into),
+            },
+        }
+    }
+}
+
+/// As documents name it.
+fn method(authentication: &Authentication) -> &'static str {
+    match authentication {
+        Authentication::None(_) => "none",
+        Authentication::Mtls(_) => "mtls",
+        Authentication::ForwardedCertificate(_) => "forwardedCertificate",
+        Authentication::Oidc(_) => "oidc",
+        Authentication::Basic(_) => "basic",
+        Authentication::ApiKey(_) => "apiKey",
+        Authentication::StandardWebhooks(_) => "standardWebhooks",
+        Authentication::ConcurSignature(_) => "concurSignature",
+        Authentication::GigyaJwt(_) => "gigyaJwt",
+        Authentication::CxmlSharedSecret(_) => "cxmlSharedSecret",
+    }
+}
+
+async fn list(State(known): State<Known>) -> Json<Value> {
+    let directory = Arc::clone(&known.borrow());
+    let mut items: Vec<Shown> = directory
+        .members()
+        .map(|member| Shown::of(&member.application))
+        .collect();
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Json(json!({ "items": items }))
+}
+
+async fn show(
+    State(known): State<Known>,
+    Path(name): Path<String>,
+) -> Result<Json<Shown>, Problem> {
+    let directory = Arc::clone(&known.borrow());
+    let member = directory.member(&name).ok_or_else(|| Problem {
+        status: StatusCode::NOT_FOUND,
+        code: "admin/no-such-application",
+        detail: format!("no document describes an Application {name:?}"),
+    })?;
+    Ok(Json(Shown::of(&member.application)))
+}

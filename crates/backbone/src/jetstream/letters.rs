@@ -23,6 +23,9 @@ use crate::{ControlError, LettersOf, Unreadable, subject};
 /// JetStream's error code for a sequence number that is not there to delete.
 const SEQUENCE_NOT_FOUND: u64 = 10_043;
 
+/// JetStream's error code for a message that cannot be deleted.
+const DELETE_FAILED: u64 = 10_057;
+
 /// What a letter's own headers begin with.
 const OWN: &str = "tidegate-";
 
@@ -200,7 +203,15 @@ async fn get(link: &Link, stream: &str, asked: &Value) -> Result<Option<Letter>,
 
 /// Whether a message is not there.
 pub(super) fn is_missing(error: &ApiError) -> bool {
-    matches!(error.code(), Some(MESSAGE_NOT_FOUND | SEQUENCE_NOT_FOUND))
+    match error {
+        ApiError::Refused { code, description } => match *code {
+            MESSAGE_NOT_FOUND | SEQUENCE_NOT_FOUND => true,
+            // What an empty stream says; other reasons have the same code.
+            DELETE_FAILED => description.contains("EOF"),
+            _ => false,
+        },
+        ApiError::Unreachable { .. } | ApiError::Unintelligible { .. } => false,
+    }
 }
 
 impl Letter {

@@ -209,6 +209,14 @@ async fn a_letter_is_stored_once() {
     conformance::a_letter_is_stored_once(&JetstreamFixture::new().await).await;
 }
 
+/// One that is not there is no error, also where there never was any.
+#[tokio::test]
+async fn a_letter_that_is_not_there_is_none() {
+    let fixture = JetstreamFixture::new().await;
+    assert!(!fixture.log.discard(1).await.unwrap());
+    assert!(fixture.log.letter(1).await.unwrap().is_none());
+}
+
 /// What is kept as a dead letter is known by its event.
 #[tokio::test]
 async fn letters_are_found_until_they_are_taken_away() {

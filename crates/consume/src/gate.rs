@@ -169,8 +169,8 @@ impl Gate {
             Some(Wait::Change) if state.is_gone => Standing::Gone,
             Some(Wait::Change) => Standing::NotPermitted,
             Some(Wait::Until(_)) => Standing::Held,
-            None if state.breaker.is_closed() => Standing::Open,
-            None => Standing::Failing,
+            None if state.breaker.is_failing() => Standing::Failing,
+            None => Standing::Open,
         }
     }
 

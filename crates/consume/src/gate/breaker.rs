@@ -65,6 +65,16 @@ impl Breaker {
         matches!(self.phase, Phase::Closed { .. })
     }
 
+    /// Whether the last that is known of it is that it fails: not any more after a probe that
+    /// succeeded, however few pass at once, since nothing else may come that tells more.
+    pub(super) fn is_failing(&self) -> bool {
+        match self.phase {
+            Phase::Closed { .. } => false,
+            Phase::Open { .. } => true,
+            Phase::Closing { failures, .. } => failures > 0,
+        }
+    }
+
     /// How many attempts there may be at once, now or when the time has come.
     pub(super) fn allowed(&self) -> usize {
         match self.phase {

@@ -95,15 +95,17 @@ async fn a_probe_that_tells_nothing_is_made_again() {
     assert!(gate.pass().is_ok());
 }
 
-/// It closes gradually: twice as many at once after as many successes.
+/// It closes gradually: twice as many at once after as many successes. The first of them says that
+/// the sink is there.
 #[tokio::test(start_paused = true)]
 async fn it_closes_gradually() {
     let gate = gate();
     attempts(&gate, &[(Health::Away, 1); 3]);
     tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(gate.standing(), Standing::Failing);
     attempts(&gate, &[(Health::Well, 1)]);
     for allowed in [2, 4, 8, 16, 32, 64] {
-        assert_eq!(gate.standing(), Standing::Failing);
+        assert_eq!(gate.standing(), Standing::Open);
         let passes: Vec<Pass> = std::iter::from_fn(|| gate.pass().ok()).collect();
         assert_eq!(passes.len(), allowed);
         for pass in passes {
@@ -123,6 +125,7 @@ async fn a_relapse_opens_it_again() {
     tokio::time::advance(Duration::from_secs(1)).await;
     let row = [(Well, 1), (Failing, 2), (Well, 3), (Failing, 2)];
     assert_eq!(attempts(&gate, &row), [false; 4]);
+    assert_eq!(gate.standing(), Standing::Failing);
     assert_eq!(attempts(&gate, &[(Failing, 4)]), [true]);
     let until = Instant::now() + Duration::from_secs(2);
     assert_eq!(gate.pass().unwrap_err(), Wait::Until(until));

@@ -283,9 +283,13 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
             Ok(stored) => {
                 self.metrics.refused.set(0);
                 self.metrics.buried(reason);
+                let event = letter.event.as_ref().ok();
+                let trace = event.and_then(|event| event.hop).map(|hop| hop.trace());
                 tracing::warn!(
                     subscription,
                     sequence = held.sequence,
+                    id = event.map(|event| &*event.id),
+                    trace,
                     attempts = held.attempt,
                     reason,
                     detail = letter.detail,

@@ -151,3 +151,28 @@ async fn a_failure_is_told_also_of_a_trace_that_is_not_sampled() {
         assert_eq!((told[1].as_str(), told[3].as_str()), (TRACE, "00"));
     }
 }
+
+/// Whoever reads of a dead letter in the log finds its event and its trace.
+#[tokio::test]
+async fn the_log_names_the_event_and_its_trace() {
+    let sink = Sink::start(|_| 422_u16).await;
+    let document = subscription("billing", "commerce", TYPE, &sink.url());
+    // Nobody is there, which is no reason not to make spans.
+    let nobody = crate::harness::free_address();
+    let tidegate = Tidegate::up(&document, &sending(nobody, "grpc", 0.0)).await;
+    publish(&tidegate, "10000481", &format!("00-{TRACE}-{SPAN}-00")).await;
+    tidegate.log_says("the event is a dead letter now").await;
+    let log = tidegate.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("is a dead letter now"));
+    let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+    let told = ["sequence", "id", "trace", "subscription"].map(|name| line[name].to_string());
+    let expected = [
+        "1",
+        "\"10000481\"",
+        &format!("\"{TRACE}\""),
+        "\"default/billing\"",
+    ];
+    assert_eq!(told, expected, "{line}");
+}

@@ -12,8 +12,9 @@ const FAR: u64 = 10_000;
 /// looks at for it, it wants.
 const SPARSE: u64 = 16;
 
-/// Most events that are asked for at once.
-pub(super) const STEP_MAX: usize = 32;
+/// Most events that are asked for at once: no more than a block of the log has of them, as a rule, so
+/// that the others look through the same one next.
+pub(super) const STEP_MAX: usize = 8;
 
 /// One consumer, by what is known of it here.
 #[derive(Debug)]

@@ -23,6 +23,9 @@ use tokio::{
 /// How long one may have its turn: the server is slow, or does not answer at all.
 const TURN_MAX: Duration = Duration::from_secs(1);
 
+/// Others have their turn for so many times as long as one took.
+const PAUSE: u32 = 2;
+
 /// How long the others wait for one whose turn it is and that does not take it.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -149,8 +152,7 @@ impl Drop for Turn {
             Some((number, since)) if self.has && number == self.place.1 => {
                 let now = Instant::now();
                 queue.has = None;
-                // Others have theirs for as long.
-                queue.free_at = Some(now + (now - since).min(TURN_MAX));
+                queue.free_at = Some(now + (now - since).min(TURN_MAX) * PAUSE);
             }
             // Another one has taken it meanwhile.
             Some(_) | None if self.has => return,

@@ -52,7 +52,13 @@ pub(crate) fn survives(event: &Event) {
     assert_eq!(validate(event), Ok(()), "what was taken is valid");
     let text = Bytes::from(json::encode(event));
     assert!(json::is_event(&text), "JSON of an event is one");
-    assert_eq!(json::decode(text, Leniency::Strict).as_ref(), Ok(event));
+    // The hop's trace is the header of a message, and no attribute.
+    let without_hop = Event {
+        hop: None,
+        ..event.clone()
+    };
+    let decoded = json::decode(text, Leniency::Strict);
+    assert_eq!(decoded.as_ref(), Ok(&without_hop));
 
     let payload = event.data.clone().unwrap_or_default();
     let mut headers: Vec<(String, String)> = Vec::new();
@@ -61,13 +67,12 @@ pub(crate) fn survives(event: &Event) {
         headers.push((name.to_owned(), value.to_owned()));
     });
     let pairs = headers.iter().map(|(name, value)| (&**name, &**value));
-    let as_text = as_text(event);
-    assert_eq!(nats::decode(pairs, payload.clone()).as_ref(), Ok(&as_text));
+    assert_eq!(nats::decode(pairs, payload.clone()), Ok(as_text(event)));
 
     let mut headers = HeaderMap::new();
     binding::encode_binary(event, &mut headers);
     let decoded = binding::decode_binary(&headers, payload, Leniency::Strict);
-    assert_eq!(decoded.as_ref(), Ok(&as_text));
+    assert_eq!(decoded, Ok(as_text(&without_hop)));
 }
 
 /// Headers know text only.

@@ -1,9 +1,10 @@
 //! One request to a collector, over HTTP or gRPC.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, io::Write as _, path::Path, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -16,10 +17,11 @@ use opentelemetry_proto::tonic::collector::{
 };
 use prost::Message as _;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tidegate_telemetry::Protocol;
 use tokio::time::timeout;
-use tonic::{Code, metadata::MetadataMap};
+use tonic::{Code, codec::CompressionEncoding, metadata::MetadataMap};
+use zeroize::Zeroizing;
 
 use crate::settings::Endpoint;
 
@@ -35,6 +37,7 @@ pub(crate) struct Sender {
     address: Uri,
     headers: HeaderMap,
     timeout: Duration,
+    gzip: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +65,7 @@ pub(crate) enum Export {
 impl Sender {
     pub(crate) fn new(endpoint: &Endpoint) -> io::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(endpoint.ca.as_deref())?)
+            .with_tls_config(tls(endpoint)?)
             .https_or_http();
         let executor = TokioExecutor::new();
         let over = match endpoint.protocol {
@@ -82,6 +85,7 @@ impl Sender {
             address,
             headers: endpoint.headers.clone(),
             timeout: endpoint.timeout,
+            gzip: endpoint.gzip,
         })
     }
 
@@ -95,14 +99,22 @@ impl Sender {
                     self.post(client, metrics.encode_to_vec()).await
                 }
                 (Over::Grpc(client), Export::Traces(traces)) => {
-                    let mut client =
+                    let client =
                         TraceServiceClient::with_origin(client.clone(), self.address.clone());
+                    let mut client = match self.gzip {
+                        true => client.send_compressed(CompressionEncoding::Gzip),
+                        false => client,
+                    };
                     let sent = client.export(self.with_metadata(traces)).await;
                     sent.map(drop).map_err(of_status)
                 }
                 (Over::Grpc(client), Export::Metrics(metrics)) => {
-                    let mut client =
+                    let client =
                         MetricsServiceClient::with_origin(client.clone(), self.address.clone());
+                    let mut client = match self.gzip {
+                        true => client.send_compressed(CompressionEncoding::Gzip),
+                        false => client,
+                    };
                     let sent = client.export(self.with_metadata(metrics)).await;
                     sent.map(drop).map_err(of_status)
                 }
@@ -128,12 +140,20 @@ impl Sender {
         client: &Client<Connector, Full<Bytes>>,
         body: Vec<u8>,
     ) -> Result<(), Unsent> {
+        let body = match self.gzip {
+            true => gzipped(&body).map_err(|error| Unsent::transient(error.to_string()))?,
+            false => body,
+        };
         let mut request = Request::new(Full::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address.clone();
         *request.headers_mut() = self.headers.clone();
-        let protobuf = http::HeaderValue::from_static("application/x-protobuf");
+        let protobuf = HeaderValue::from_static("application/x-protobuf");
         request.headers_mut().insert(header::CONTENT_TYPE, protobuf);
+        if self.gzip {
+            let gzip = HeaderValue::from_static("gzip");
+            request.headers_mut().insert(header::CONTENT_ENCODING, gzip);
+        }
         let answer = client.request(request).await;
         let answer = answer.map_err(|error| Unsent::transient(with_causes(&error)))?;
         let status = answer.status();
@@ -198,21 +218,20 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// With the authorities of this file, or those that the machine knows.
-fn tls(ca: Option<&Path>) -> io::Result<ClientConfig> {
+fn gzipped(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+/// With the authorities that the endpoint names, or those that the machine knows.
+fn tls(endpoint: &Endpoint) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    match ca {
+    match &endpoint.ca {
         Some(file) => {
-            let pem = fs::read(file).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", file.display()))
-            })?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(io::Error::other)?;
-                roots.add(certificate).map_err(io::Error::other)?;
-            }
-            if roots.is_empty() {
-                let none = format!("{} has no certificate in PEM", file.display());
-                return Err(io::Error::other(none));
+            for certificate in certificates(file)? {
+                let added = roots.add(certificate);
+                added.map_err(|error| named(file, io::Error::other(error)))?;
             }
         }
         None => {
@@ -221,6 +240,30 @@ fn tls(ca: Option<&Path>) -> io::Result<ClientConfig> {
     }
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots);
+    let Some((chain, key)) = &endpoint.client else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(chain)?;
+    let pem = Zeroizing::new(fs::read(key).map_err(|error| named(key, error))?);
+    let none = |_| named(key, io::Error::other("it holds no private key in PEM"));
+    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(none)?;
+    let config = builder.with_client_auth_cert(chain, private);
+    config.map_err(|error| named(key, io::Error::other(error)))
+}
+
+fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let pem = fs::read(file).map_err(|error| named(file, error))?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|error| named(file, io::Error::other(error)))?;
+    if all.is_empty() {
+        let none = io::Error::other("it holds no certificate in PEM");
+        return Err(named(file, none));
+    }
+    Ok(all)
+}
+
+fn named(file: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }

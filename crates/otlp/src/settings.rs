@@ -4,12 +4,14 @@
 //! Source: the OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter
 //! Configuration".
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use tidegate_telemetry::{Config, Protocol, spans::Sampler};
 use url::Url;
+
+use crate::send::Sender;
 
 /// Most spans that wait, whatever a variable says: about 1 KiB each.
 const QUEUE_MAX: usize = 65_536;
@@ -41,6 +43,9 @@ pub(crate) struct Endpoint {
     pub(crate) timeout: Duration,
     /// Certificates of the authorities that vouch for it, instead of those that the machine knows.
     pub(crate) ca: Option<PathBuf>,
+    /// The certificate that it is shown, and its key.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    pub(crate) gzip: bool,
 }
 
 /// A variable that says nothing usable.
@@ -111,6 +116,14 @@ impl Settings {
         })
     }
 
+    /// Whether all the files that it names can be used: to be known before anything begins.
+    pub fn check(&self) -> io::Result<()> {
+        let endpoints = [&self.traces, &self.metrics].into_iter().flatten();
+        endpoints
+            .map(Sender::new)
+            .try_for_each(|sender| sender.map(drop))
+    }
+
     /// Whether spans are recorded.
     pub fn traces(&self) -> bool {
         self.traces.is_some()
@@ -174,11 +187,17 @@ impl<V: Fn(&str) -> Option<String>> Said<'_, V> {
         let Some(url) = self.url(signal, protocol)? else {
             return Ok(None);
         };
-        if let Some((compression, variable)) = self.of_signal(signal, "COMPRESSION")
-            && compression != "none"
-        {
-            return Err(error(&variable, "only none is known here".to_owned()));
-        }
+        let gzip = match self.of_signal(signal, "COMPRESSION") {
+            None => false,
+            Some((text, variable)) => match text.as_str() {
+                "none" => false,
+                "gzip" => true,
+                other => {
+                    let reason = format!("{other:?} is not known here; known are gzip and none");
+                    return Err(error(&variable, reason));
+                }
+            },
+        };
         let timeout = self.of_signal(signal, "TIMEOUT").map(|(_, name)| name);
         Ok(Some(Endpoint {
             url,
@@ -188,7 +207,23 @@ impl<V: Fn(&str) -> Option<String>> Said<'_, V> {
             ca: self
                 .of_signal(signal, "CERTIFICATE")
                 .map(|(file, _)| file.into()),
+            client: self.client(signal)?,
+            gzip,
         }))
+    }
+
+    fn client(&self, signal: Signal) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+        let certificate = self.of_signal(signal, "CLIENT_CERTIFICATE");
+        let alone = |variable: &str, other: &str| {
+            let reason = format!("OTEL_EXPORTER_OTLP_{other} is missing beside it");
+            Err(error(variable, reason))
+        };
+        match (certificate, self.of_signal(signal, "CLIENT_KEY")) {
+            (None, None) => Ok(None),
+            (Some((certificate, _)), Some((key, _))) => Ok(Some((certificate.into(), key.into()))),
+            (Some((_, variable)), None) => alone(&variable, "CLIENT_KEY"),
+            (None, Some((_, variable))) => alone(&variable, "CLIENT_CERTIFICATE"),
+        }
     }
 
     fn protocol(&self, signal: Signal) -> Result<Protocol, SettingsError> {

@@ -1,6 +1,9 @@
 //! What is sent, and what it costs when nobody takes it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    io::Read as _,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use opentelemetry_proto::tonic::collector::{
     metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest,
@@ -98,6 +101,26 @@ async fn what_is_recorded_arrives() {
     let metric = &counted.resource_metrics[0].scope_metrics[0].metrics[0];
     assert_eq!(metric.name, "a_things");
     assert_eq!(metrics.lost(), 0);
+}
+
+/// What is compressed says so, and is the same.
+#[tokio::test]
+async fn a_body_may_be_compressed() {
+    let collector = Sink::start(|_| 200_u16).await;
+    let gzip = [("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    let (tracer, _metrics, exporter) = start(&settings(&collector.url(), &gzip));
+    record(&tracer);
+    let requests = collector.received(1).await;
+    assert_eq!(requests[0].header("content-encoding"), Some("gzip"));
+    let mut body = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(&*requests[0].body);
+    decoder.read_to_end(&mut body).unwrap();
+    let sent = ExportTraceServiceRequest::decode(&*body).unwrap();
+    assert_eq!(
+        sent.resource_spans[0].scope_spans[0].spans[0].name,
+        "a name"
+    );
+    exporter.stop().await;
 }
 
 /// Whoever records waits for no collector, be it slow, gone or one that refuses; what is lost is

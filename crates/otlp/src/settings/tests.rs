@@ -130,7 +130,8 @@ fn mistakes_name_the_variable() {
     for (variable, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:4317"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization:secret"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a\u{fc}b=secret"),
@@ -150,4 +151,23 @@ fn mistakes_name_the_variable() {
         (settings.queue_max, settings.batch_max),
         (QUEUE_MAX, QUEUE_MAX)
     );
+}
+
+/// A file that is no use is known before anything begins, whichever signal names it.
+#[tokio::test]
+async fn files_that_are_no_use_are_mistakes() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c");
+    assert!(of(&[endpoint]).unwrap().check().is_ok());
+    let certificate = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "gone.pem");
+    let key = ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "gone.key");
+    for named in [
+        vec![
+            endpoint,
+            ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "gone.pem"),
+        ],
+        vec![endpoint, certificate, key],
+    ] {
+        let wrong = of(&named).unwrap().check().unwrap_err().to_string();
+        assert!(wrong.starts_with("gone.pem: "), "{wrong}");
+    }
 }

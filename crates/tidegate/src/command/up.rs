@@ -8,7 +8,6 @@ use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -16,12 +15,9 @@ use clap::Args;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tidegate_backbone::{Durability, jetstream::ConnectError};
-use tidegate_otlp::Exporter;
+use tidegate_otlp::{Exporter, Settings};
 use tidegate_telemetry::{logs::Level, metrics, spans};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::sleep,
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin::{Admin, Inside, Scrape},
@@ -34,9 +30,6 @@ use crate::{
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// How often readiness is looked at before it is there.
-const READY_POLL: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,6 +72,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let settings = config.exported(VERSION)?;
+    settings.check().context("telemetry cannot be sent")?;
     if config.applications.folder.is_none() {
         tracing::warn!(
             anonymous = ?config.receive.anonymous,
@@ -92,7 +87,7 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
     let admin = Admin::bind(&config.admin).await?;
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
-        started = start(arguments, &config, &nats, (admin, level)) => started,
+        started = start(arguments, (&config, &settings), &nats, (admin, level)) => started,
         () = signals.first() => Err(anyhow!("stopped before it was ready")),
     };
     let result = match started {
@@ -123,21 +118,23 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
 
 async fn start(
     arguments: &Arguments,
-    config: &Config,
+    (config, settings): (&Config, &Settings),
     nats: &Nats,
     (admin, level): (Admin, Level),
 ) -> anyhow::Result<(Pipeline, Option<Exporter>)> {
-    let settings = config.exported(VERSION)?;
     let mut registry = Registry::default();
     let counted = spans::Metrics::register(&mut registry);
-    let (tracer, recorded) = Exporter::tracer(&settings, counted.clone());
+    let (tracer, recorded) = Exporter::tracer(settings, counted.clone());
     #[cfg(feature = "count-allocations")]
     crate::allocations::register(&mut registry);
     let pipeline = Pipeline::start(config, nats.url(), &mut registry, tracer).await;
     let pipeline = pipeline.map_err(|error| nats.advise(error))?;
-    while let Err(reason) = pipeline.ready().await {
+    let mut readiness = pipeline.readiness();
+    loop {
+        let now = readiness.borrow_and_update().clone();
+        let Err(reason) = now else { break };
         tracing::info!(reason, "not ready yet");
-        sleep(READY_POLL).await;
+        readiness.changed().await?;
     }
     let said = Said {
         receive: pipeline.receive_addr(),
@@ -152,6 +149,7 @@ async fn start(
         scrape: Arc::clone(&scrape),
         operations,
         draining: pipeline.draining(),
+        readiness,
         level,
     };
     tokio::spawn(admin.serve(inside));
@@ -160,7 +158,7 @@ async fn start(
         Some(targets) => {
             tracing::info!(targets, "telemetry is sent");
             let text = move || scrape();
-            let exporter = Exporter::start(&settings, VERSION, (recorded, counted), text);
+            let exporter = Exporter::start(settings, VERSION, (recorded, counted), text);
             Some(exporter.context("telemetry cannot be sent")?)
         }
     };

@@ -12,9 +12,9 @@ const FAR: u64 = 10_000;
 /// looks at for it, it wants.
 const SPARSE: u64 = 16;
 
-/// Most events that are asked for at once: no more than a block of the log has of them, as a rule, so
-/// that the others look through the same one next.
-pub(super) const STEP_MAX: usize = 8;
+/// Most events that are asked for at once: whoever publishes waits for one search, and not for
+/// several, and the others look through the same block of the log next.
+pub(super) const STEP_MAX: usize = 1;
 
 /// One consumer, by what is known of it here.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use tokio::{
 const TURN_MAX: Duration = Duration::from_secs(1);
 
 /// Others have their turn for so many times as long as one took.
-const PAUSE: u32 = 2;
+const PAUSE: u32 = 3;
 
 /// How long the others wait for one whose turn it is and that does not take it.
 const PATIENCE: Duration = Duration::from_millis(100);

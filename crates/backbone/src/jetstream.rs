@@ -39,7 +39,7 @@ use self::{
     appends::Appends,
     deliveries::Deliveries,
     group::Group,
-    link::{Link, NOT_CONNECTED},
+    link::{ApiError, Link, NOT_CONNECTED},
     message::{LETTER_BYTES, Outgoing},
     reclaim::Passed,
     turns::Turns,
@@ -259,6 +259,17 @@ impl Jetstream {
     ) -> Result<Expired, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
         expire::expire(link, config, now, sharers).await
+    }
+
+    /// Lets another server of a cluster serve a consumer, whose position stays. An error where
+    /// there is no other one.
+    pub async fn step_down(&self, consumer: &str) -> Result<(), ControlError> {
+        let Shared { link, config, .. } = &*self.shared;
+        let stream = &config.events.stream;
+        let path = format!("CONSUMER.LEADER.STEPDOWN.{stream}.{consumer}");
+        let answer: Result<Value, ApiError> = link.call(&path, &Value::Null).await;
+        let during = || format!("a new leader of consumer {consumer}");
+        answer.map(drop).map_err(|error| error.during(during()))
     }
 
     async fn deliveries(&self) -> Result<Arc<Deliveries>, ConnectError> {

@@ -1,10 +1,23 @@
 //! What this stage counts, for each Subscription.
 
+use std::{
+    sync::{OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+
+/// Upper bounds in seconds: the first attempt takes milliseconds, the last may come days later.
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0, 21_600.0,
+    86_400.0,
+];
+
+type Seconds = Counter<f64, AtomicU64>;
 
 /// The families.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +30,26 @@ pub struct Metrics {
     window: Family<Of, Gauge>,
     refused: Family<Of, Gauge>,
     stopped: Family<Of, Gauge>,
+    attempts: Attempts,
+    latency: Latency,
     pub(crate) shared: SharedMetrics,
+}
+
+/// What attempts took, by Subscription.
+#[derive(Clone, Debug, Default)]
+struct Attempts {
+    count: Family<Of, Counter>,
+    took: Family<Of, Seconds>,
+}
+
+/// How long events are under way.
+#[derive(Clone, Debug)]
+struct Latency(Histogram);
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self(Histogram::new(LATENCY_BUCKETS))
+    }
 }
 
 /// What is counted of a consumer that many Subscriptions share.
@@ -74,6 +106,10 @@ pub(crate) struct Handles {
     pub(crate) stopped: Gauge,
     pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
+    attempts: Attempts,
+    /// From the first attempt on: one that is quiet takes no memory for it.
+    attempted: OnceLock<(Counter, Seconds)>,
+    latency: Latency,
     subscription: String,
 }
 
@@ -122,6 +158,21 @@ impl Metrics {
             metrics.stopped.clone(),
         );
         registry.register(
+            "tidegate_consume_attempts",
+            "Attempts at the Subscription's sink that have ended",
+            metrics.attempts.count.clone(),
+        );
+        registry.register(
+            "tidegate_consume_attempt_seconds",
+            "How long they took in all, their answers included",
+            metrics.attempts.took.clone(),
+        );
+        registry.register(
+            "tidegate_consume_stored_to_delivered_seconds",
+            "From an event's storing to the moment in which a sink has taken it, retries included",
+            metrics.latency.0.clone(),
+        );
+        registry.register(
             "tidegate_consume_sharing_subscriptions",
             "Subscriptions that may share a consumer, by where their events come from now; 0 in a process that does not read it",
             metrics.shared.members.clone(),
@@ -158,12 +209,37 @@ impl Metrics {
             stopped: self.stopped.get_or_create_owned(&of),
             dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),
+            attempts: self.attempts.clone(),
+            attempted: OnceLock::new(),
+            latency: self.latency.clone(),
             subscription: subscription.to_owned(),
         }
     }
 }
 
 impl Handles {
+    /// An attempt has ended.
+    pub(crate) fn attempted(&self, took: Duration) {
+        let (count, seconds) = self.attempted.get_or_init(|| {
+            let of = Of {
+                subscription: self.subscription.clone(),
+            };
+            let Attempts { count, took } = &self.attempts;
+            (
+                count.get_or_create_owned(&of),
+                took.get_or_create_owned(&of),
+            )
+        });
+        count.inc();
+        seconds.inc_by(took.as_secs_f64());
+    }
+
+    /// A sink has taken an event that was stored so long ago.
+    pub(crate) fn delivered(&self, stored_ago: Duration) {
+        self.delivered.inc();
+        self.latency.0.observe(stored_ago.as_secs_f64());
+    }
+
     pub(crate) fn buried(&self, reason: &'static str) {
         let reason = Reason {
             subscription: self.subscription.clone(),

@@ -27,7 +27,7 @@ mod wanted;
 mod watched;
 mod writing;
 
-pub use behind::{Behind, BehindAll};
+pub use behind::{Behind, BehindAll, Unread};
 pub use feed::{Feed, FeedReceipt};
 pub use hub::Hub;
 use ledger::{Ledger, OwnTaken, Taken, Way};

@@ -16,6 +16,18 @@ const DURATION_BUCKETS: [f64; 12] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0,
 ];
 
+/// Upper bounds in bytes: to the largest body that a door takes in by itself.
+const SIZE_BUCKETS: [f64; 8] = [
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+];
+
 /// Handles, resolved once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -24,6 +36,7 @@ pub struct Metrics {
     refused: Family<Refused, Counter>,
     retries: Counter,
     duration: Histogram,
+    size: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +53,7 @@ impl Metrics {
             refused: Family::default(),
             retries: Counter::default(),
             duration: Histogram::new(DURATION_BUCKETS),
+            size: Histogram::new(SIZE_BUCKETS),
         };
         registry.register(
             "tidegate_publish_events_stored",
@@ -66,10 +80,16 @@ impl Metrics {
             "From the event to its durable acknowledgement, retries included",
             metrics.duration.clone(),
         );
+        registry.register(
+            "tidegate_publish_event_data_bytes",
+            "Data of an event that was to be stored",
+            metrics.size.clone(),
+        );
         metrics
     }
 
-    pub(crate) fn settled(&self, result: &Result<Stored, Error>, took: Duration) {
+    /// `bytes` is how much data the event has.
+    pub(crate) fn settled(&self, bytes: usize, result: &Result<Stored, Error>, took: Duration) {
         match result {
             Ok(Stored {
                 duplicate: false, ..
@@ -83,6 +103,9 @@ impl Metrics {
                 .inc(),
         };
         self.duration.observe(took.as_secs_f64());
+        // No event has more bytes than 32 bits count.
+        self.size
+            .observe(u32::try_from(bytes).unwrap_or(u32::MAX).into());
     }
 
     pub(crate) fn retried(&self) {

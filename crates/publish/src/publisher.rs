@@ -55,7 +55,8 @@ impl<L: Log> Publisher<L> {
     ) -> impl Future<Output = Result<Stored, Error>> + Send + use<'_, L> {
         let began = Instant::now();
         // Before there is a future: what is awaited with would be part of it, and of all around it.
-        let prepared = self.admission.enter(1, event.data_len());
+        let bytes = event.data_len();
+        let prepared = self.admission.enter(1, bytes);
         let prepared =
             prepared.and_then(|permit| Ok((permit, self.append_of(application, event)?)));
         async move {
@@ -63,7 +64,7 @@ impl<L: Log> Publisher<L> {
                 Ok((_permit, append)) => self.append(&append, began + self.deadline).await,
                 Err(error) => Err(error),
             };
-            self.metrics.settled(&result, began.elapsed());
+            self.metrics.settled(bytes, &result, began.elapsed());
             result
         }
     }
@@ -76,8 +77,8 @@ impl<L: Log> Publisher<L> {
         events: Vec<Event>,
     ) -> Vec<Result<Stored, Error>> {
         let began = Instant::now();
-        let bytes = events.iter().map(Event::data_len).sum();
-        let results = match self.admission.enter(events.len(), bytes) {
+        let bytes: Vec<usize> = events.iter().map(Event::data_len).collect();
+        let results = match self.admission.enter(events.len(), bytes.iter().sum()) {
             Ok(_permit) => {
                 let appends = events
                     .into_iter()
@@ -88,8 +89,8 @@ impl<L: Log> Publisher<L> {
             Err(busy) => events.iter().map(|_| Err(busy.clone())).collect(),
         };
         let took = began.elapsed();
-        for result in &results {
-            self.metrics.settled(result, took);
+        for (bytes, result) in bytes.into_iter().zip(&results) {
+            self.metrics.settled(bytes, result, took);
         }
         results
     }

@@ -21,6 +21,10 @@ pub struct Config {
     /// How often the log is asked how far each Subscription is behind, and how full it is.
     #[serde(with = "humantime_serde")]
     pub metrics_interval: Duration,
+    /// A Subscription that gets none of its events for so long, though nothing is in their way, is
+    /// told of.
+    #[serde(with = "humantime_serde")]
+    pub stalled_after: Duration,
     /// Whether metrics are shown under Kyma's names too.
     pub kyma_metrics: bool,
 }
@@ -96,6 +100,7 @@ impl Default for Config {
             traces: Traces::default(),
             // As often as most scrapers come.
             metrics_interval: Duration::from_secs(10),
+            stalled_after: Duration::from_secs(60),
             kyma_metrics: false,
         }
     }

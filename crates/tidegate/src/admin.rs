@@ -26,7 +26,6 @@ use axum::{
     middleware,
     routing::get,
 };
-use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::{
     logs::Level,
     metrics::{self, Format},
@@ -34,7 +33,10 @@ use tidegate_telemetry::{
 use tokio::{net::TcpListener, sync::watch};
 
 pub(crate) use self::access::Access;
-use crate::{config, pipeline::Operations};
+use crate::{
+    config,
+    pipeline::{Operations, Readiness},
+};
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
@@ -47,7 +49,7 @@ pub(crate) struct Admin {
 #[derive(Clone)]
 struct Shared {
     scrape: Scrape,
-    log: Jetstream,
+    readiness: Readiness,
     draining: watch::Receiver<bool>,
 }
 
@@ -59,6 +61,7 @@ pub(crate) struct Inside {
     pub(crate) scrape: Scrape,
     pub(crate) operations: Operations,
     pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) readiness: Readiness,
     pub(crate) level: Level,
 }
 
@@ -95,6 +98,7 @@ impl Admin {
             scrape,
             operations,
             draining,
+            readiness,
             level,
         } = inside;
         let all = operations.clone();
@@ -105,7 +109,7 @@ impl Admin {
             ..
         } = operations;
         let guard = middleware::from_fn_with_state(self.access, access::only_who_may);
-        let operations = dead_letters::routes(log.clone(), redrive)
+        let operations = dead_letters::routes(log, redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all.clone()))
@@ -132,7 +136,7 @@ impl Admin {
             .merge(metrics)
             .with_state(Shared {
                 scrape,
-                log,
+                readiness,
                 draining,
             })
             .merge(operations);
@@ -150,9 +154,9 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
             "shutting down\n".to_owned(),
         );
     }
-    match shared.log.ready().await {
+    match &*shared.readiness.borrow() {
         Ok(()) => (StatusCode::OK, String::new()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 

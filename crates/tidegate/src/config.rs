@@ -96,6 +96,13 @@ pub(crate) struct Shutdown {
     pub(crate) grace: Duration,
 }
 
+impl Subscriptions {
+    /// Whether the folder is the one that is looked for where nobody has named another.
+    pub(crate) fn is_usual_folder(&self) -> bool {
+        self.folder == Self::default().folder
+    }
+}
+
 impl Default for Subscriptions {
     fn default() -> Self {
         Self {

@@ -55,6 +55,8 @@ pub(crate) struct Folder<T> {
     texts: BTreeMap<PathBuf, Text>,
     good: HashMap<PathBuf, Vec<(usize, T)>>,
     missing: bool,
+    /// Whether it is one that nobody named, which need not be there.
+    is_usual: bool,
 }
 
 /// What a file holds, or why that is not known.
@@ -102,7 +104,14 @@ impl<T: Resource> Folder<T> {
             texts: BTreeMap::new(),
             good: HashMap::new(),
             missing: false,
+            is_usual: false,
         }
+    }
+
+    /// The same folder. Where nobody has named it and it never was there, it holds nothing, and
+    /// that is no mistake.
+    pub(crate) fn usual(self, is_usual: bool) -> Self {
+        Self { is_usual, ..self }
     }
 
     /// What the folder says now.
@@ -114,7 +123,13 @@ impl<T: Resource> Folder<T> {
 
     /// What the folder says now, if that is something else than before.
     pub(crate) fn poll(&mut self) -> Option<Loaded<T>> {
-        match texts(&self.path) {
+        let texts = match texts(&self.path) {
+            Err(error) if self.is_usual && error.kind() == io::ErrorKind::NotFound => {
+                self.texts.is_empty().then(BTreeMap::new).ok_or(error)
+            }
+            read => read,
+        };
+        match texts {
             Ok(texts) => {
                 let changed = self.missing || texts != self.texts;
                 self.missing = false;
@@ -288,6 +303,26 @@ mod tests {
         assert_eq!(ids(&loaded), ["default/one"]);
         assert_eq!(loaded.mistakes.len(), 1);
         assert!(folder.poll().is_none(), "said once is enough");
+    }
+
+    /// Whoever starts without any Subscription has made no mistake; and gets the first ones.
+    #[test]
+    fn a_usual_folder_need_not_be_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("subscriptions");
+        let mut named = Folder::<Subscription>::new(path.clone());
+        assert_eq!(named.load().mistakes.len(), 1);
+        let mut folder = Folder::<Subscription>::new(path.clone()).usual(true);
+        let loaded = folder.load();
+        assert_eq!((ids(&loaded).len(), loaded.mistakes.len()), (0, 0));
+        assert!(folder.poll().is_none());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("a.yaml"), document("one")).unwrap();
+        assert_eq!(ids(&folder.poll().unwrap()), ["default/one"]);
+        fs::rename(&path, dir.path().join("away")).unwrap();
+        let loaded = folder.poll().unwrap();
+        assert_eq!(ids(&loaded), ["default/one"]);
+        assert_eq!(loaded.mistakes.len(), 1, "it was there");
     }
 
     /// Two Subscriptions of one name would fight for one consumer.

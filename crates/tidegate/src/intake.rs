@@ -31,14 +31,14 @@ use self::{
 use crate::{
     applications::{Known, Member},
     metrics::Metrics,
-    pipeline::journal,
+    pipeline::{Readiness, journal},
 };
 
 /// What stands behind the doors of one worker.
 #[derive(Clone)]
 pub(crate) struct Intake<L> {
     publisher: Publisher<L>,
-    log: L,
+    readiness: Readiness,
     subscriptions: watch::Receiver<Arc<Vec<Arc<Subscription>>>>,
     applications: Known,
     batch_events_max: usize,
@@ -69,7 +69,7 @@ struct Meant<'a> {
 impl<L: Log> Intake<L> {
     pub(crate) fn new(
         publisher: Publisher<L>,
-        log: L,
+        readiness: Readiness,
         subscriptions: watch::Receiver<Arc<Vec<Arc<Subscription>>>>,
         applications: Known,
         normalize: &tidegate_normalize::Config,
@@ -78,7 +78,7 @@ impl<L: Log> Intake<L> {
     ) -> Self {
         Self {
             publisher,
-            log,
+            readiness,
             subscriptions,
             applications,
             batch_events_max,
@@ -291,6 +291,6 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
     }
 
     async fn ready(&self) -> Result<(), String> {
-        self.log.ready().await.map_err(|error| error.to_string())
+        self.readiness.borrow().clone()
     }
 }

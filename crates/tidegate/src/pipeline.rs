@@ -16,6 +16,7 @@ mod attempt;
 mod control;
 mod expiry;
 pub(crate) mod journal;
+mod readiness;
 mod redrive;
 pub(crate) mod replays;
 mod reply;
@@ -28,7 +29,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use tidegate_backbone::{Log, jetstream::Jetstream};
+use tidegate_backbone::jetstream::Jetstream;
 use tidegate_consume::{Budget, Gates};
 use tidegate_deliver::Client;
 use tidegate_history::Journal;
@@ -52,6 +53,7 @@ use self::{
     worker::Worker,
 };
 pub(crate) use self::{
+    readiness::Readiness,
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
     sharing::Consumers,
@@ -71,6 +73,7 @@ pub(crate) struct Pipeline {
     sharing: Sharing,
     history: History,
     draining: watch::Sender<bool>,
+    readiness: Readiness,
     failures: mpsc::Receiver<()>,
 }
 
@@ -147,6 +150,8 @@ impl Pipeline {
         let metrics = worker::Metrics::register(registry);
         let admission = Admission::new(&config.publish);
         let sharing = Sharing::start(config, &log, &metrics.consume()).await?;
+        let (readiness, follows) = readiness::follow(log.clone());
+        tasks.push(follows);
         let hubs = sharing.hubs();
         let consumers = Consumers::new(log, Arc::clone(&hubs));
         tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
@@ -163,6 +168,7 @@ impl Pipeline {
             subscriptions: subscribed,
             applications,
             draining: drained,
+            readiness: readiness.clone(),
             metrics,
             journal,
             tracer,
@@ -177,7 +183,8 @@ impl Pipeline {
         for (index, listeners) in server.into_listeners().into_iter().enumerate() {
             workers.push(Worker::start(index, listeners, shared.clone()).await?);
         }
-        let folder = Folder::new(config.subscriptions_folder());
+        let folder = Folder::new(config.subscriptions_folder())
+            .usual(config.subscriptions.is_usual_folder());
         let commands = workers.iter().map(Worker::commands).collect();
         let control = State::new(
             config,
@@ -202,6 +209,7 @@ impl Pipeline {
             sharing,
             history,
             draining,
+            readiness,
             failures,
         })
     }
@@ -226,13 +234,9 @@ impl Pipeline {
         self.draining.subscribe()
     }
 
-    /// `Ok` when an event would be stored now; otherwise why not.
-    pub(crate) async fn ready(&self) -> Result<(), String> {
-        self.operations
-            .log
-            .ready()
-            .await
-            .map_err(|error| error.to_string())
+    /// Whether events would be stored.
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.readiness.clone()
     }
 
     /// Returns when a worker has ended by itself: part of the doors and of the Subscriptions are

@@ -7,9 +7,10 @@
 mod credentials;
 mod metrics;
 mod oldest;
+mod watchdog;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,16 +18,21 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use tidegate_backbone::{ControlError, Log as _};
-use tidegate_consume::{Standing, shared::Behind};
+use tidegate_consume::{
+    Standing,
+    shared::{Behind, Unread},
+};
 use tidegate_subscription::Subscription;
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use self::{
+    credentials::SinkCredentials,
     metrics::{Away, Metrics, Of, Shard, Stream},
     oldest::Oldest,
+    watchdog::{Seen, Watchdog},
 };
 use crate::{
     config::Config,
@@ -38,8 +44,12 @@ pub(crate) struct Survey {
     operations: Operations,
     every: Duration,
     credentials: Option<PathBuf>,
+    /// Of the documents, and of the secrets that they name.
+    folder: PathBuf,
+    sink_credentials: SinkCredentials,
     metrics: Metrics,
     oldest: Oldest,
+    watchdog: Watchdog,
 }
 
 impl Survey {
@@ -48,8 +58,11 @@ impl Survey {
             operations,
             every: config.telemetry.metrics_interval,
             credentials: config.backbone.credentials_file.clone(),
+            folder: config.subscriptions_folder(),
+            sink_credentials: SinkCredentials::default(),
             metrics: Metrics::register(registry),
             oldest: Oldest::default(),
+            watchdog: Watchdog::new(config.telemetry.stalled_after),
         }
     }
 
@@ -78,6 +91,10 @@ impl Survey {
         }
         let subscriptions = Arc::clone(&self.operations.subscriptions.borrow());
         self.look_at_sinks(&subscriptions);
+        let ends = self.sink_credentials.look(&subscriptions, &self.folder);
+        if let Some(ends) = ends.await {
+            self.metrics.sink_credentials_expiry.set(ends);
+        }
         if let Err(error) = self.look_at_log(&subscriptions).await {
             // A number of before would be taken for one of now.
             self.metrics.forget_log();
@@ -133,10 +150,12 @@ impl Survey {
             (Of::new(id), age.unwrap_or_default().as_secs_f64())
         });
         self.metrics.oldest_age.set(ages.collect::<Vec<_>>());
-        let unread = behind.unread.into_iter();
+        let unread = behind.unread.iter();
+        let shard = |one: &Unread| Shard { shard: one.shard };
         self.metrics
             .unread
-            .set(unread.map(|(shard, events)| (Shard { shard }, number(events))));
+            .set(unread.map(|one| (shard(one), number(one.events))));
+        self.watch(&known, &behind.unread, subscriptions).await;
         let rows = |value: fn(&tidegate_backbone::jetstream::Usage) -> Option<u64>| {
             let row = |one| Some((Stream::new(one), number(value(one)?)));
             streams.iter().filter_map(row).collect::<Vec<_>>()
@@ -150,6 +169,62 @@ impl Survey {
             .stream_consumers
             .set(rows(|one| Some(one.consumers)));
         Ok(())
+    }
+
+    /// Whether anybody's events do not come.
+    async fn watch(
+        &mut self,
+        known: &[(&str, &Behind)],
+        unread: &[Unread],
+        subscriptions: &[Arc<Subscription>],
+    ) {
+        let waits = |one: &&Arc<Subscription>| {
+            let is_open = matches!(self.operations.states.of(&one.id()), Some((State::Open, _)));
+            let standing = self.operations.gates.standing(&one.sink_key());
+            is_open && !one.pause && reason(standing).is_none()
+        };
+        let waiting: HashSet<String> = subscriptions
+            .iter()
+            .filter(waits)
+            .map(|one| one.id())
+            .collect();
+        let own = known.iter().filter(|(id, _)| waiting.contains(*id));
+        let own = own.map(|(_, one)| Seen {
+            consumer: &one.consumer,
+            undelivered: one.undelivered,
+            unsettled: one.unsettled,
+            place: one.settled_to,
+        });
+        let shared = unread.iter().map(|one| Seen {
+            consumer: &one.consumer,
+            undelivered: one.events,
+            unsettled: one.in_hand,
+            place: one.read_to,
+        });
+        let found = self.watchdog.look(own.chain(shared), Instant::now());
+        for consumer in &found.new {
+            let log = &self.operations.log;
+            let stepped_down = log.step_down(consumer).await.is_ok();
+            tracing::error!(
+                consumer,
+                stepped_down,
+                "the nats-server delivers nothing from this consumer, which has events, though \
+                 nothing is in their way; whether it is paused is said by nats consumer info"
+            );
+        }
+        for consumer in &found.over {
+            tracing::info!(consumer, "events come from this consumer again");
+        }
+        let is_stalled = |consumer: &String| flag(found.stalled.contains(consumer));
+        let own = known.iter();
+        self.metrics
+            .stalled
+            .set(own.map(|(id, one)| (Of::new(id), is_stalled(&one.consumer))));
+        let shared = unread.iter().map(|one| {
+            let shard = Shard { shard: one.shard };
+            (shard, is_stalled(&one.consumer))
+        });
+        self.metrics.shared_stalled.set(shared);
     }
 }
 

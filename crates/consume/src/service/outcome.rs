@@ -83,6 +83,7 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
                 None => {
                     let verdict = self.attempt.attempt(event, &matched).await;
                     took = began.elapsed();
+                    self.metrics.attempted(took);
                     let told = verdict.health();
                     *health = Some(told);
                     self.heed(&verdict, &pass);
@@ -98,7 +99,7 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
         };
         let (reason, failure) = match verdict {
             Verdict::Delivered { status } => {
-                self.metrics.delivered.inc();
+                self.metrics.delivered(self.age(&held));
                 self.done(&terms, &*held.receipt, Settle::Ack).await;
                 self.ended(&held, took, status, Follows::Nothing);
                 return Next::Settled;
@@ -330,10 +331,13 @@ impl<L: Log, A: Attempt> Outcomes<L, A> {
 
     /// Whether the Subscription wants it tried no longer.
     fn is_too_old<R>(&self, held: &Held<R>) -> bool {
+        let age_max = self.policy.age_max;
+        age_max.is_some_and(|age_max| self.age(held) >= age_max)
+    }
+
+    /// How long ago it was stored. The clock of the log may be a little ahead.
+    fn age<R>(&self, held: &Held<R>) -> Duration {
         let age = self.log.now().duration_since(held.stored_at);
-        let (Some(age_max), Ok(age)) = (self.policy.age_max, age) else {
-            return false;
-        };
-        age >= age_max
+        age.unwrap_or_default()
     }
 }

@@ -27,9 +27,24 @@ pub struct Behind {
 pub struct BehindAll {
     /// Those with a consumer of their own, and those that share one which this process reads.
     pub consumers: Vec<Behind>,
-    /// Events that nobody has read from a shared consumer yet, by its shard. So many more, at most,
-    /// has each of those that share it.
-    pub unread: Vec<(u32, u64)>,
+    /// What nobody has read yet from the shared consumers which this process reads.
+    pub unread: Vec<Unread>,
+}
+
+/// What nobody has read from a shared consumer. So much more, at most, has each of those that share
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The number of its shard.
+    pub shard: u32,
+    /// The name of the consumer.
+    pub consumer: String,
+    /// How many events.
+    pub events: u64,
+    /// How many were read and are not settled.
+    pub in_hand: u64,
+    /// The place in the log up to which it was read.
+    pub read_to: u64,
 }
 
 impl<L: Log, R: Register> SharedLog<L, R> {
@@ -57,7 +72,13 @@ impl<L: Log, R: Register> SharedLog<L, R> {
             let Some(standings) = hub.0.with(|state, _| state.standings()) else {
                 continue;
             };
-            all.unread.push((hub.0.shard.number, shared.undelivered));
+            all.unread.push(Unread {
+                shard: hub.0.shard.number,
+                consumer: shared.name.clone(),
+                events: shared.undelivered,
+                in_hand: shared.unsettled,
+                read_to: shared.delivered,
+            });
             let has_own =
                 |standing: &Standing| standing.is_away || listed.contains(&standing.spec.name);
             let here = standings.into_iter().filter(|one| !has_own(one));

@@ -74,6 +74,13 @@ impl Contexts {
             None => {
                 let names: Vec<&str> = self.all.iter().map(|one| one.name.as_str()).collect();
                 let file = self.folder.join("contexts.yaml");
+                if names.is_empty() {
+                    let example = format!("{{ name: {name}, admin: 'http://127.0.0.1:8081' }}");
+                    bail!(
+                        "no context {name:?}: {} names none; it holds such as contexts: [{example}]",
+                        file.display()
+                    );
+                }
                 bail!(
                     "no context {name:?} in {}; there are: {}",
                     file.display(),

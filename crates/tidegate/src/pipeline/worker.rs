@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    Readiness,
     attempt::SinkAttempt,
     journal::Told,
     replays::{Assigned, ReplayAttempt},
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) applications: Known,
     pub(super) draining: watch::Receiver<bool>,
+    pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
     pub(super) journal: Journal,
     pub(super) tracer: Tracer,
@@ -257,12 +259,10 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
 
 async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
     let config = &shared.config;
-    let publisher = shared
-        .metrics
-        .publisher(config, log.clone(), &shared.admission);
+    let publisher = shared.metrics.publisher(config, log, &shared.admission);
     let intake = Intake::new(
         publisher,
-        log,
+        shared.readiness.clone(),
         shared.subscriptions.clone(),
         shared.applications.clone(),
         &config.normalize,

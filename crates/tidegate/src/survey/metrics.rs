@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     ready: Gauge,
     mistakes: Gauge,
     credentials_expiry: Table<[(&'static str, &'static str); 0]>,
+    pub(super) sink_credentials_expiry: Table<Shown>,
     pub(super) open: Table<Of>,
     pub(super) sink_available: Table<Of>,
     pub(super) sink_away: Table<Away>,
@@ -21,6 +22,8 @@ pub(super) struct Metrics {
     pub(super) unsettled: Table<Of>,
     pub(super) oldest_age: Table<Of>,
     pub(super) unread: Table<Shard>,
+    pub(super) stalled: Table<Of>,
+    pub(super) shared_stalled: Table<Shard>,
     pub(super) stream_bytes: Table<Stream>,
     pub(super) stream_bytes_max: Table<Stream>,
     pub(super) stream_messages: Table<Stream>,
@@ -53,6 +56,22 @@ impl Away {
         Self {
             subscription: subscription.to_owned(),
             reason,
+        }
+    }
+}
+
+/// A Subscription, and what its sink is shown: `certificate` or `token`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Shown {
+    subscription: String,
+    credential: &'static str,
+}
+
+impl Shown {
+    pub(super) fn new(subscription: &str, credential: &'static str) -> Self {
+        Self {
+            subscription: subscription.to_owned(),
+            credential,
         }
     }
 }
@@ -113,6 +132,11 @@ impl Metrics {
             self.sink_away.clone(),
         );
         registry.register(
+            "tidegate_consume_sink_credentials_expiry_seconds",
+            "When the certificate or the token that the Subscription's sink is shown ends, in Unix time; not shown where none is known",
+            self.sink_credentials_expiry.clone(),
+        );
+        registry.register(
             "tidegate_consume_events_undelivered",
             "Events that the Subscription has not been offered yet; of one that shares a consumer, those that were read from it",
             self.undelivered.clone(),
@@ -131,6 +155,16 @@ impl Metrics {
             "tidegate_consume_shared_events_unread",
             "Events that nobody has read from the shared consumer yet: at most so many more has each Subscription that shares it",
             self.unread.clone(),
+        );
+        registry.register(
+            "tidegate_consume_stalled",
+            "1 while the Subscription gets none of its events, for longer than telemetry.stalled_after, though nothing is in their way",
+            self.stalled.clone(),
+        );
+        registry.register(
+            "tidegate_consume_shared_stalled",
+            "1 while nothing comes from a shared consumer that has events, for longer than telemetry.stalled_after",
+            self.shared_stalled.clone(),
         );
     }
 
@@ -182,10 +216,16 @@ impl Metrics {
 
     /// The log does not answer.
     pub(super) fn forget_log(&self) {
-        for table in [&self.undelivered, &self.unsettled, &self.oldest_age] {
+        for table in [
+            &self.undelivered,
+            &self.unsettled,
+            &self.oldest_age,
+            &self.stalled,
+        ] {
             table.set([]);
         }
         self.unread.set([]);
+        self.shared_stalled.set([]);
         for table in [
             &self.stream_bytes,
             &self.stream_bytes_max,

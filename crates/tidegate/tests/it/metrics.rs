@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
+use serde_json::Value;
 use tidegate_testkit::{NatsServer, Sink};
 
 use crate::harness::{Tidegate, binary, subscription};
@@ -61,6 +62,9 @@ async fn who_is_behind_shows() {
             "tidegate_backbone_stream_messages{stream=\"events\"} 3.0",
             "tidegate_backbone_stream_bytes_max{stream=\"dead_letters\"} 1073741824.0",
             "tidegate_backbone_ready 1",
+            "tidegate_publish_event_data_bytes_sum 6.0",
+            "tidegate_consume_attempts_total{subscription=\"default/well\"} 3",
+            "tidegate_consume_stored_to_delivered_seconds_count 3",
             "tidegate_build_info{version=\"0.1.0\"} 1",
         ])
         .await;
@@ -149,4 +153,46 @@ async fn what_callers_send_makes_no_series() {
     let after = series().await;
     let new: Vec<_> = after.difference(&before).collect();
     assert!(new.is_empty(), "{new:?}");
+}
+
+/// A consumer that a tool of NATS has paused has events, a sink that takes them, and gives nothing.
+#[tokio::test]
+async fn a_consumer_that_gives_nothing_is_told_of() {
+    let nats = NatsServer::start().await;
+    let sink = Sink::start(|_| 200_u16).await;
+    let documents = subscription("one", "/s", "a.v1", &sink.url());
+    let configuration = "telemetry: { metrics_interval: 100ms, stalled_after: 300ms }\n";
+    let mut tidegate = Tidegate::down(&documents, configuration, &["--nats", &nats.url()]);
+    tidegate.start().await;
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let ask = async |path: &str, body: &str| -> Value {
+        let subject = format!("$JS.API.CONSUMER.{path}");
+        let answer = client.request(subject, body.to_owned().into()).await;
+        serde_json::from_slice(&answer.unwrap().payload).unwrap()
+    };
+    let names = ask("NAMES.TIDEGATE_EVENTS", "").await;
+    let consumer = names["consumers"][0].as_str().unwrap();
+    let pause = format!("PAUSE.TIDEGATE_EVENTS.{consumer}");
+    let paused = ask(&pause, r#"{"pause_until":"2100-01-01T00:00:00Z"}"#).await;
+    assert_eq!(paused["paused"], true, "{paused}");
+
+    let event = binary("1", "/s", "a.v1");
+    let answer = tidegate.send("POST", "/events", &event, b"{}").await;
+    assert_eq!(answer.status, 204);
+    let is_told = |is_so: &'static str| {
+        move |text: &str| {
+            let stalled = |line: &str| line.contains("_stalled{") && line.ends_with(is_so);
+            text.lines().any(stalled)
+        }
+    };
+    tidegate.scrape_until("stalled", is_told(" 1.0")).await;
+    tidegate
+        .log_says("delivers nothing from this consumer")
+        .await;
+    assert_eq!(sink.count(), 0);
+
+    ask(&pause, "{}").await;
+    sink.received(1).await;
+    let is_over = |text: &str| !is_told(" 1.0")(text);
+    tidegate.scrape_until("stalled no more", is_over).await;
 }

@@ -261,8 +261,8 @@ async fn a_full_log_answers_507() {
     assert!(stored > 3);
 }
 
-/// When the log is away for longer than a request waits, the sender is told when to come again,
-/// and readiness says so.
+/// When the log is away for longer than a request waits, the sender is told when to come again, and
+/// probes are told so when it has been away for long enough.
 #[tokio::test]
 async fn an_unreachable_log_answers_503_with_retry_after() {
     let tidegate = Tidegate::up("", "publish: { deadline: 500ms }\n").await;
@@ -270,11 +270,16 @@ async fn an_unreachable_log_answers_503_with_retry_after() {
     let answer = tidegate
         .send("POST", "/events", &binary("1", "/s", "t.v1"), b"{}")
         .await;
-    let ready = tidegate.send("GET", "/readyz", &[], b"").await;
+    let unready = async {
+        while tidegate.send("GET", "/readyz", &[], b"").await.status != 503 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let unready = tokio::time::timeout(PATIENCE, unready).await;
     signal(tidegate.nats_pid, "CONT");
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
-    assert_eq!(ready.status, 503);
+    unready.expect("probes were never told that the log is away");
 }
 
 /// What no attempt delivers becomes a dead letter, and the Subscription goes on.

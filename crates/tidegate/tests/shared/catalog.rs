@@ -26,6 +26,9 @@ const CREDENTIALS: &str = "-----BEGIN NATS USER JWT-----\n\
     SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n\
     ------END USER NKEY SEED------\n";
 
+/// What a sink is shown, with the same end.
+const TOKEN: &str = "e30.eyJleHAiOjQxMDI0NDQ4MDB9.e30";
+
 /// So short an age that events miss a sink that is down, within the test.
 const CONFIGURATION: &str = "receive: { tls: { listen: \"127.0.0.1:0\", certificate: certificate.pem, \
         key: key.pem } }\n\
@@ -50,12 +53,13 @@ async fn everything() -> String {
     let nats = NatsServer::start().await;
     let down = Sink::start(|_| 503_u16).await;
     let refusing = Sink::start(|_| 400_u16).await;
-    let retention = "{ deadLetter: { retention: { maxAge: 1s } } }";
+    let delivery = "{ deadLetter: { retention: { maxAge: 1s } }, \
+         auth: { bearer: { token: { file: token } } } }";
     let documents = subscription("down", "/s", "a.v1", &down.url())
         + &format!(
             "---\napiVersion: eventing.tidegate.dev/v1alpha1\nkind: Subscription\n\
              metadata: {{ name: refusing }}\nspec:\n  sink: {{ uri: '{}' }}\n  \
-             delivery: {retention}\n",
+             delivery: {delivery}\n",
             refusing.url()
         );
     let url = nats.url();
@@ -68,6 +72,7 @@ async fn everything() -> String {
     fs::write(folder.join("certificate.pem"), cert.pem()).unwrap();
     fs::write(folder.join("key.pem"), signing_key.serialize_pem()).unwrap();
     fs::write(folder.join("user.creds"), CREDENTIALS).unwrap();
+    fs::write(tidegate.subscriptions().join("token"), TOKEN).unwrap();
     tidegate.start().await;
     let mut mended = binary("1", "/s", "a.v1");
     mended[0].1 = "0.3";

@@ -18,11 +18,15 @@ const HEAD: &str = "# Metrics\n\n\
 
 /// What each label may hold: a closed set, or names from the configuration. One that is not here
 /// has to be thought of first: what callers write must not become a series.
-const LABELS: [(&str, &str); 11] = [
+const LABELS: [(&str, &str); 12] = [
     ("code", "an [error code](errors/README.md)"),
     (
         "consumer",
         "`shared` or `own`: where a Subscription's events come from",
+    ),
+    (
+        "credential",
+        "`certificate` or `token`: what a sink is shown",
     ),
     ("door", "a door, or `subscribed`, `health`, `unknown`"),
     ("kind", "a kind of repair"),

@@ -68,6 +68,9 @@ pub trait Register: Clone + Send + Sync + 'static {
     /// All of it.
     fn read(&self) -> impl Future<Output = Result<Registered, ControlError>> + Send;
 
+    /// The revision of the last writing, for whoever has read and looks whether there is more.
+    fn revision(&self) -> impl Future<Output = Result<u64, ControlError>> + Send;
+
     /// The value of one name, as it is now.
     fn get(&self, name: &str) -> impl Future<Output = Result<Option<String>, ControlError>> + Send;
 

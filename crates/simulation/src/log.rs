@@ -342,6 +342,13 @@ impl Register for FaultyRegister {
         self.register.read().await
     }
 
+    async fn revision(&self) -> Result<u64, ControlError> {
+        if self.wire.is_away() {
+            return Err(away("reading"));
+        }
+        self.register.revision().await
+    }
+
     async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
         if self.wire.is_away() {
             return Err(away("reading"));

@@ -8,7 +8,7 @@
 //!  │ sink ◄── attempt: deliver ◄── consume ◄══════════╝                │
 //!  │                                  └═► JetStream (dead letters)     │
 //!  └───────────────────────────────────────────────────────────────────┘
-//!            control: subscription folder ─► workers; storage reclaimed
+//!            control: subscription folder, pauses ─► workers; storage reclaimed
 //!            applications: application folder and secrets ─► what each intake asks
 //! ```
 
@@ -16,6 +16,7 @@ mod attempt;
 mod control;
 mod expiry;
 pub(crate) mod journal;
+pub(crate) mod pauses;
 mod readiness;
 mod redrive;
 pub(crate) mod replays;
@@ -29,7 +30,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use tidegate_backbone::jetstream::Jetstream;
+use tidegate_backbone::jetstream::{Jetstream, JetstreamRegister};
 use tidegate_consume::{Budget, Gates};
 use tidegate_deliver::Client;
 use tidegate_history::Journal;
@@ -43,10 +44,10 @@ use tokio::{
 };
 
 use self::{
-    control::{Control, State},
+    control::{Asked, Control, State},
     expiry::Expiry,
     journal::History,
-    replays::Ask,
+    pauses::{PauseDoor, Pauses},
     retention::Retention,
     sharing::Sharing,
     states::States,
@@ -87,6 +88,8 @@ pub(crate) struct Operations {
     pub(crate) redrive: Redrive,
     /// Begins replays, and tells of them.
     pub(crate) replays: ReplayDoor,
+    /// Pauses Subscriptions, and lets them go on.
+    pub(crate) pauses: PauseDoor,
     pub(crate) subscriptions: watch::Receiver<Subscriptions>,
     pub(crate) applications: applications::Known,
     pub(crate) states: States,
@@ -97,15 +100,16 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// And where questions about replays arrive.
+    /// And where what they ask for arrives.
     fn new(
         config: &Config,
         consumers: &Consumers,
         (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
         admission: &Admission,
         (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
-    ) -> anyhow::Result<(Self, mpsc::Receiver<Ask>)> {
-        let (replays, asked) = ReplayDoor::new();
+    ) -> anyhow::Result<(Self, Asked)> {
+        let (replays, replays_asked) = ReplayDoor::new();
+        let (pauses, pauses_asked) = PauseDoor::new();
         let log = consumers.log();
         let operations = Self {
             log: log.clone(),
@@ -119,12 +123,17 @@ impl Operations {
                 tracer: tracer.clone(),
             },
             replays,
+            pauses,
             subscriptions: subscriptions.clone(),
             applications: applications.clone(),
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
             has_history: journal.is_on(),
+        };
+        let asked = Asked {
+            replays: replays_asked,
+            pauses: pauses_asked,
         };
         Ok((operations, asked))
     }
@@ -149,6 +158,7 @@ impl Pipeline {
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
         let admission = Admission::new(&config.publish);
+        let pauses = pauses_of(&log).await?;
         let sharing = Sharing::start(config, &log, &metrics.consume()).await?;
         let (readiness, follows) = readiness::follow(log.clone());
         tasks.push(follows);
@@ -186,13 +196,8 @@ impl Pipeline {
         let folder = Folder::new(config.subscriptions_folder())
             .usual(config.subscriptions.is_usual_folder());
         let commands = workers.iter().map(Worker::commands).collect();
-        let control = State::new(
-            config,
-            consumers,
-            commands,
-            subscriptions,
-            operations.states.clone(),
-        );
+        let stand = (operations.states.clone(), pauses);
+        let control = State::new(config, consumers, commands, subscriptions, stand);
         let control =
             Control::start(control, folder, config.subscriptions.poll_interval, asked).await;
         // Not before: what is acknowledged belongs to every Subscription that was there.
@@ -300,6 +305,13 @@ async fn open_log(config: &Config, nats_url: &str) -> anyhow::Result<Jetstream> 
         }
     }
     Ok(log)
+}
+
+/// The pauses by command, before anything is delivered.
+async fn pauses_of(log: &Jetstream) -> anyhow::Result<Pauses<JetstreamRegister>> {
+    let register = log.register_named(pauses::REGISTER).await;
+    let register = register.context("the register of pauses")?;
+    Ok(Pauses::of(register).await?)
 }
 
 /// Dead letters and events that have an end.

@@ -104,6 +104,9 @@ impl Survey {
 
     fn look_at_sinks(&self, subscriptions: &[Arc<Subscription>]) {
         let (mut open, mut available, mut away) = (Vec::new(), Vec::new(), Vec::new());
+        let paused = subscriptions.iter();
+        let paused = paused.map(|one| (Of::new(&one.id()), flag(one.pause)));
+        self.metrics.paused.set(paused);
         for subscription in subscriptions {
             let id = subscription.id();
             let state = self.operations.states.of(&id);

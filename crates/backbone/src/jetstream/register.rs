@@ -75,7 +75,18 @@ struct Names {
 impl Jetstream {
     /// The register of a shard beside the log, made where there is none.
     pub async fn register(&self, shard: Shard) -> Result<JetstreamRegister, EnsureError> {
-        let register = self.register_of(shard);
+        self.made(self.register_of(shard)).await
+    }
+
+    /// The register of this name beside the log, which is that of no shard; made where there is none.
+    pub async fn register_named(&self, name: &str) -> Result<JetstreamRegister, EnsureError> {
+        let bucket = format!("{}_{name}", self.shared.config.events.stream);
+        let link = Arc::clone(&self.shared.link);
+        let bucket = bucket.into();
+        self.made(JetstreamRegister { link, bucket }).await
+    }
+
+    async fn made(&self, register: JetstreamRegister) -> Result<JetstreamRegister, EnsureError> {
         let (stream, subjects) = (
             stream_of(&register.bucket),
             subject_of(&register.bucket, ">"),
@@ -204,6 +215,10 @@ impl Register for JetstreamRegister {
             }
         }
         Ok(registered)
+    }
+
+    async fn revision(&self) -> Result<u64, ControlError> {
+        consumers::last_sequence(&self.link, &stream_of(&self.bucket), ACTION).await
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {

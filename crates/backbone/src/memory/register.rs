@@ -60,6 +60,10 @@ impl Register for MemoryRegister {
         Ok(self.with(|entries| entries.registered.clone()))
     }
 
+    async fn revision(&self) -> Result<u64, ControlError> {
+        Ok(self.with(|entries| entries.registered.revision))
+    }
+
     async fn get(&self, name: &str) -> Result<Option<String>, ControlError> {
         Ok(self.with(|entries| entries.registered.values.get(name).cloned()))
     }

@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Digest = [u8; 32];
 
-/// Who asks, by the name of the token; told to whoever writes the audit log.
+/// Who asks, by the name of the token; told to the operation, and to whoever writes the audit log.
 #[derive(Clone, Debug)]
 pub(super) struct Who(pub(super) Arc<str>);
 
@@ -189,14 +189,17 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
         .then(|| secret.trim_ascii())
 }
 
-/// Lets in who may, and tells the audit log who it was.
+/// Lets in who may, and tells the operation and the audit log who it is.
 pub(super) async fn only_who_may(
     State(access): State<Arc<Access>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match access.admit(request.headers(), request.method()) {
         Ok(who) => {
+            if let Some(who) = &who {
+                request.extensions_mut().insert(who.clone());
+            }
             let mut response = next.run(request).await;
             if let Some(who) = who {
                 response.extensions_mut().insert(who);

@@ -437,7 +437,10 @@ async fn standings(
         let consumer = operations.consumers.consumer(&name).await?;
         let is_offered = consumer.is_some_and(|consumer| consumer.delivered >= stored.sequence);
         let (state, message) = match is_offered {
-            _ if subscription.pause => ("pending", "it is paused; its events are kept for it"),
+            _ if subscription.pause => (
+                "pending",
+                "it is paused; its events are kept for it; `tidegate subscriptions show` tells by whom",
+            ),
             false => (
                 "pending",
                 "it was not offered yet; `tidegate subscriptions list` tells why",

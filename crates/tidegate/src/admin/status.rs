@@ -27,7 +27,7 @@ use super::{
     problem::Problem,
     subscriptions::{self, Standing},
 };
-use crate::pipeline::Operations;
+use crate::pipeline::{Operations, pauses::Paused};
 
 /// After so long what waits is stuck, unless said otherwise: as long as the longest delay between
 /// two attempts.
@@ -110,8 +110,8 @@ struct Status {
     flow: Option<Flow>,
     /// What waits for somebody to act, or has waited for long.
     stuck: Vec<Stuck>,
-    /// Subscriptions that are paused, and meant to be: `namespace/name`.
-    paused: Vec<String>,
+    /// Subscriptions that are paused, and meant to be.
+    paused: Vec<Pause>,
 }
 
 /// A part of the way.
@@ -122,6 +122,19 @@ struct Part {
     /// `log`, `doors` or `delivery`.
     name: &'static str,
     is_well: bool,
+    message: String,
+}
+
+/// A Subscription that is paused.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "StatusPaused")]
+struct Pause {
+    /// `namespace/name`.
+    subscription: String,
+    #[serde(flatten)]
+    paused: Paused,
+    /// For people: by what, and why.
     message: String,
 }
 
@@ -225,7 +238,7 @@ fn doors(shared: &Shared, flow: Option<&Flow>) -> Part {
 struct Found {
     stuck_after: Duration,
     stuck: Vec<Stuck>,
-    paused: Vec<String>,
+    paused: Vec<Pause>,
 }
 
 impl Found {
@@ -288,8 +301,14 @@ impl Found {
             .iter()
             .filter(|one| one.status != "True")
         {
-            if condition.reason == "Paused" {
-                self.paused.push(id);
+            if condition.reason == "Paused"
+                && let Some(paused) = &standing.paused
+            {
+                self.paused.push(Pause {
+                    subscription: id,
+                    message: paused.words(),
+                    paused: paused.clone(),
+                });
                 return;
             }
             // A sink that fails stays so until enough attempts have succeeded; with nothing to

@@ -1,6 +1,7 @@
 //! `/api/v1/subscriptions`: who gets events, how they stand, and what waits for them.
 
 mod kyma;
+mod pausing;
 
 use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
@@ -8,7 +9,7 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
-    routing::get,
+    routing::{get, post},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     folder::FileMistake,
-    pipeline::{Operations, states},
+    pipeline::{Operations, pauses::Paused, states},
 };
 
 /// The routes.
@@ -31,6 +32,8 @@ pub(super) fn routes(operations: Operations) -> Router {
     Router::new()
         .route("/api/v1/subscriptions", get(list))
         .route("/api/v1/subscriptions/{namespace}/{name}", get(show))
+        .route(pausing::PAUSE, post(pausing::pause))
+        .route(pausing::RESUME, post(pausing::resume))
         .with_state(operations)
 }
 
@@ -47,7 +50,7 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
             },
         },
     });
-    json!({
+    let mut paths = json!({
         "/api/v1/subscriptions": {
             "get": {
                 "summary": "Subscriptions, how they stand, and documents that are no use",
@@ -55,16 +58,25 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
             },
         },
         "/api/v1/subscriptions/{namespace}/{name}": {
-            "parameters": [
-                openapi::in_path("namespace", "string", "Its namespace."),
-                openapi::in_path("name", "string", "Its name."),
-            ],
+            "parameters": in_path(),
             "get": {
                 "summary": "A Subscription, and how it stands",
                 "responses": shapes.answers("200", "The Subscription.", Some(&subscription)),
             },
         },
-    })
+    });
+    if let Some(paths) = paths.as_object_mut() {
+        paths.extend(pausing::paths(shapes));
+    }
+    paths
+}
+
+/// Which Subscription.
+fn in_path() -> [Value; 2] {
+    [
+        openapi::in_path("namespace", "string", "Its namespace."),
+        openapi::in_path("name", "string", "Its name."),
+    ]
 }
 
 /// A Subscription, and how it stands.
@@ -84,6 +96,8 @@ pub(super) struct Standing {
     own_consumer_reason: Option<&'static str>,
     /// Whether it gets events.
     pub(super) ready: bool,
+    /// What pauses it; `null` where nothing does.
+    pub(super) paused: Option<Paused>,
     pub(super) conditions: Vec<Condition>,
     /// Events that it has not been offered yet; `null` while it has no consumer.
     pub(super) undelivered: Option<u64>,
@@ -176,7 +190,8 @@ fn standing(
     let id = subscription.id();
     let state = operations.states.of(&id);
     let is_open = matches!(&state, Some((states::State::Open, _)));
-    let ready = ready(subscription, state);
+    let paused = operations.states.paused(&id);
+    let ready = ready(paused.as_ref(), state);
     let letters = letters(operations.consume.refuses_dead_letters(&id));
     let mistakes: Vec<String> = mistakes
         .iter()
@@ -197,6 +212,7 @@ fn standing(
         shares_consumer,
         own_consumer_reason,
         ready: ready.status == "True",
+        paused,
         conditions: vec![ready, letters, sink(operations, subscription)],
         undelivered: consumer.map(|consumer| consumer.undelivered),
         unsettled: consumer.map(|consumer| consumer.unsettled),
@@ -205,23 +221,23 @@ fn standing(
     }
 }
 
-fn ready(subscription: &Subscription, state: Option<(states::State, SystemTime)>) -> Condition {
+fn ready(paused: Option<&Paused>, state: Option<(states::State, SystemTime)>) -> Condition {
     use states::State;
     let (state, since) = match state {
         Some((state, since)) => (state, Some(since)),
         None => (State::Opening, None),
     };
-    let (status, reason, message) = match state {
-        State::Open if subscription.pause => {
-            let message = "nothing is delivered; what it wants is kept for it";
-            ("False", "Paused", message.to_owned())
+    let (status, reason, message) = match (state, paused) {
+        (State::Open, Some(paused)) => {
+            let message = "nothing is delivered, and what it wants is kept for it";
+            ("False", "Paused", format!("{message}: {}", paused.words()))
         }
-        State::Open => ("True", "Open", "it gets what is stored".to_owned()),
-        State::Opening => {
+        (State::Open, None) => ("True", "Open", "it gets what is stored".to_owned()),
+        (State::Opening, _) => {
             let message = "its consumer is not there yet; the log says why";
             ("False", "Opening", message.to_owned())
         }
-        State::Unusable(reason) => ("False", "Unusable", reason),
+        (State::Unusable(reason), _) => ("False", "Unusable", reason),
     };
     Condition {
         r#type: "Ready",

@@ -45,7 +45,7 @@ struct Status {
     parts: Vec<Part>,
     flow: Option<Flow>,
     stuck: Vec<Stuck>,
-    paused: Vec<String>,
+    paused: Vec<Paused>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +64,12 @@ struct Flow {
     delivered: f64,
     retried: f64,
     dead_letters: f64,
+}
+
+#[derive(Deserialize)]
+struct Paused {
+    subscription: String,
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -119,8 +125,12 @@ fn screen(status: &Status) -> String {
             lines.push(format!("          refused {rate:.1}/s  {code}"));
         }
     }
-    if !status.paused.is_empty() {
-        lines.push(format!("paused    {}", status.paused.join(", ")));
+    for Paused {
+        subscription,
+        message,
+    } in &status.paused
+    {
+        lines.push(format!("paused    {subscription}  {message}"));
     }
     if status.stuck.is_empty() {
         lines.push("stuck     nothing".to_owned());
@@ -157,7 +167,8 @@ mod tests {
                       { "name": "delivery", "isWell": false, "message": "0 of 1" }],
             "flow": { "seconds": 1.0, "stored": 12.04, "refused": { "publish/busy": 3.0 },
                       "delivered": 0.0, "retried": 1.0, "deadLetters": 0.0 },
-            "paused": ["shop/old"],
+            "paused": [{ "subscription": "shop/old", "byDocument": true, "byCommand": null,
+                         "message": "paused by its document (pause: true)" }],
             "stuck": [{ "kind": "Sink", "subscription": "shop/billing", "since": "10:14",
                         "waiting": 7, "message": "it fails", "next": "mend it" }],
         });
@@ -166,7 +177,7 @@ log       well      it takes events
 delivery  NOT WELL  0 of 1
 flow      stored 12.0/s  delivered 0.0/s  tried again 1.0/s  dead letters 0.0/s
           refused 3.0/s  publish/busy
-paused    shop/old
+paused    shop/old  paused by its document (pause: true)
 stuck     shop/billing  Sink  7 wait  since 10:14
           it fails
           next: mend it

@@ -1,6 +1,7 @@
 //! `tidegate subscriptions`: what a Subscription wants and does, without running anything.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
+mod pausing;
 mod running;
 
 use std::{
@@ -19,7 +20,10 @@ use tidegate_subscription::{
     Auth, DeadLetter, Delivery, Format, Matching, OnDeadLetter, Start, Subscription, parse,
 };
 
-use self::running::{All, Named};
+use self::{
+    pausing::{Pause, Resume},
+    running::{All, Named},
+};
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
@@ -31,6 +35,8 @@ Examples:
   tidegate subscriptions list
   tidegate subscriptions list --output json
   tidegate subscriptions show shop/billing --watch
+  tidegate subscriptions pause shop/billing --reason 'the ledger is closed until 18:00'
+  tidegate subscriptions resume shop/billing
   tidegate subscriptions explain billing --config tidegate.yaml
   tidegate subscriptions explain --document subscription.yaml
   tidegate subscriptions match shop/billing --config tidegate.yaml < event.json
@@ -38,6 +44,8 @@ Examples:
 
 explain prints what the nats-server filters, what is matched after it, and how events are delivered.
 match reads a CloudEvent as JSON, and prints the part of the Subscription that decides.
+pause holds for every process of the mesh, also after a restart, until resume; what the Subscription
+wants is kept for it meanwhile. Other processes follow within subscriptions.poll_interval (1s).
 Exit codes: 0 done; 1 something failed, match: it does not want the event, list and
 show: one is not ready;
 2 wrong use or wrong configuration.";
@@ -61,6 +69,12 @@ enum Command {
     /// Print how a Subscription of a running Tidegate stands
     #[command(after_help = EXAMPLES)]
     Show(Named),
+    /// Deliver nothing to a Subscription from now on, and keep what it wants
+    #[command(after_help = EXAMPLES)]
+    Pause(Pause),
+    /// Let a Subscription go on that was paused by this command
+    #[command(after_help = EXAMPLES)]
+    Resume(Resume),
     /// Print what a Subscription reads, matches and does
     #[command(after_help = EXAMPLES)]
     Explain(Which),
@@ -89,6 +103,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::List(all) => running::list(all),
         Command::Show(named) => running::show(named),
+        Command::Pause(pause) => pausing::pause(pause),
+        Command::Resume(which) => pausing::resume(which),
         Command::Explain(which) => {
             let config = which.config()?;
             explain(&which.subscription(&config)?, &config);
@@ -211,7 +227,7 @@ fn explain(subscription: &Subscription, config: &Config) {
     if subscription.pause {
         line(
             "pause",
-            "nothing is delivered; what it wants is kept".to_owned(),
+            "by its document: nothing is delivered; what it wants is kept".to_owned(),
         );
     }
 }

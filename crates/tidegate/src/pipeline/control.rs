@@ -1,4 +1,6 @@
-//! What runs once a process: the Subscription folder, replays, and the room in the log.
+//! What runs once a process: the Subscription folder, pauses, replays, and the room in the log.
+
+mod pausing;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_backbone::Log;
+use tidegate_backbone::{Log, jetstream::JetstreamRegister};
 use tidegate_subscription::Subscription;
 use tokio::{
     sync::{mpsc, watch},
@@ -15,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    pauses::{self, Pauses},
     replays::{self, Ask, Refused, Replays, Status, Wanted},
     sharing::Consumers,
     states::{self, States},
@@ -36,6 +39,12 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// that could.
 const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where what operators ask for arrives.
+pub(super) struct Asked {
+    pub(super) replays: mpsc::Receiver<Ask>,
+    pub(super) pauses: mpsc::Receiver<pauses::Ask>,
+}
+
 /// The running control task.
 pub(super) struct Control {
     task: JoinHandle<()>,
@@ -47,7 +56,7 @@ impl Control {
         mut state: State,
         mut folder: Folder<Subscription>,
         poll: Duration,
-        asked: mpsc::Receiver<Ask>,
+        asked: Asked,
     ) -> Self {
         let opened = state.apply(folder.load()).await;
         for subscription in closed(state.running.keys().cloned().collect(), opened).await {
@@ -57,6 +66,7 @@ impl Control {
             );
         }
         state.meet_consumers().await;
+        state.meet_pauses();
         Self {
             task: tokio::spawn(state.run(folder, poll, asked)),
         }
@@ -75,7 +85,10 @@ pub(super) struct State {
     workers: Vec<mpsc::Sender<Command>>,
     subscriptions: watch::Sender<Subscriptions>,
     states: States,
-    /// By id: the Subscription, and the worker that delivers for it.
+    /// What the folder says.
+    documents: Vec<Arc<Subscription>>,
+    pauses: Pauses<JetstreamRegister>,
+    /// By id: the Subscription, paused or not, and the worker that delivers for it.
     running: HashMap<String, (Arc<Subscription>, usize)>,
     /// By consumer: when its Subscription, of this id, went.
     removed: HashMap<String, (Instant, String)>,
@@ -94,9 +107,11 @@ impl State {
         log: Consumers,
         workers: Vec<mpsc::Sender<Command>>,
         subscriptions: watch::Sender<Subscriptions>,
-        states: States,
+        (states, pauses): (States, Pauses<JetstreamRegister>),
     ) -> Self {
         Self {
+            documents: Vec::new(),
+            pauses,
             deleted_kept: config.subscriptions.deleted_kept,
             replays: Replays::new(log.log().clone(), Arc::new(config.clone())),
             log,
@@ -110,12 +125,7 @@ impl State {
         }
     }
 
-    async fn run(
-        mut self,
-        mut folder: Folder<Subscription>,
-        poll: Duration,
-        mut asked: mpsc::Receiver<Ask>,
-    ) {
+    async fn run(mut self, mut folder: Folder<Subscription>, poll: Duration, mut asked: Asked) {
         let mut poll = interval(poll);
         let mut reclaim = interval(RECLAIM_EVERY);
         for ticker in [&mut poll, &mut reclaim] {
@@ -124,8 +134,11 @@ impl State {
         loop {
             tokio::select! {
                 _ = poll.tick() => {
-                    if let Some(loaded) = folder.poll() {
-                        self.apply(loaded).await;
+                    let are_new = self.look_at_pauses().await;
+                    match folder.poll() {
+                        Some(loaded) => drop(self.apply(loaded).await),
+                        None if are_new => drop(self.bring().await),
+                        None => {}
                     }
                     self.remove_old().await;
                 }
@@ -133,7 +146,8 @@ impl State {
                     self.reclaim().await;
                     self.look_at_replays().await;
                 }
-                Some(ask) = asked.recv() => self.answer(ask).await,
+                Some(ask) = asked.replays.recv() => self.answer(ask).await,
+                Some(ask) = asked.pauses.recv() => self.answer_of_pause(ask).await,
             }
         }
     }
@@ -221,11 +235,13 @@ impl State {
             tracing::error!(%mistake, "a subscription is not usable");
         }
         self.states.set_mistakes(loaded.mistakes);
-        let wanted: HashMap<String, Arc<Subscription>> = loaded
-            .resources
-            .into_iter()
-            .map(|subscription| (subscription.id(), Arc::new(subscription)))
-            .collect();
+        self.documents = loaded.resources.into_iter().map(Arc::new).collect();
+        self.bring().await
+    }
+
+    /// Brings what runs to what documents and pauses say.
+    async fn bring(&mut self) -> mpsc::Receiver<String> {
+        let (wanted, paused) = self.wanted();
         let gone: Vec<String> = self
             .running
             .keys()
@@ -233,18 +249,7 @@ impl State {
             .cloned()
             .collect();
         for id in gone {
-            if let Some((subscription, worker)) = self.running.remove(&id) {
-                tracing::info!(subscription = id, "subscription removed");
-                self.states.remove(&id);
-                if let Some(assigned) = self.replays.of(&id) {
-                    let name = assigned.replay.name;
-                    self.replays.set_waiting(&name, true);
-                    self.tell(worker, Command::Stop(name)).await;
-                }
-                let went = (Instant::now(), id.clone());
-                self.removed.insert(subscription.consumer_name(), went);
-                self.tell(worker, Command::Stop(id)).await;
-            }
+            self.end(id).await;
         }
         let (opened, are_open) = mpsc::channel(wanted.len().max(1));
         for (id, subscription) in wanted {
@@ -260,12 +265,31 @@ impl State {
             self.running.insert(id.clone(), (subscription, worker));
             self.run_replay(&id).await;
         }
+        // Not before: until it is opened anew, one that was running is not paused yet.
+        self.states.set_paused(paused);
         let running = self
             .running
             .values()
             .map(|(subscription, _)| Arc::clone(subscription));
         self.subscriptions.send_replace(Arc::new(running.collect()));
         are_open
+    }
+
+    /// What runs no more, as its document is gone.
+    async fn end(&mut self, id: String) {
+        let Some((subscription, worker)) = self.running.remove(&id) else {
+            return;
+        };
+        tracing::info!(subscription = id, "subscription removed");
+        self.states.remove(&id);
+        if let Some(assigned) = self.replays.of(&id) {
+            let name = assigned.replay.name;
+            self.replays.set_waiting(&name, true);
+            self.tell(worker, Command::Stop(name)).await;
+        }
+        let went = (Instant::now(), id.clone());
+        self.removed.insert(subscription.consumer_name(), went);
+        self.tell(worker, Command::Stop(id)).await;
     }
 
     async fn tell(&self, worker: usize, command: Command) {
@@ -297,13 +321,17 @@ impl State {
                 tracing::warn!(subscription = id, %error, "replay not ended yet");
                 continue;
             }
-            match self.log.remove(&consumer).await {
-                Ok(()) => {
-                    tracing::info!(consumer, "consumer of a removed subscription deleted");
-                    self.removed.remove(&consumer);
-                }
-                Err(error) => tracing::warn!(consumer, %error, "consumer not deleted yet"),
+            if let Err(error) = self.log.remove(&consumer).await {
+                tracing::warn!(consumer, %error, "consumer not deleted yet");
+                continue;
             }
+            // Its pause holds as long as its place is kept.
+            if let Err(error) = self.forget_pause(&id).await {
+                tracing::warn!(subscription = id, %error, "pause not taken away yet");
+                continue;
+            }
+            tracing::info!(consumer, "consumer of a removed subscription deleted");
+            self.removed.remove(&consumer);
         }
     }
 

@@ -6,6 +6,7 @@ use std::{
     time::SystemTime,
 };
 
+use super::pauses::Paused;
 use crate::folder::FileMistake;
 
 /// How one Subscription stands.
@@ -27,6 +28,7 @@ pub(crate) struct States(Arc<Mutex<Inner>>);
 struct Inner {
     states: HashMap<String, (State, SystemTime)>,
     mistakes: Vec<FileMistake>,
+    paused: HashMap<String, Paused>,
 }
 
 impl States {
@@ -45,6 +47,16 @@ impl States {
 
     pub(super) fn set_mistakes(&self, mistakes: Vec<FileMistake>) {
         self.lock().mistakes = mistakes;
+    }
+
+    /// All that are paused, by id.
+    pub(super) fn set_paused(&self, paused: HashMap<String, Paused>) {
+        self.lock().paused = paused;
+    }
+
+    /// What pauses one.
+    pub(crate) fn paused(&self, subscription: &str) -> Option<Paused> {
+        self.lock().paused.get(subscription).cloned()
     }
 
     /// How one stands, and since when.

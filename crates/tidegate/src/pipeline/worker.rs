@@ -328,11 +328,12 @@ impl Deliveries {
             return;
         };
         let (id, sink) = (subscription.id(), subscription.sink.clone());
+        let paused = subscription.pause;
         let opened = {
             let (id, states, sink) = (id.clone(), shared.states.clone(), sink.clone());
             move || {
                 states.set(&id, State::Open);
-                tracing::info!(subscription = id, %sink, "subscription runs");
+                tracing::info!(subscription = id, %sink, paused, "subscription runs");
                 // There is a place for each id; nobody waits for one that comes later.
                 opened.try_send(id).ok();
             }

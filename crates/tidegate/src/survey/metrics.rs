@@ -16,6 +16,7 @@ pub(super) struct Metrics {
     credentials_expiry: Table<[(&'static str, &'static str); 0]>,
     pub(super) sink_credentials_expiry: Table<Shown>,
     pub(super) open: Table<Of>,
+    pub(super) paused: Table<Of>,
     pub(super) sink_available: Table<Of>,
     pub(super) sink_away: Table<Away>,
     pub(super) undelivered: Table<Of>,
@@ -120,6 +121,11 @@ impl Metrics {
             "tidegate_consume_subscription_open",
             "1 while what is stored is kept for the Subscription, 0 while its consumer is not there",
             self.open.clone(),
+        );
+        registry.register(
+            "tidegate_consume_subscription_paused",
+            "1 while the Subscription is paused, by its document or by command, 0 otherwise",
+            self.paused.clone(),
         );
         registry.register(
             "tidegate_consume_sink_available",

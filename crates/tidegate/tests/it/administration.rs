@@ -67,6 +67,24 @@ async fn a_token_allows_what_its_role_does() {
         ("PUT", "/api/v1/log-level", "", 401),
         ("PUT", "/api/v1/log-level", VIEWER, 403),
         ("DELETE", "/api/v1/dead-letters/1", VIEWER, 403),
+        (
+            "POST",
+            "/api/v1/subscriptions/default/one/pause",
+            VIEWER,
+            403,
+        ),
+        (
+            "POST",
+            "/api/v1/subscriptions/default/one/resume",
+            VIEWER,
+            403,
+        ),
+        (
+            "POST",
+            "/api/v1/subscriptions/default/one/resume",
+            OPERATOR,
+            404,
+        ),
         ("PUT", "/api/v1/log-level", OPERATOR, 200),
     ] {
         let answer = ask(&tidegate, method, path, token, &level).await;

@@ -62,6 +62,20 @@ const OPERATIONS: &[(&str, &str, &str, u16)] = &[
     ("/api/v1/applications/{name}", "get", "", 404),
     ("/api/v1/status", "get", "?stuckAfter=0s&watch=10ms", 200),
     ("/api/v1/status", "get", "?watch=soon", 400),
+    (
+        "/api/v1/subscriptions/{namespace}/{name}/pause",
+        "post",
+        "",
+        200,
+    ),
+    ("/api/v1/subscriptions", "get", "", 200),
+    ("/api/v1/status", "get", "?watch=0s", 200),
+    (
+        "/api/v1/subscriptions/{namespace}/{name}/resume",
+        "post",
+        "",
+        200,
+    ),
 ];
 
 #[tokio::test]
@@ -87,7 +101,11 @@ async fn every_operation_answers_as_it_is_described() {
     for &(path, method, with, status) in OPERATIONS {
         let asked = path.replace("{namespace}/{name}", "default/all");
         let asked = asked.replace("{sequence}", "1").replace("{name}", name) + with;
-        let answer = ask(&tidegate, &method.to_uppercase(), &asked, &wanted).await;
+        let body = match path.ends_with("/pause") {
+            true => &json!({ "reason": "it is mended" }),
+            false => &wanted,
+        };
+        let answer = ask(&tidegate, &method.to_uppercase(), &asked, body).await;
         assert_eq!(answer.status, status, "{method} {asked}: {}", answer.text());
         judged.push((path.to_owned(), method.to_owned()));
         match schema(&described, path, method, status) {

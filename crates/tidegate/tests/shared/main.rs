@@ -33,6 +33,9 @@ mod order;
 #[path = "../it/path.rs"]
 mod path;
 #[cfg(test)]
+#[path = "../it/pausing.rs"]
+mod pausing;
+#[cfg(test)]
 #[path = "../it/replay.rs"]
 mod replay;
 #[cfg(test)]

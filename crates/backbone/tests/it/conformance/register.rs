@@ -18,6 +18,7 @@ fn values<const N: usize>(values: [(&str, &str); N]) -> BTreeMap<String, String>
 pub(crate) async fn what_is_written_is_read(register: &impl Register) {
     let empty = read(register).await;
     assert_eq!(empty, Registered::default());
+    assert_eq!(within(register.revision()).await.unwrap(), 0);
     let mut revision = empty.revision;
     for (name, value) in [
         ("a", Some("1")),
@@ -30,6 +31,7 @@ pub(crate) async fn what_is_written_is_read(register: &impl Register) {
         let after = register.write(name, value, revision).await.unwrap();
         assert!(after > revision, "{after} after {revision}");
         revision = after;
+        assert_eq!(within(register.revision()).await.unwrap(), revision);
     }
     let all = read(register).await;
     assert_eq!(all.revision, revision);

@@ -151,6 +151,24 @@ async fn each_shard_has_a_register() {
     }
 }
 
+/// A register of another name is none of a shard, nor is what is written there.
+#[tokio::test]
+async fn a_register_of_a_name_is_apart() {
+    let fixture = JetstreamFixture::new().await;
+    let log = fixture.log();
+    let named = within(log.register_named("PAUSES")).await.unwrap();
+    assert!(within(log.registers()).await.unwrap().is_empty());
+    let whole = within(log.register(Shard::WHOLE)).await.unwrap();
+    named.write("a", Some("1"), 0).await.unwrap();
+    whole.write("a", Some("2"), 0).await.unwrap();
+    let again = within(log.register_named("PAUSES")).await.unwrap();
+    let value = within(again.get("a")).await.unwrap();
+    assert_eq!(value.as_deref(), Some("1"));
+    let context = async_nats::jetstream::new(fixture.client().await);
+    let bucket = context.get_stream("KV_TIDEGATE_EVENTS_PAUSES").await;
+    assert!(bucket.is_ok(), "{:?}", bucket.err());
+}
+
 /// Whoever has appeared is seen from then on, also over another connection.
 #[tokio::test]
 async fn who_has_appeared_is_seen_by_others() {

@@ -63,14 +63,17 @@ pub(crate) struct Inside {
 }
 
 impl Admin {
-    pub(crate) async fn bind(config: &config::Admin) -> anyhow::Result<Self> {
-        let access = Arc::new(Access::new(config)?);
+    pub(crate) async fn bind(
+        config: &config::Admin,
+        identity: &tidegate_identity::Config,
+    ) -> anyhow::Result<Self> {
+        let access = Arc::new(Access::new(config, identity)?);
         let address = config.listen;
-        if config.tokens.is_empty() && !address.ip().is_loopback() {
+        if access.is_open() && !address.ip().is_loopback() {
             tracing::warn!(
                 listen = %address,
-                "admin.tokens is empty: whoever reaches this address may change everything; name \
-                 tokens, or let admin.listen be on loopback"
+                "admin.tokens is empty and admin.oidc names no issuer: whoever reaches this address \
+                 may change everything; name one of them, or let admin.listen be on loopback"
             );
         }
         let listener = TcpListener::bind(address)
@@ -104,7 +107,8 @@ impl Admin {
             replays,
             ..
         } = operations;
-        let guard = middleware::from_fn_with_state(self.access, access::only_who_may);
+        let access = Arc::clone(&self.access);
+        let guard = middleware::from_fn_with_state(access, access::only_who_may);
         let operations = dead_letters::routes(log.clone(), redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
@@ -116,7 +120,7 @@ impl Admin {
                 Arc::clone(&scrape),
                 draining.clone(),
             ))
-            .merge(openapi::routes())
+            .merge(openapi::routes(&self.access))
             .layer(guard.clone())
             .layer(middleware::from_fn(origin::not_from_elsewhere))
             .layer(middleware::from_fn(audit::told));

@@ -53,7 +53,8 @@ impl Entry {
         let status = response.map(Response::status);
         tracing::info!(
             target: AUDIT,
-            who = who.map_or("", |who| &*who.0),
+            who = who.map_or("", |who| &*who.name),
+            subject = who.and_then(|who| who.subject.as_deref()),
             from = self.peer.map(tracing::field::display),
             method = %self.method,
             path = self.path,

@@ -8,19 +8,19 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
+    Access, applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
 };
 
 /// The routes.
-pub(super) fn routes() -> Router {
-    let document = Json(document());
+pub(super) fn routes(access: &Access) -> Router {
+    let document = Json(document(access));
     Router::new().route(
         "/api/v1/openapi.json",
         get(|| async move { document.clone() }),
     )
 }
 
-fn document() -> Value {
+fn document(access: &Access) -> Value {
     let mut shapes = Shapes::new();
     let mut paths = Map::new();
     for of_one in [
@@ -37,6 +37,7 @@ fn document() -> Value {
             paths.extend(of_one);
         }
     }
+    let ways = ways_in(access);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,8 +46,35 @@ fn document() -> Value {
             "description": "On the admin door. Pages of other origins are refused.",
         },
         "paths": paths,
-        "components": { "schemas": shapes.0.take_definitions(true) },
+        "security": ways.keys().map(|way| json!({ way: [] })).collect::<Vec<_>>(),
+        "components": {
+            "schemas": shapes.0.take_definitions(true),
+            "securitySchemes": ways,
+        },
     })
+}
+
+/// How to say who asks; none of them where nobody is asked.
+fn ways_in(access: &Access) -> Map<String, Value> {
+    let mut ways = Map::new();
+    if access.is_open() {
+        return ways;
+    }
+    let token = json!({
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A secret of admin.tokens, or a token (JWT) of the issuer of admin.oidc.",
+    });
+    ways.insert("token".to_owned(), token);
+    if let Some(issuer) = access.issuer() {
+        let issuer = issuer.trim_end_matches('/');
+        let person = json!({
+            "type": "openIdConnect",
+            "openIdConnectUrl": format!("{issuer}/.well-known/openid-configuration"),
+        });
+        ways.insert("person".to_owned(), person);
+    }
+    ways
 }
 
 /// The shapes that operations refer to.

@@ -1,6 +1,10 @@
 //! Requests to the admin door of a running Tidegate.
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -33,7 +37,8 @@ pub(super) struct AdminDoor {
     /// The folder of contexts.yaml, in the place of ~/.config/tidegate
     #[arg(long, value_name = "DIR", env = "TIDEGATE_CONTEXTS", global = true)]
     contexts: Option<PathBuf>,
-    /// The file of the token that lets in there, where admin.tokens names some
+    /// The file of the token that lets in there, read for each request: a secret of admin.tokens, or
+    /// a token (JWT) of the issuer of admin.oidc
     #[arg(
         long,
         value_name = "FILE",
@@ -67,7 +72,7 @@ impl AdminDoor {
 /// Speaks to the admin door.
 pub(super) struct AdminClient {
     address: String,
-    authorization: Option<HeaderValue>,
+    token_file: Option<PathBuf>,
     client: HttpClient,
 }
 
@@ -83,17 +88,9 @@ pub(super) struct Refused {
 impl AdminClient {
     pub(super) fn of(door: &AdminDoor) -> anyhow::Result<Self> {
         let (address, token_file) = door.found()?;
-        let authorization = token_file.map(|file| {
-            let about = || format!("the token {}", file.display());
-            let secret = fs::read_to_string(&file).with_context(about)?;
-            let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
-            let mut value = value.with_context(about)?;
-            value.set_sensitive(true);
-            anyhow::Ok(value)
-        });
         Ok(Self {
             address: address.trim_end_matches('/').to_owned(),
-            authorization: authorization.transpose()?,
+            token_file,
             client: HttpClient::new()?,
         })
     }
@@ -104,10 +101,11 @@ impl AdminClient {
             .with_context(|| format!("the admin door {}", self.address))
     }
 
-    fn headers(&self) -> HeaderMap {
-        let authorization = self.authorization.clone();
+    /// The token is read each time: whoever renews it puts a new one there.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let authorization = self.token_file.as_deref().map(authorization).transpose()?;
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
-        authorization.into_iter().collect()
+        Ok(authorization.into_iter().collect())
     }
 
     /// The answer's JSON; a refusal is a [`Refused`].
@@ -118,7 +116,7 @@ impl AdminClient {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         let uri = self.uri(path)?;
-        let mut headers = self.headers();
+        let mut headers = self.headers()?;
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -135,7 +133,7 @@ impl AdminClient {
         mut with: impl FnMut(&str, &str) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
         let uri = self.uri(path)?;
-        let response = self.client.open(&uri, self.headers()).await?;
+        let response = self.client.open(&uri, self.headers()?).await?;
         let status = response.status();
         if !status.is_success() {
             let body = Limited::new(response.into_body(), PROBLEM_BYTES_MAX);
@@ -154,6 +152,15 @@ impl AdminClient {
         }
         bail!("{uri} ended: begin again to go on");
     }
+}
+
+fn authorization(token_file: &Path) -> anyhow::Result<HeaderValue> {
+    let about = || format!("the token {}", token_file.display());
+    let secret = fs::read_to_string(token_file).with_context(about)?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
+    let mut value = value.with_context(about)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn answer(uri: &Uri, status: StatusCode, body: &str) -> anyhow::Result<Value> {

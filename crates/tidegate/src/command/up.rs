@@ -89,7 +89,7 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
         // A file of an earlier run would say that this one is ready.
         fs::remove_file(file).ok();
     }
-    let admin = Admin::bind(&config.admin).await?;
+    let admin = Admin::bind(&config.admin, &config.identity).await?;
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
         started = start(arguments, &config, &nats, (admin, level)) => started,

@@ -35,6 +35,8 @@ mod order;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod replies;

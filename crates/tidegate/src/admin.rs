@@ -4,6 +4,7 @@ mod access;
 mod applications;
 mod audit;
 mod dead_letters;
+mod door;
 mod events;
 mod log_level;
 mod openapi;
@@ -25,21 +26,28 @@ use axum::{
     },
     middleware,
     routing::get,
+    serve::ListenerExt as _,
 };
 use tidegate_backbone::{Log, jetstream::Jetstream};
 use tidegate_telemetry::{
     logs::Level,
     metrics::{self, Format},
 };
+use tidegate_tls::Tls;
 use tokio::{net::TcpListener, sync::watch};
 
 pub(crate) use self::access::Access;
-use crate::{config, pipeline::Operations};
+use self::door::{Door, Peer};
+use crate::{
+    config::{self, Mistakes},
+    pipeline::Operations,
+};
 
 /// The door, bound and not open yet.
 pub(crate) struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
     access: Arc<Access>,
     metrics_open: bool,
 }
@@ -69,7 +77,10 @@ impl Admin {
     ) -> anyhow::Result<Self> {
         let access = Arc::new(Access::new(config, identity)?);
         let address = config.listen;
-        if access.is_open() && !address.ip().is_loopback() {
+        let tls = config.tls.settings().map(Tls::new).transpose();
+        let tls = tls.map_err(|error| Mistakes(vec![error.to_string()]))?;
+        let is_open = access.is_open() && !access.wants_certificate();
+        if is_open && !address.ip().is_loopback() {
             tracing::warn!(
                 listen = %address,
                 "admin.tokens is empty and admin.oidc names no issuer: whoever reaches this address \
@@ -83,6 +94,7 @@ impl Admin {
         Ok(Self {
             listener,
             address,
+            tls,
             access,
             metrics_open: config.metrics_open,
         })
@@ -90,6 +102,12 @@ impl Admin {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it is, for whoever asks there.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Serves until the process ends.
@@ -140,8 +158,11 @@ impl Admin {
                 draining,
             })
             .merge(operations);
-        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-        if let Err(error) = axum::serve(self.listener, routes).await {
+        let routes = routes.into_make_service_with_connect_info::<Peer>();
+        let door = Door::new(self.listener, self.address, self.tls);
+        // Tapped without a need, for what it tells of the peer.
+        let door = door.tap_io(|_| ());
+        if let Err(error) = axum::serve(door, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }
     }

@@ -9,7 +9,7 @@ mod secrets;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{
         HeaderValue, Method, StatusCode,
         header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -19,7 +19,7 @@ use axum::{
 };
 
 use self::{people::People, secrets::Tokens};
-use super::problem::Problem;
+use super::{door::Peer, problem::Problem};
 use crate::config::{self, Mistakes, Role};
 
 /// When to ask again where the issuer's keys are missing: no sooner are they fetched again.
@@ -38,11 +38,16 @@ pub(super) struct Who {
 pub(crate) struct Access {
     tokens: Mutex<Tokens>,
     people: Option<People>,
+    /// No token is asked for.
     is_open: bool,
+    /// A certificate of `admin.tls.client_ca` is, beside the token.
+    wants_certificate: bool,
 }
 
 /// Why somebody may not.
 enum Denied {
+    /// No client certificate.
+    NoCertificate,
     /// No token.
     Missing,
     /// One that is not known.
@@ -71,12 +76,18 @@ impl Access {
             is_open: tokens.is_empty() && people.is_none(),
             tokens: Mutex::new(tokens),
             people,
+            wants_certificate: config.tls.client_ca.is_some(),
         })
     }
 
-    /// Whether nobody is asked who they are.
+    /// Whether no token is asked for.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Whether a client certificate is asked for.
+    pub(super) fn wants_certificate(&self) -> bool {
+        self.wants_certificate
     }
 
     /// The issuer of people's tokens.
@@ -87,9 +98,13 @@ impl Access {
     /// Who asks, if they may do this.
     async fn admit(
         &self,
+        has_certificate: bool,
         authorization: Option<HeaderValue>,
         method: &Method,
     ) -> Result<Option<Who>, Denied> {
+        if self.wants_certificate && !has_certificate {
+            return Err(Denied::NoCertificate);
+        }
         if self.is_open {
             return Ok(None);
         }
@@ -129,9 +144,12 @@ pub(super) async fn only_who_may(
     request: Request,
     next: Next,
 ) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    let has_certificate = peer.is_some_and(|ConnectInfo(peer)| peer.has_certificate);
     let authorization = request.headers().get(AUTHORIZATION).cloned();
     let method = request.method().clone();
-    match access.admit(authorization, &method).await {
+    let admitted = access.admit(has_certificate, authorization, &method);
+    match admitted.await {
         Ok(who) => {
             let mut response = next.run(request).await;
             if let Some(who) = who {
@@ -146,6 +164,14 @@ pub(super) async fn only_who_may(
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         match self {
+            Self::NoCertificate => Problem {
+                status: StatusCode::FORBIDDEN,
+                code: "admin/no-certificate",
+                detail: "this door wants a client certificate of admin.tls.client_ca, beside a \
+                         token where there are some; on the command line: --certificate and --key"
+                    .to_owned(),
+            }
+            .into_response(),
             Self::Missing => unauthenticated(
                 "admin/unauthenticated",
                 "this door wants a bearer token; on the command line: --token-file",

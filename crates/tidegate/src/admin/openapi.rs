@@ -37,7 +37,7 @@ fn document(access: &Access) -> Value {
             paths.extend(of_one);
         }
     }
-    let ways = ways_in(access);
+    let (ways, wanted) = ways_in(access);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -46,7 +46,7 @@ fn document(access: &Access) -> Value {
             "description": "On the admin door. Pages of other origins are refused.",
         },
         "paths": paths,
-        "security": ways.keys().map(|way| json!({ way: [] })).collect::<Vec<_>>(),
+        "security": wanted,
         "components": {
             "schemas": shapes.0.take_definitions(true),
             "securitySchemes": ways,
@@ -54,18 +54,17 @@ fn document(access: &Access) -> Value {
     })
 }
 
-/// How to say who asks; none of them where nobody is asked.
-fn ways_in(access: &Access) -> Map<String, Value> {
+/// How to say who asks, and which of it is enough. Nothing, where nobody is asked.
+fn ways_in(access: &Access) -> (Map<String, Value>, Vec<Value>) {
     let mut ways = Map::new();
-    if access.is_open() {
-        return ways;
+    if !access.is_open() {
+        let token = json!({
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A secret of admin.tokens, or a token (JWT) of the issuer of admin.oidc.",
+        });
+        ways.insert("token".to_owned(), token);
     }
-    let token = json!({
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A secret of admin.tokens, or a token (JWT) of the issuer of admin.oidc.",
-    });
-    ways.insert("token".to_owned(), token);
     if let Some(issuer) = access.issuer() {
         let issuer = issuer.trim_end_matches('/');
         let person = json!({
@@ -74,7 +73,19 @@ fn ways_in(access: &Access) -> Map<String, Value> {
         });
         ways.insert("person".to_owned(), person);
     }
-    ways
+    let mut wanted: Vec<Value> = ways.keys().map(|way| json!({ way: [] })).collect();
+    if access.wants_certificate() {
+        const CERTIFICATE: &str = "certificate";
+        ways.insert(CERTIFICATE.to_owned(), json!({ "type": "mutualTLS" }));
+        if wanted.is_empty() {
+            wanted.push(json!({}));
+        }
+        // Beside the token.
+        for one in wanted.iter_mut().filter_map(Value::as_object_mut) {
+            one.insert(CERTIFICATE.to_owned(), json!([]));
+        }
+    }
+    (ways, wanted)
 }
 
 /// The shapes that operations refer to.

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{
     contexts::{Context, Contexts},
-    http_client::HttpClient,
+    http_client::{HttpClient, Trust},
     server_sent::Parser,
 };
 
@@ -46,26 +46,46 @@ pub(super) struct AdminDoor {
         global = true
     )]
     token_file: Option<PathBuf>,
+    /// The authorities of the door's certificate, in the place of the machine's own
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_ADMIN_CA", global = true)]
+    ca: Option<PathBuf>,
+    /// A client certificate, where admin.tls.client_ca wants one; with --key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TIDEGATE_ADMIN_CERTIFICATE",
+        global = true
+    )]
+    certificate: Option<PathBuf>,
+    /// The key of the client certificate
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_ADMIN_KEY", global = true)]
+    key: Option<PathBuf>,
 }
 
 /// Where it is when nothing else is said.
 const LOCAL: &str = "http://127.0.0.1:8081";
 
 impl AdminDoor {
-    /// The address, and the file of the token. That of a context is for its own door alone.
-    fn found(&self) -> anyhow::Result<(String, Option<PathBuf>)> {
+    /// The door, and how to come in. What a context says is for its own door alone.
+    fn found(&self) -> anyhow::Result<Context> {
+        let given = |admin: String| Context {
+            name: String::new(),
+            admin,
+            token_file: self.token_file.clone(),
+            ca: self.ca.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        };
         // One that is named counts more than an address, which may be of the environment.
         if let (Some(address), None) = (&self.admin, &self.context) {
-            return Ok((address.clone(), self.token_file.clone()));
+            return Ok(given(address.clone()));
         }
         let contexts = Contexts::load(self.contexts.clone())?;
         let Some(name) = self.context.as_ref().or(contexts.used.as_ref()) else {
-            return Ok((LOCAL.to_owned(), self.token_file.clone()));
+            return Ok(given(LOCAL.to_owned()));
         };
-        let Context {
-            admin, token_file, ..
-        } = contexts.named(name)?.clone();
-        Ok((admin, self.token_file.clone().or(token_file)))
+        let named = contexts.named(name)?.clone();
+        Ok(given(named.admin.clone()).or(named))
     }
 }
 
@@ -87,11 +107,23 @@ pub(super) struct Refused {
 
 impl AdminClient {
     pub(super) fn of(door: &AdminDoor) -> anyhow::Result<Self> {
-        let (address, token_file) = door.found()?;
+        let Context {
+            admin: address,
+            token_file,
+            ca,
+            certificate,
+            key,
+            ..
+        } = door.found()?;
+        let trust = Trust {
+            ca,
+            certificate,
+            key,
+        };
         Ok(Self {
             address: address.trim_end_matches('/').to_owned(),
             token_file,
-            client: HttpClient::new()?,
+            client: HttpClient::new(&trust)?,
         })
     }
 

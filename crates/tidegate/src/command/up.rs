@@ -143,6 +143,7 @@ async fn start(
         receive: pipeline.receive_addr(),
         tls: pipeline.tls_addr(),
         admin: admin.address(),
+        admin_url: admin.url(),
     };
     let operations = pipeline.operations();
     let survey = Survey::new(config, operations.clone(), &mut registry);
@@ -263,6 +264,7 @@ struct Said {
     receive: std::net::SocketAddr,
     tls: Option<std::net::SocketAddr>,
     admin: std::net::SocketAddr,
+    admin_url: String,
 }
 
 impl Said {
@@ -271,6 +273,7 @@ impl Said {
             receive,
             tls,
             admin,
+            admin_url,
         } = self;
         let (about, json) = match nats {
             Nats::Own(own, _) => {
@@ -298,7 +301,7 @@ impl Said {
             write_whole(file, &said.to_string())?;
         }
         let tls = tls.map_or_else(String::new, |address| format!(" tls=https://{address}"));
-        eprintln!("ready receive=http://{receive}{tls} admin=http://{admin} nats={about}");
+        eprintln!("ready receive=http://{receive}{tls} admin={admin_url} nats={about}");
         Ok(())
     }
 }

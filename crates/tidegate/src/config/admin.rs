@@ -1,5 +1,7 @@
 //! The section `admin`.
 
+mod tls;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -8,6 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
+
+pub(crate) use self::tls::Tls;
 
 /// Values of a claim that give a role; each one is compared with every value of a token.
 const ROLE_VALUES_MAX: usize = 256;
@@ -22,6 +26,8 @@ pub(crate) struct Admin {
     pub(crate) tokens: Vec<Token>,
     /// Whose tokens of people let in as well.
     pub(crate) oidc: Oidc,
+    /// The files of TLS.
+    pub(crate) tls: Tls,
     /// Whether `/metrics` is open to those without a token, too.
     pub(crate) metrics_open: bool,
 }
@@ -76,6 +82,7 @@ impl Default for Admin {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             tokens: Vec::new(),
             oidc: Oidc::default(),
+            tls: Tls::default(),
             metrics_open: false,
         }
     }
@@ -113,6 +120,7 @@ impl Admin {
             }
         }
         mistakes.extend(self.oidc.validate());
+        mistakes.extend(self.tls.validate());
         mistakes
     }
 
@@ -120,6 +128,7 @@ impl Admin {
         for token in &mut self.tokens {
             token.file = folder.join(&token.file);
         }
+        self.tls.resolve(folder);
         if let Some(ca) = &mut self.oidc.ca {
             *ca = folder.join(&*ca);
         }

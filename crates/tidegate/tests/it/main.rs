@@ -1,6 +1,8 @@
 //! The whole path with the real binary: a tidegate process, its nats-server, sinks on loopback.
 
 #[cfg(test)]
+mod admin_tls;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod attacks;

@@ -9,6 +9,7 @@ mod events;
 mod log_level;
 mod openapi;
 mod origin;
+mod page;
 mod problem;
 mod replays;
 mod status;

@@ -14,6 +14,7 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
+use url::form_urlencoded::byte_serialize;
 
 use super::{
     contexts::{Context, Contexts},
@@ -23,6 +24,10 @@ use super::{
 
 /// More is no problem of this door, but somebody else's page.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// Items of one page of a list, and of all of its pages: more is no list of this door.
+const PAGE: usize = 1_000;
+const ITEMS_MAX: usize = 1_000_000;
 
 /// Where the admin door is, and how to come in.
 #[derive(Debug, clap::Args)]
@@ -156,6 +161,37 @@ impl AdminClient {
         let asked = self.client.send(method, &uri, headers, Bytes::from(body));
         let (status, body) = asked.await?;
         answer(&uri, status, &body)
+    }
+
+    /// A list whose items have names, all of its pages in one. What stands beside the items is that
+    /// of the last page.
+    pub(super) async fn list(&self, path: &str) -> anyhow::Result<Value> {
+        let (mut all, mut query) = (Vec::new(), format!("{path}?limit={PAGE}"));
+        loop {
+            let mut page = self.ask(Method::GET, &query, None).await?;
+            let next = page.get_mut("next").map(Value::take);
+            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                bail!("{path}: the answer has no items");
+            };
+            let is_empty = items.is_empty();
+            all.extend(items);
+            match next.as_ref().and_then(Value::as_str) {
+                Some(_) if is_empty || all.len() > ITEMS_MAX => {
+                    bail!("{path}: its pages have no end")
+                }
+                Some(next) => {
+                    let next: String = byte_serialize(next.as_bytes()).collect();
+                    query = format!("{path}?limit={PAGE}&from={next}");
+                }
+                None => {
+                    if let Some(page) = page.as_object_mut() {
+                        page.remove("next");
+                        page.insert("items".to_owned(), Value::Array(all));
+                    }
+                    return Ok(page);
+                }
+            }
+        }
     }
 
     /// Sees each server-sent event, its name and its data, until it is enough or there are no more.

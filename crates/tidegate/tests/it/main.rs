@@ -35,6 +35,8 @@ mod operation;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod people;

@@ -9,6 +9,8 @@ use crate::command::{
     output::Printing,
 };
 
+const APPLICATIONS: &str = "/api/v1/applications";
+
 /// All of them.
 #[derive(Debug, Args)]
 pub(super) struct All {
@@ -28,25 +30,30 @@ pub(super) struct Named {
 }
 
 pub(super) fn list(all: &All) -> anyhow::Result<()> {
-    asked(all, "", |answer| {
+    asked(all, None, |answer| {
         let items = answer.get("items").and_then(Value::as_array);
         items.into_iter().flatten().map(line).collect()
     })
 }
 
 pub(super) fn show(named: &Named) -> anyhow::Result<()> {
-    asked(&named.all, &format!("/{}", named.name), whole)
+    asked(&named.all, Some(&named.name), whole)
 }
 
-/// Asks and prints, as often as is wanted.
-fn asked(all: &All, path: &str, table: impl Fn(&Value) -> String) -> anyhow::Result<()> {
+/// Asks for all or for one and prints, as often as is wanted.
+fn asked(all: &All, one: Option<&str>, table: impl Fn(&Value) -> String) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let admin = AdminClient::of(&all.admin)?;
-    let path = format!("/api/v1/applications{path}");
     let once = async || {
-        let answer = admin.ask(Method::GET, &path, None).await?;
+        let answer = match one {
+            None => admin.list(APPLICATIONS).await?,
+            Some(one) => {
+                let path = format!("{APPLICATIONS}/{one}");
+                admin.ask(Method::GET, &path, None).await?
+            }
+        };
         all.printing.output().print(&answer, || table(&answer))
     };
     runtime.block_on(all.printing.run(once))

@@ -138,7 +138,7 @@ impl Pipeline {
         let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
         let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
-        let (reader, applications) = connected(config)?;
+        let (reader, applications) = connected(config, registry)?;
         let mut tasks = Vec::new();
         tasks.extend(reader.map(|reader| reader.run(config.applications.poll_interval)));
         let (draining, drained) = watch::channel(false);
@@ -268,12 +268,14 @@ impl Pipeline {
 /// The Applications, and who reads them again if there is a folder of them.
 fn connected(
     config: &Config,
+    registry: &mut Registry,
 ) -> anyhow::Result<(Option<applications::Reader>, applications::Known)> {
     let memory = Memory::new(&config.identity).context("identity")?;
     Ok(applications::Reader::start(
         config.applications_folder(),
         &config.receive.anonymous,
         Arc::new(memory),
+        applications::Metrics::register(registry),
     ))
 }
 

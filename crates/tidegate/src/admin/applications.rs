@@ -18,7 +18,7 @@ use super::{
     page,
     problem::Problem,
 };
-use crate::applications::{Known, Member};
+use crate::applications::{Counts, Known, Member};
 
 /// The routes.
 pub(super) fn routes(known: Known) -> Router {
@@ -66,6 +66,23 @@ struct Shown {
     types: Option<Vec<String>>,
     /// What is `null` is not limited for it alone.
     limits: Limits,
+    /// What it has sent to the process that answers.
+    sent: Sent,
+}
+
+/// How much it has sent.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ApplicationSent")]
+struct Sent {
+    /// Since when that is counted: the start, or when its document came.
+    since: Option<String>,
+    /// Events that were stored.
+    accepted: u64,
+    /// Events that were not; a request that is refused unread is one.
+    refused: u64,
+    /// When the last event was stored; `null` where none was since then.
+    last_accepted_at: Option<String>,
 }
 
 /// How much it may send.
@@ -87,6 +104,8 @@ impl Shown {
             Some(all).filter(|all| !all.is_empty())
         };
         let limits = &application.limits;
+        let counts = member.counts.as_deref();
+        let time = |time| humantime::format_rfc3339_millis(time).to_string();
         Self {
             name: application.name.clone(),
             authentication: application.authentication.iter().map(method).collect(),
@@ -98,6 +117,12 @@ impl Shown {
                 batch_events: limits.batch_events_max,
                 events_per_second: limits.events_per_second.map(Into::into),
                 bytes_per_second: limits.bytes_per_second.map(Into::into),
+            },
+            sent: Sent {
+                since: counts.map(Counts::since).map(time),
+                accepted: counts.map_or(0, Counts::accepted),
+                refused: counts.map_or(0, Counts::refused),
+                last_accepted_at: counts.and_then(Counts::last_accepted).map(time),
             },
         }
     }

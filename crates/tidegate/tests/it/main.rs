@@ -47,6 +47,8 @@ mod replies;
 #[cfg(test)]
 mod sap;
 #[cfg(test)]
+mod sent;
+#[cfg(test)]
 mod sinks;
 #[cfg(test)]
 mod status;

@@ -74,7 +74,11 @@ fn text(of: &Value, name: &str) -> String {
 
 fn line(application: &Value) -> String {
     let names = ["name", "authentication", "format", "sources", "types"];
-    names.map(|name| text(application, name)).join("  ") + "\n"
+    let said = names.map(|name| text(application, name)).join("  ");
+    let sent = application.get("sent").unwrap_or(&Value::Null);
+    let [accepted, refused] = ["accepted", "refused"].map(|name| text(sent, name));
+    let last = text(sent, "lastAcceptedAt");
+    format!("{said}  accepted {accepted}  refused {refused}  last {last}\n")
 }
 
 fn whole(application: &Value) -> String {
@@ -100,6 +104,15 @@ fn whole(application: &Value) -> String {
     let limits = limits.into_iter().flatten();
     for (name, limit) in limits.filter(|(_, limit)| !limit.is_null()) {
         line(name, limit.to_string());
+    }
+    let sent = application.get("sent").unwrap_or(&Value::Null);
+    for (label, name) in [
+        ("accepted", "accepted"),
+        ("refused", "refused"),
+        ("counted since", "since"),
+        ("last accepted", "lastAcceptedAt"),
+    ] {
+        line(label, text(sent, name));
     }
     lines.join("\n") + "\n"
 }

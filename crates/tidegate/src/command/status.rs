@@ -45,7 +45,11 @@ struct Status {
     parts: Vec<Part>,
     flow: Option<Flow>,
     stuck: Vec<Stuck>,
+    #[serde(default)]
+    stuck_more: usize,
     paused: Vec<String>,
+    #[serde(default)]
+    paused_more: usize,
 }
 
 #[derive(Deserialize)]
@@ -120,7 +124,11 @@ fn screen(status: &Status) -> String {
         }
     }
     if !status.paused.is_empty() {
-        lines.push(format!("paused    {}", status.paused.join(", ")));
+        let more = match status.paused_more {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        lines.push(format!("paused    {}{more}", status.paused.join(", ")));
     }
     if status.stuck.is_empty() {
         lines.push("stuck     nothing".to_owned());
@@ -137,6 +145,12 @@ fn screen(status: &Status) -> String {
         ));
         lines.push(format!("          {}", stuck.message));
         lines.push(format!("          next: {}", stuck.next));
+    }
+    if status.stuck_more > 0 {
+        let more = status.stuck_more;
+        lines.push(format!(
+            "stuck     and {more} more: tidegate subscriptions list"
+        ));
     }
     lines.join("\n") + "\n"
 }
@@ -158,6 +172,8 @@ mod tests {
             "flow": { "seconds": 1.0, "stored": 12.04, "refused": { "publish/busy": 3.0 },
                       "delivered": 0.0, "retried": 1.0, "deadLetters": 0.0 },
             "paused": ["shop/old"],
+            "pausedMore": 2,
+            "stuckMore": 3,
             "stuck": [{ "kind": "Sink", "subscription": "shop/billing", "since": "10:14",
                         "waiting": 7, "message": "it fails", "next": "mend it" }],
         });
@@ -166,10 +182,11 @@ log       well      it takes events
 delivery  NOT WELL  0 of 1
 flow      stored 12.0/s  delivered 0.0/s  tried again 1.0/s  dead letters 0.0/s
           refused 3.0/s  publish/busy
-paused    shop/old
+paused    shop/old, and 2 more
 stuck     shop/billing  Sink  7 wait  since 10:14
           it fails
           next: mend it
+stuck     and 3 more: tidegate subscriptions list
 ";
         assert_eq!(screen(&serde_json::from_value(status).unwrap()), expected);
     }

@@ -9,13 +9,19 @@ use tidegate_application::authentication::Oidc;
 use crate::token::Fault;
 
 /// The claims of a token.
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Claims(Map<String, Value>);
+pub struct Claims(Map<String, Value>);
 
 impl Claims {
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
+    }
+
+    /// The value of a claim, and of one within others by a path: `realm_access.roles`. A claim
+    /// that has the path's whole name counts first, since names may have dots.
+    pub fn at(&self, path: &str) -> Option<&Value> {
+        within(&self.0, path)
     }
 
     /// `iss`.
@@ -114,9 +120,48 @@ impl Claims {
     }
 }
 
+fn within<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> {
+    claims.get(path).or_else(|| {
+        path.match_indices('.').find_map(|(at, _)| {
+            let (outer, inner) = (path.get(..at)?, path.get(at + 1..)?);
+            within(claims.get(outer)?.as_object()?, inner)
+        })
+    })
+}
+
 fn seconds(time: SystemTime) -> f64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => since.as_secs_f64(),
         Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Issuers put roles within other claims, and some have dots in the names of claims.
+    #[test]
+    fn a_claim_is_found_by_its_name_or_by_a_path() {
+        let claims: Claims = serde_json::from_str(
+            r#"{"groups": 1, "realm_access": {"roles": 2, "none": null},
+                "https://example.com/roles": 3, "access": {"a.b": {"roles": 4}},
+                "realm_access.more": 5}"#,
+        )
+        .unwrap();
+        for (path, found) in [
+            ("groups", Some(1)),
+            ("realm_access.roles", Some(2)),
+            ("https://example.com/roles", Some(3)),
+            ("access.a.b.roles", Some(4)),
+            ("realm_access.more", Some(5)),
+            ("groups.roles", None),
+            ("roles", None),
+            ("", None),
+            (".", None),
+            ("realm_access.", None),
+        ] {
+            assert_eq!(claims.at(path).and_then(Value::as_u64), found, "{path}");
+        }
     }
 }

@@ -10,6 +10,8 @@ use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,16 +46,17 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// With the machine's own certificate authorities.
-    pub(crate) fn new(timeout: Duration) -> io::Result<Self> {
+    /// With the certificate authorities of a PEM text, or else the machine's own.
+    pub(crate) fn new(timeout: Duration, authorities: Option<&[u8]>) -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let builder = HttpsConnectorBuilder::new();
+        let builder = match authorities {
+            None => builder.with_provider_and_native_roots(ring::default_provider())?,
+            Some(pem) => builder.with_tls_config(trusting(pem)?),
+        };
+        let connector = builder.https_or_http().enable_http1().wrap_connector(tcp);
         let pool = Pool::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .timer(TokioTimer::new())
@@ -123,4 +126,21 @@ impl Fetcher {
         serde_json::from_slice(&body.to_bytes())
             .map_err(|_| "the answer is not the document it should be".to_owned())
     }
+}
+
+/// Trusts the authorities of a PEM text, and no others.
+fn trusting(pem: &[u8]) -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(pem) {
+        let authority = authority.map_err(|_| io::Error::other("is not PEM"))?;
+        let added = roots.add(authority);
+        added.map_err(|error| io::Error::other(format!("holds what is no authority: {error}")))?;
+    }
+    if roots.is_empty() {
+        return Err(io::Error::other("holds no certificate in PEM"));
+    }
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

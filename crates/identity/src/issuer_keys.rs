@@ -70,10 +70,11 @@ pub(crate) struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    pub(crate) fn new(config: &Config) -> io::Result<Self> {
+    /// Trusts the certificate authorities of a PEM text, or else the machine's own.
+    pub(crate) fn new(config: &Config, authorities: Option<&[u8]>) -> io::Result<Self> {
         Ok(Self {
             entries: Mutex::default(),
-            fetcher: Fetcher::new(config.fetch_timeout)?,
+            fetcher: Fetcher::new(config.fetch_timeout, authorities)?,
             fresh_for: config.keys_fresh_for,
             refetch_after: config.keys_refetch_after,
             retry_after: config.keys_retry_after,

@@ -4,6 +4,8 @@
 //! byte of the body is read; where an Application signs its bodies, [`BodyCheck::check`] finishes
 //! the work. What is learned on the way (keys of issuers, verified passwords, failures) is in
 //! [`Memory`] and outlives a change of the documents.
+//!
+//! People who show a token at a door that is no sender's have an [`Issuer`] of their own.
 
 mod body;
 mod certificate;
@@ -21,6 +23,7 @@ mod identities;
 mod issuer_keys;
 mod memory;
 mod passwords;
+mod person;
 mod presented;
 mod public_key;
 mod refused;
@@ -37,11 +40,14 @@ use zeroize::Zeroizing;
 pub use crate::{
     body::BodyCheck,
     certificate::{ClientCertificate, NotACertificate},
+    claims::Claims,
     config::Config,
     identities::{Identities, Proof},
     memory::Memory,
     passwords::hash_password,
+    person::Issuer,
     refused::Refused,
+    token::Fault,
 };
 
 /// Reads secrets. The program gives one that knows the documents' folder and the environment.

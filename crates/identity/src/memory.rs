@@ -22,7 +22,7 @@ impl Memory {
     pub fn new(config: &Config) -> io::Result<Self> {
         Ok(Self {
             config: config.clone(),
-            keys: IssuerKeys::new(config)?,
+            keys: IssuerKeys::new(config, None)?,
             passwords: Passwords::new(config)?,
             failures: Failures::new(config.failures_per_minute),
         })

@@ -13,7 +13,7 @@ const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a token does not let its sender in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Not from this issuer, not signed by it, or not for this client.
     Wrong,
     /// Right in all but its time, which is over.

@@ -4,10 +4,12 @@ mod access;
 mod applications;
 mod audit;
 mod dead_letters;
+mod door;
 mod events;
 mod log_level;
 mod openapi;
 mod origin;
+mod page;
 mod problem;
 mod replays;
 mod status;
@@ -25,16 +27,19 @@ use axum::{
     },
     middleware,
     routing::get,
+    serve::ListenerExt as _,
 };
 use tidegate_telemetry::{
     logs::Level,
     metrics::{self, Format},
 };
+use tidegate_tls::Tls;
 use tokio::{net::TcpListener, sync::watch};
 
 pub(crate) use self::access::Access;
+use self::door::{Door, Peer};
 use crate::{
-    config,
+    config::{self, Mistakes},
     pipeline::{Operations, Readiness},
 };
 
@@ -42,6 +47,7 @@ use crate::{
 pub(crate) struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
     access: Arc<Access>,
     metrics_open: bool,
 }
@@ -66,14 +72,20 @@ pub(crate) struct Inside {
 }
 
 impl Admin {
-    pub(crate) async fn bind(config: &config::Admin) -> anyhow::Result<Self> {
-        let access = Arc::new(Access::new(config)?);
+    pub(crate) async fn bind(
+        config: &config::Admin,
+        identity: &tidegate_identity::Config,
+    ) -> anyhow::Result<Self> {
+        let access = Arc::new(Access::new(config, identity)?);
         let address = config.listen;
-        if config.tokens.is_empty() && !address.ip().is_loopback() {
+        let tls = config.tls.settings().map(Tls::new).transpose();
+        let tls = tls.map_err(|error| Mistakes(vec![error.to_string()]))?;
+        let is_open = access.is_open() && !access.wants_certificate();
+        if is_open && !address.ip().is_loopback() {
             tracing::warn!(
                 listen = %address,
-                "admin.tokens is empty: whoever reaches this address may change everything; name \
-                 tokens, or let admin.listen be on loopback"
+                "admin.tokens is empty and admin.oidc names no issuer: whoever reaches this address \
+                 may change everything; name one of them, or let admin.listen be on loopback"
             );
         }
         let listener = TcpListener::bind(address)
@@ -83,6 +95,7 @@ impl Admin {
         Ok(Self {
             listener,
             address,
+            tls,
             access,
             metrics_open: config.metrics_open,
         })
@@ -90,6 +103,12 @@ impl Admin {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it is, for whoever asks there.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Serves until the process ends.
@@ -108,7 +127,8 @@ impl Admin {
             replays,
             ..
         } = operations;
-        let guard = middleware::from_fn_with_state(self.access, access::only_who_may);
+        let access = Arc::clone(&self.access);
+        let guard = middleware::from_fn_with_state(access, access::only_who_may);
         let operations = dead_letters::routes(log, redrive)
             .merge(replays::routes(replays))
             .merge(events::routes(all.clone()))
@@ -120,7 +140,7 @@ impl Admin {
                 Arc::clone(&scrape),
                 draining.clone(),
             ))
-            .merge(openapi::routes())
+            .merge(openapi::routes(&self.access))
             .layer(guard.clone())
             .layer(middleware::from_fn(origin::not_from_elsewhere))
             .layer(middleware::from_fn(audit::told));
@@ -140,8 +160,11 @@ impl Admin {
                 draining,
             })
             .merge(operations);
-        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-        if let Err(error) = axum::serve(self.listener, routes).await {
+        let routes = routes.into_make_service_with_connect_info::<Peer>();
+        let door = Door::new(self.listener, self.address, self.tls);
+        // Tapped without a need, for what it tells of the peer.
+        let door = door.tap_io(|_| ());
+        if let Err(error) = axum::serve(door, routes).await {
             tracing::error!(%error, "the admin door is closed");
         }
     }

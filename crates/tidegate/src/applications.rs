@@ -1,5 +1,6 @@
 //! Connected systems: their documents, made ready to be asked on every request.
 
+mod counts;
 mod quota;
 mod secrets;
 
@@ -15,8 +16,11 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub(crate) use self::quota::Quota;
 use self::secrets::Files;
+pub(crate) use self::{
+    counts::{Counts, Metrics},
+    quota::Quota,
+};
 use crate::folder::{Folder, Loaded};
 
 /// What is known of the connected systems now.
@@ -37,6 +41,8 @@ pub(crate) struct Directory {
 pub(crate) struct Member {
     pub(crate) application: Application,
     pub(crate) quota: Quota,
+    /// What it has sent; nothing is counted of who is named by a caller alone.
+    pub(crate) counts: Option<Arc<Counts>>,
 }
 
 impl Directory {
@@ -54,7 +60,7 @@ impl Directory {
     fn new(
         applications: Vec<Application>,
         before: &Self,
-        secrets: &Files,
+        (secrets, metrics): (&Files, &Metrics),
         memory: &Arc<Memory>,
     ) -> (Self, Vec<Mistake>) {
         let clients = applications
@@ -68,15 +74,23 @@ impl Directory {
         let mut members = HashMap::new();
         for application in applications {
             let name: Arc<str> = application.name.as_str().into();
-            // What it has used of its quota stays used.
+            // What it has used of its quota stays used, and what was counted stays counted.
             let member = match before.members.get(&name) {
                 Some(member) if member.application == application => Arc::clone(member),
-                Some(_) | None => Arc::new(Member {
+                known => Arc::new(Member {
                     quota: Quota::new(&application.limits),
+                    counts: match known.and_then(|member| member.counts.as_ref()) {
+                        Some(counts) => Some(Arc::clone(counts)),
+                        None => Some(Arc::new(metrics.of(&name))),
+                    },
                     application,
                 }),
             };
             members.insert(name, member);
+        }
+        let gone = before.members.keys();
+        for name in gone.filter(|name| !members.contains_key(*name)) {
+            metrics.forget(name);
         }
         let directory = Self {
             members,
@@ -142,6 +156,7 @@ impl Member {
         };
         Self {
             quota: Quota::new(&application.limits),
+            counts: None,
             application,
         }
     }
@@ -152,6 +167,7 @@ pub(crate) struct Reader {
     folder: Folder<Application>,
     applications: Vec<Application>,
     secrets: Files,
+    metrics: Metrics,
     memory: Arc<Memory>,
     known: watch::Sender<Arc<Directory>>,
 }
@@ -163,6 +179,7 @@ impl Reader {
         folder: Option<PathBuf>,
         anonymous: &[IpNet],
         memory: Arc<Memory>,
+        metrics: Metrics,
     ) -> (Option<Self>, Known) {
         let undocumented = Directory::undocumented(anonymous.into(), &memory);
         let (known, receiver) = watch::channel(Arc::new(undocumented));
@@ -171,6 +188,7 @@ impl Reader {
                 secrets: Files::below(path.clone()),
                 folder: Folder::new(path),
                 applications: Vec::new(),
+                metrics,
                 memory,
                 known,
             };
@@ -224,7 +242,7 @@ impl Reader {
         let (directory, mistakes) = Directory::new(
             self.applications.clone(),
             &before,
-            &self.secrets,
+            (&self.secrets, &self.metrics),
             &self.memory,
         );
         for Mistake {

@@ -16,7 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_otlp::SettingsError;
 
-pub(crate) use self::admin::{Admin, Role};
+pub(crate) use self::admin::{Admin, Oidc, Role, Token};
 use self::layers::Layers;
 
 /// Everything that can be set.

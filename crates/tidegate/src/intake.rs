@@ -147,7 +147,9 @@ impl<L: Log> Intake<L> {
             headers: &headers,
             sender: &sender,
         };
-        let normalized = self.events(meant, body)?;
+        // How many there are is not known then.
+        let refused = |_: &Refusal| sender.has_sent(0, 1);
+        let normalized = self.events(meant, body).inspect_err(refused)?;
         let events = normalized.events.as_slice().len();
         sender.quota().charge(events, bytes, Instant::now());
         Ok((sender, normalized.events))
@@ -157,38 +159,41 @@ impl<L: Log> Intake<L> {
     async fn store(
         &self,
         door: Door,
-        application: &str,
+        sender: &Sender,
         mut events: Events,
         traced: Option<Traced>,
     ) -> Result<Accepted, Refusal> {
         let spans = traced.and_then(|one| one.received(&self.tracer, events.as_mut_slice()));
         match events {
-            Events::One(event) => self.store_one(door, application, event, spans).await,
-            Events::Batch(events) => {
-                Box::pin(self.store_batch(door, application, events, spans)).await
-            }
+            Events::One(event) => self.store_one(door, sender, event, spans).await,
+            Events::Batch(events) => Box::pin(self.store_batch(door, sender, events, spans)).await,
         }
     }
 
     async fn store_one(
         &self,
         door: Door,
-        application: &str,
+        sender: &Sender,
         event: Event,
         spans: Option<Received>,
     ) -> Result<Accepted, Refusal> {
         let first_id = event.id.clone();
+        let application = &sender.application().name;
         let result = self.publisher.publish(application, event).await;
         let accepted = match &result {
             Ok(stored) => {
                 journal::received(&self.journal, application, stored);
+                sender.has_sent(1, 0);
                 Ok(Accepted {
                     first_id,
                     events: 1,
                     status: None,
                 })
             }
-            Err(error) => Err(refusal::of_publish(door, error)),
+            Err(error) => {
+                sender.has_sent(0, 1);
+                Err(refusal::of_publish(door, error))
+            }
         };
         if let Some(spans) = spans {
             spans.ended(&self.tracer, &[result], accepted.as_ref().err());
@@ -199,14 +204,17 @@ impl<L: Log> Intake<L> {
     async fn store_batch(
         &self,
         door: Door,
-        application: &str,
+        sender: &Sender,
         events: Vec<Event>,
         spans: Option<Received>,
     ) -> Result<Accepted, Refusal> {
         let first_id = events
             .first()
             .map_or_else(ByteString::new, |event| event.id.clone());
+        let application = &sender.application().name;
         let results = self.publisher.publish_all(application, events).await;
+        let stored = results.iter().flatten().count();
+        sender.has_sent(stored, results.len() - stored);
         for stored in results.iter().flatten() {
             journal::received(&self.journal, application, stored);
         }
@@ -233,7 +241,10 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
         let directory = Arc::clone(&self.applications.borrow());
         let sender = match Sender::of(&head, &directory, &self.nobody).await {
             Ok(sender) => match sender.quota().wait(Instant::now()) {
-                Some(wait) => Err(refusal::of_quota(head.door, wait)),
+                Some(wait) => {
+                    sender.has_sent(0, 1);
+                    Err(refusal::of_quota(head.door, wait))
+                }
                 None => Ok(sender),
             },
             Err(refusal) => Err(refusal),
@@ -269,8 +280,7 @@ impl<L: Log> tidegate_receive::Intake for Intake<L> {
                     traced.refused(&self.tracer, refusal);
                 }
             })?;
-            let name = &sender.application().name;
-            let accepted = self.store(door, name, events, traced).await?;
+            let accepted = self.store(door, &sender, events, traced).await?;
             Ok(Accepted {
                 status: sender::status(door, sender.application()),
                 ..accepted

@@ -37,6 +37,7 @@ use tidegate_history::Journal;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
 use tidegate_receive::Server;
+use tidegate_subscription::Subscription;
 use tidegate_telemetry::spans::Tracer;
 use tokio::{
     sync::{mpsc, watch},
@@ -150,7 +151,7 @@ impl Pipeline {
         let log = open_log(config, nats_url).await?;
         let server = Server::bind(&config.receive)?;
         let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
-        let (reader, applications) = connected(config)?;
+        let (reader, applications) = connected(config, registry)?;
         let mut tasks = Vec::new();
         tasks.extend(reader.map(|reader| reader.run(config.applications.poll_interval)));
         let (draining, drained) = watch::channel(false);
@@ -193,8 +194,7 @@ impl Pipeline {
         for (index, listeners) in server.into_listeners().into_iter().enumerate() {
             workers.push(Worker::start(index, listeners, shared.clone()).await?);
         }
-        let folder = Folder::new(config.subscriptions_folder())
-            .usual(config.subscriptions.is_usual_folder());
+        let folder = documents(config);
         let commands = workers.iter().map(Worker::commands).collect();
         let stand = (operations.states.clone(), pauses);
         let control = State::new(config, consumers, commands, subscriptions, stand);
@@ -274,15 +274,22 @@ impl Pipeline {
     }
 }
 
+/// Those of Subscriptions.
+fn documents(config: &Config) -> Folder<Subscription> {
+    Folder::new(config.subscriptions_folder()).usual(config.subscriptions.is_usual_folder())
+}
+
 /// The Applications, and who reads them again if there is a folder of them.
 fn connected(
     config: &Config,
+    registry: &mut Registry,
 ) -> anyhow::Result<(Option<applications::Reader>, applications::Known)> {
     let memory = Memory::new(&config.identity).context("identity")?;
     Ok(applications::Reader::start(
         config.applications_folder(),
         &config.receive.anonymous,
         Arc::new(memory),
+        applications::Metrics::register(registry),
     ))
 }
 

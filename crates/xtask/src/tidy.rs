@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 22] = [
+const EDGES: [(&str, &[&str]); 23] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -50,12 +50,14 @@ const EDGES: [(&str, &[&str]); 22] = [
     ("tidegate-telemetry", &["tidegate-event"]),
     ("tidegate-otlp", &["tidegate-event", "tidegate-telemetry"]),
     ("tidegate-history", &[]),
+    ("tidegate-tls", &[]),
     (
         "tidegate-receive",
         &[
             "tidegate-event",
             "tidegate-subscription",
             "tidegate-telemetry",
+            "tidegate-tls",
         ],
     ),
     (

@@ -13,6 +13,8 @@ mod issuer_keys;
 #[cfg(test)]
 mod passwords;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod tokens;

@@ -7,9 +7,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tidegate_tls::{RELOAD_INTERVAL, RELOAD_INTERVAL_LEAST, Settings};
 
-/// Shortest time between two looks at the files; each look reads all of them.
-const RELOAD_INTERVAL_LEAST: Duration = Duration::from_millis(100);
+/// The protocols that are offered, the preferred one first.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Where the doors are over TLS, and with which files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl Default for TlsConfig {
             key: None,
             client_ca: None,
             revocation_list: None,
-            reload_interval: Duration::from_secs(10),
+            reload_interval: RELOAD_INTERVAL,
         }
     }
 }
@@ -76,6 +77,19 @@ impl TlsConfig {
             ));
         }
         mistakes
+    }
+
+    /// The files, for a listener.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            section: "receive.tls",
+            certificate: self.certificate.clone().unwrap_or_default(),
+            key: self.key.clone().unwrap_or_default(),
+            client_ca: self.client_ca.clone(),
+            revocation_list: self.revocation_list.clone(),
+            reload_interval: self.reload_interval,
+            protocols: PROTOCOLS,
+        }
     }
 
     /// Takes relative paths as relative to this folder.

@@ -1,188 +1,137 @@
 //! Who may do what at this door: bearer tokens, each with a role.
 //!
-//! Without any token the door is as open as its address. No secret is kept, only its digest.
+//! Those of `admin.tokens` are looked at first, then those of people. Without any of both the door
+//! is as open as its address.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+mod people;
+mod secrets;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{
-        HeaderMap, HeaderValue, Method, StatusCode,
-        header::{AUTHORIZATION, WWW_AUTHENTICATE},
+        HeaderValue, Method, StatusCode,
+        header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
-use super::problem::Problem;
+use self::{people::People, secrets::Tokens};
+use super::{door::Peer, problem::Problem};
 use crate::config::{self, Mistakes, Role};
 
-/// A shorter secret could be guessed: 16 bytes, as of `openssl rand -hex 16` twice that.
-const SECRET_BYTES_MIN: usize = 16;
+/// When to ask again where the issuer's keys are missing: no sooner are they fetched again.
+const NO_KEYS_RETRY: &str = "5";
 
-/// A header with a longer one would be refused by many a proxy.
-const SECRET_BYTES_MAX: u64 = 4096;
-
-/// How soon a changed file counts. Whoever asks without a token makes no more files be read.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-type Digest = [u8; 32];
-
-/// Who asks, by the name of the token; told to the operation, and to whoever writes the audit log.
+/// Who asks, told to the operation, and to whoever writes the audit log.
 #[derive(Clone, Debug)]
-pub(super) struct Who(pub(super) Arc<str>);
+pub(super) struct Who {
+    /// The name of the token, or of the person.
+    pub(super) name: Arc<str>,
+    /// The `sub` of a person's token: a name may be that of another one.
+    pub(super) subject: Option<Arc<str>>,
+}
 
 /// Who may come in.
 pub(crate) struct Access {
     tokens: Mutex<Tokens>,
+    people: Option<People>,
+    /// No token is asked for.
     is_open: bool,
-}
-
-struct Tokens {
-    all: Vec<Token>,
-    looked_at: Instant,
-}
-
-struct Token {
-    name: Arc<str>,
-    role: Role,
-    file: PathBuf,
-    /// `None` while its file is no use: then it lets nobody in.
-    digest: Option<Digest>,
+    /// A certificate of `admin.tls.client_ca` is, beside the token.
+    wants_certificate: bool,
 }
 
 /// Why somebody may not.
 enum Denied {
+    /// No client certificate.
+    NoCertificate,
     /// No token.
     Missing,
     /// One that is not known.
     Unknown,
+    /// One of a person, whose time is over.
+    Expired,
+    /// One of a person, whose time has not come.
+    NotYetValid,
+    /// One of a person, perhaps: the issuer's keys are missing.
+    NoKeys,
+    /// One of a person without a role, by this claim.
+    NoRole(Who, String),
     /// One whose role does not allow it.
     Role(Who),
 }
 
 impl Access {
     /// Reads the secrets; every file that is no use is a mistake.
-    pub(crate) fn new(config: &config::Admin) -> Result<Self, Mistakes> {
-        let mut mistakes = Vec::new();
-        let mut all: Vec<Token> = Vec::new();
-        for token in &config.tokens {
-            let mut mistake = |what: &str| {
-                mistakes.push(format!("admin.tokens: the file of {:?} {what}", token.name));
-            };
-            let digest = match read(&token.file) {
-                Ok(digest) => digest,
-                Err(reason) => {
-                    mistake(&reason);
-                    continue;
-                }
-            };
-            if all.iter().any(|other| other.digest == Some(digest)) {
-                mistake("holds the secret of another token");
-            }
-            all.push(Token {
-                name: token.name.as_str().into(),
-                role: token.role,
-                file: token.file.clone(),
-                digest: Some(digest),
-            });
-        }
-        if !mistakes.is_empty() {
-            return Err(Mistakes(mistakes));
-        }
+    pub(crate) fn new(
+        config: &config::Admin,
+        identity: &tidegate_identity::Config,
+    ) -> Result<Self, Mistakes> {
+        let tokens = Tokens::new(&config.tokens)?;
+        let people = People::of(&config.oidc, identity)?;
         Ok(Self {
-            is_open: all.is_empty(),
-            tokens: Mutex::new(Tokens {
-                all,
-                looked_at: Instant::now(),
-            }),
+            is_open: tokens.is_empty() && people.is_none(),
+            tokens: Mutex::new(tokens),
+            people,
+            wants_certificate: config.tls.client_ca.is_some(),
         })
     }
 
+    /// Whether no token is asked for.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether a client certificate is asked for.
+    pub(super) fn wants_certificate(&self) -> bool {
+        self.wants_certificate
+    }
+
+    /// The issuer of people's tokens.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.people.as_ref().map(|people| &*people.url)
+    }
+
     /// Who asks, if they may do this.
-    fn admit(&self, headers: &HeaderMap, method: &Method) -> Result<Option<Who>, Denied> {
+    async fn admit(
+        &self,
+        has_certificate: bool,
+        authorization: Option<HeaderValue>,
+        method: &Method,
+    ) -> Result<Option<Who>, Denied> {
+        if self.wants_certificate && !has_certificate {
+            return Err(Denied::NoCertificate);
+        }
         if self.is_open {
             return Ok(None);
         }
-        let secret = bearer(headers).ok_or(Denied::Missing)?;
-        let presented: Digest = Sha256::digest(secret).into();
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.look_again();
-        let mut found = None;
-        // All of them, so that how long it takes tells nothing.
-        for token in &tokens.all {
-            let digest = token.digest.as_ref();
-            if digest.is_some_and(|digest| digest.ct_eq(&presented).into()) {
-                found = Some(token);
-            }
-        }
-        let token = found.ok_or(Denied::Unknown)?;
-        let who = Who(Arc::clone(&token.name));
-        match token.role {
+        let secret = authorization.as_ref().and_then(bearer);
+        let secret = secret.ok_or(Denied::Missing)?;
+        let (who, role) = match (self.by_secret(secret), &self.people) {
+            (Some(found), _) => found,
+            (None, Some(people)) => people.find(secret).await?,
+            (None, None) => return Err(Denied::Unknown),
+        };
+        match role {
             Role::Operator => Ok(Some(who)),
             Role::Viewer if method.is_safe() => Ok(Some(who)),
             Role::Viewer => Err(Denied::Role(who)),
         }
     }
-}
 
-impl Tokens {
-    fn look_again(&mut self) {
-        if self.looked_at.elapsed() < LOOK_EVERY {
-            return;
-        }
-        self.looked_at = Instant::now();
-        for token in &mut self.all {
-            let name = &*token.name;
-            let now = read(&token.file);
-            match &now {
-                Ok(digest) if token.digest.as_ref() == Some(digest) => {}
-                Ok(_) => tracing::info!(token = name, "a token of the admin door changed"),
-                Err(reason) if token.digest.is_some() => {
-                    tracing::error!(
-                        token = name,
-                        file = %token.file.display(),
-                        reason,
-                        "a token of the admin door lets nobody in until its file is mended"
-                    );
-                }
-                Err(_) => {}
-            }
-            token.digest = now.ok();
-        }
+    fn by_secret(&self, secret: &[u8]) -> Option<(Who, Role)> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, role) = tokens.find(secret)?;
+        let subject = None;
+        Some((Who { name, subject }, role))
     }
 }
 
-/// The digest of what a file holds, without the line's end that an editor puts there.
-fn read(file: &Path) -> Result<Digest, String> {
-    let mut secret = Zeroizing::new(Vec::new());
-    fs::File::open(file)
-        .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut secret))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    let secret = secret.trim_ascii();
-    let is_long = u64::try_from(secret.len()).is_ok_and(|length| length > SECRET_BYTES_MAX);
-    if secret.len() < SECRET_BYTES_MIN || is_long {
-        return Err(format!(
-            "must hold {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes"
-        ));
-    }
-    if !secret.iter().all(u8::is_ascii_graphic) {
-        return Err("must hold letters, digits and signs of ASCII alone".to_owned());
-    }
-    Ok(Sha256::digest(secret).into())
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
+fn bearer(authorization: &HeaderValue) -> Option<&[u8]> {
+    let value = authorization.as_bytes();
     let (scheme, secret) = value.split_at_checked(b"bearer ".len())?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")
@@ -195,7 +144,12 @@ pub(super) async fn only_who_may(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match access.admit(request.headers(), request.method()) {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    let has_certificate = peer.is_some_and(|ConnectInfo(peer)| peer.has_certificate);
+    let authorization = request.headers().get(AUTHORIZATION).cloned();
+    let method = request.method().clone();
+    let admitted = access.admit(has_certificate, authorization, &method);
+    match admitted.await {
         Ok(who) => {
             if let Some(who) = &who {
                 request.extensions_mut().insert(who.clone());
@@ -212,37 +166,87 @@ pub(super) async fn only_who_may(
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let unauthenticated = |detail: &str, challenge: &'static str| {
-            let problem = Problem {
-                status: StatusCode::UNAUTHORIZED,
-                code: "admin/unauthenticated",
-                detail: detail.to_owned(),
-            };
-            let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
-            (challenge, problem).into_response()
-        };
         match self {
+            Self::NoCertificate => Problem {
+                status: StatusCode::FORBIDDEN,
+                code: "admin/no-certificate",
+                detail: "this door wants a client certificate of admin.tls.client_ca, beside a \
+                         token where there are some; on the command line: --certificate and --key"
+                    .to_owned(),
+            }
+            .into_response(),
             Self::Missing => unauthenticated(
+                "admin/unauthenticated",
                 "this door wants a bearer token; on the command line: --token-file",
                 "Bearer realm=\"tidegate\"",
             ),
             Self::Unknown => unauthenticated(
-                "the bearer token is none of admin.tokens",
+                "admin/unauthenticated",
+                "the bearer token is none of admin.tokens, nor one that the issuer of admin.oidc \
+                 has signed for its audience",
                 "Bearer realm=\"tidegate\", error=\"invalid_token\"",
             ),
-            Self::Role(who) => {
+            Self::Expired => unauthenticated(
+                "admin/token-expired",
+                "the token has expired; get a new one from its issuer",
+                "Bearer realm=\"tidegate\", error=\"invalid_token\", \
+                 error_description=\"the token has expired\"",
+            ),
+            Self::NotYetValid => unauthenticated(
+                "admin/token-not-yet-valid",
+                "the token is not valid yet; a clock is wrong, here or at its issuer",
+                "Bearer realm=\"tidegate\", error=\"invalid_token\", \
+                 error_description=\"the token is not valid yet\"",
+            ),
+            Self::NoKeys => {
                 let problem = Problem {
-                    status: StatusCode::FORBIDDEN,
-                    code: "admin/not-permitted",
-                    detail: format!(
-                        "the token {:?} has the role viewer; this is for the role operator",
-                        &*who.0
-                    ),
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    code: "admin/issuer-unavailable",
+                    detail:
+                        "the keys of the issuer of admin.oidc cannot be fetched, so its tokens \
+                             cannot be verified; the log says why; a token of admin.tokens counts \
+                             without it"
+                            .to_owned(),
                 };
-                let mut response = problem.into_response();
-                response.extensions_mut().insert(who);
-                response
+                let retry = [(RETRY_AFTER, HeaderValue::from_static(NO_KEYS_RETRY))];
+                (retry, problem).into_response()
+            }
+            Self::NoRole(who, claim) => {
+                let detail = format!(
+                    "the token of {:?} gives no role: no value of its claim {claim:?} is one of \
+                     admin.oidc.operators or admin.oidc.viewers",
+                    &*who.name
+                );
+                forbidden("admin/no-role", detail, who)
+            }
+            Self::Role(who) => {
+                let detail = format!(
+                    "the token of {:?} has the role viewer; this is for the role operator",
+                    &*who.name
+                );
+                forbidden("admin/not-permitted", detail, who)
             }
         }
     }
+}
+
+fn unauthenticated(code: &'static str, detail: &str, challenge: &'static str) -> Response {
+    let problem = Problem {
+        status: StatusCode::UNAUTHORIZED,
+        code,
+        detail: detail.to_owned(),
+    };
+    let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];
+    (challenge, problem).into_response()
+}
+
+fn forbidden(code: &'static str, detail: String, who: Who) -> Response {
+    let problem = Problem {
+        status: StatusCode::FORBIDDEN,
+        code,
+        detail,
+    };
+    let mut response = problem.into_response();
+    response.extensions_mut().insert(who);
+    response
 }

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     routing::get,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tidegate_application::{Application, Authentication, Format};
+use tidegate_application::{Authentication, Format};
 
 use super::{
     openapi::{self, Shapes},
+    page,
     problem::Problem,
 };
-use crate::applications::Known;
+use crate::applications::{Counts, Known, Member};
 
 /// The routes.
 pub(super) fn routes(known: Known) -> Router {
@@ -30,12 +31,13 @@ pub(super) fn routes(known: Known) -> Router {
 /// What the routes take and answer.
 pub(super) fn paths(shapes: &mut Shapes) -> Value {
     let shown = shapes.of::<Shown>();
-    let all = openapi::items(&shown);
+    let all = page::shape(&shown);
     json!({
         "/api/v1/applications": {
             "get": {
-                "summary": "Connected systems that documents describe",
-                "responses": shapes.answers("200", "All of them.", Some(&all)),
+                "summary": "Connected systems that documents describe, by name",
+                "parameters": Shapes::query::<page::Wanted>(),
+                "responses": shapes.answers("200", "A page.", Some(&all)),
             },
         },
         "/api/v1/applications/{name}": {
@@ -64,6 +66,23 @@ struct Shown {
     types: Option<Vec<String>>,
     /// What is `null` is not limited for it alone.
     limits: Limits,
+    /// What it has sent to the process that answers.
+    sent: Sent,
+}
+
+/// How much it has sent.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ApplicationSent")]
+struct Sent {
+    /// Since when that is counted: the start, or when its document came.
+    since: Option<String>,
+    /// Events that were stored.
+    accepted: u64,
+    /// Events that were not; a request that is refused unread is one.
+    refused: u64,
+    /// When the last event was stored; `null` where none was since then.
+    last_accepted_at: Option<String>,
 }
 
 /// How much it may send.
@@ -78,12 +97,15 @@ struct Limits {
 }
 
 impl Shown {
-    fn of(application: &Application) -> Self {
+    fn of(member: &Member) -> Self {
+        let application = &member.application;
         let patterns = |all: &[_]| {
             let all: Vec<String> = all.iter().map(ToString::to_string).collect();
             Some(all).filter(|all| !all.is_empty())
         };
         let limits = &application.limits;
+        let counts = member.counts.as_deref();
+        let time = |time| humantime::format_rfc3339_millis(time).to_string();
         Self {
             name: application.name.clone(),
             authentication: application.authentication.iter().map(method).collect(),
@@ -95,6 +117,12 @@ impl Shown {
                 batch_events: limits.batch_events_max,
                 events_per_second: limits.events_per_second.map(Into::into),
                 bytes_per_second: limits.bytes_per_second.map(Into::into),
+            },
+            sent: Sent {
+                since: counts.map(Counts::since).map(time),
+                accepted: counts.map_or(0, Counts::accepted),
+                refused: counts.map_or(0, Counts::refused),
+                last_accepted_at: counts.and_then(Counts::last_accepted).map(time),
             },
         }
     }
@@ -116,14 +144,18 @@ fn method(authentication: &Authentication) -> &'static str {
     }
 }
 
-async fn list(State(known): State<Known>) -> Json<Value> {
+async fn list(
+    State(known): State<Known>,
+    wanted: Result<Query<page::Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted?;
     let directory = Arc::clone(&known.borrow());
-    let mut items: Vec<Shown> = directory
-        .members()
-        .map(|member| Shown::of(&member.application))
-        .collect();
-    items.sort_by(|a, b| a.name.cmp(&b.name));
-    Json(json!({ "items": items }))
+    let mut all: Vec<&Member> = directory.members().collect();
+    all.sort_by(|a, b| a.application.name.cmp(&b.application.name));
+    let name = |one: &&Member| one.application.name.clone();
+    let (page, next) = wanted.of(all, |one, from| *one.application.name < *from, name);
+    let items: Vec<Shown> = page.into_iter().map(Shown::of).collect();
+    Ok(Json(json!({ "items": items, "next": next })))
 }
 
 async fn show(
@@ -136,5 +168,5 @@ async fn show(
         code: "admin/no-such-application",
         detail: format!("no document describes an Application {name:?}"),
     })?;
-    Ok(Json(Shown::of(&member.application)))
+    Ok(Json(Shown::of(&member)))
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use tidegate_telemetry::logs::AUDIT;
 
-use super::{access::Who, problem::Code};
+use super::{access::Who, door::Peer, problem::Code};
 
 /// What an operation says of itself.
 #[derive(Clone, Debug)]
@@ -31,11 +31,11 @@ pub(super) async fn told(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
     let mut entry = Entry {
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
-        peer: peer.map(|ConnectInfo(peer)| *peer),
+        peer: peer.map(|ConnectInfo(peer)| peer.address),
         is_told: false,
     };
     let response = next.run(request).await;
@@ -53,7 +53,8 @@ impl Entry {
         let status = response.map(Response::status);
         tracing::info!(
             target: AUDIT,
-            who = who.map_or("", |who| &*who.0),
+            who = who.map_or("", |who| &*who.name),
+            subject = who.and_then(|who| who.subject.as_deref()),
             from = self.peer.map(tracing::field::display),
             method = %self.method,
             path = self.path,

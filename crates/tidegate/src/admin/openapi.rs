@@ -8,19 +8,19 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
+    Access, applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
 };
 
 /// The routes.
-pub(super) fn routes() -> Router {
-    let document = Json(document());
+pub(super) fn routes(access: &Access) -> Router {
+    let document = Json(document(access));
     Router::new().route(
         "/api/v1/openapi.json",
         get(|| async move { document.clone() }),
     )
 }
 
-fn document() -> Value {
+fn document(access: &Access) -> Value {
     let mut shapes = Shapes::new();
     let mut paths = Map::new();
     for of_one in [
@@ -37,6 +37,7 @@ fn document() -> Value {
             paths.extend(of_one);
         }
     }
+    let (ways, wanted) = ways_in(access);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,8 +46,46 @@ fn document() -> Value {
             "description": "On the admin door. Pages of other origins are refused.",
         },
         "paths": paths,
-        "components": { "schemas": shapes.0.take_definitions(true) },
+        "security": wanted,
+        "components": {
+            "schemas": shapes.0.take_definitions(true),
+            "securitySchemes": ways,
+        },
     })
+}
+
+/// How to say who asks, and which of it is enough. Nothing, where nobody is asked.
+fn ways_in(access: &Access) -> (Map<String, Value>, Vec<Value>) {
+    let mut ways = Map::new();
+    if !access.is_open() {
+        let token = json!({
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A secret of admin.tokens, or a token (JWT) of the issuer of admin.oidc.",
+        });
+        ways.insert("token".to_owned(), token);
+    }
+    if let Some(issuer) = access.issuer() {
+        let issuer = issuer.trim_end_matches('/');
+        let person = json!({
+            "type": "openIdConnect",
+            "openIdConnectUrl": format!("{issuer}/.well-known/openid-configuration"),
+        });
+        ways.insert("person".to_owned(), person);
+    }
+    let mut wanted: Vec<Value> = ways.keys().map(|way| json!({ way: [] })).collect();
+    if access.wants_certificate() {
+        const CERTIFICATE: &str = "certificate";
+        ways.insert(CERTIFICATE.to_owned(), json!({ "type": "mutualTLS" }));
+        if wanted.is_empty() {
+            wanted.push(json!({}));
+        }
+        // Beside the token.
+        for one in wanted.iter_mut().filter_map(Value::as_object_mut) {
+            one.insert(CERTIFICATE.to_owned(), json!([]));
+        }
+    }
+    (ways, wanted)
 }
 
 /// The shapes that operations refer to.

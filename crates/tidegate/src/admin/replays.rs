@@ -2,7 +2,10 @@
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     routing::get,
 };
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     audit::About,
     openapi::{self, Shapes},
+    page,
     problem::Problem,
 };
 use crate::pipeline::replays::{Refused, ReplayDoor, Status, Wanted};
@@ -26,14 +30,15 @@ pub(super) fn routes(replays: ReplayDoor) -> Router {
 /// What the routes take and answer.
 pub(super) fn paths(shapes: &mut Shapes) -> Value {
     let replay = shapes.of::<Status>();
-    let all = openapi::items(&replay);
+    let all = page::shape(&replay);
     let wanted = shapes.of::<Wanted>();
     let name = openapi::in_path("name", "string", "The replay's name.");
     json!({
         "/api/v1/replays": {
             "get": {
-                "summary": "Replays that run, and the latest that have ended",
-                "responses": shapes.answers("200", "All of them.", Some(&all)),
+                "summary": "Replays that run, and the latest that have ended, the latest begun first",
+                "parameters": Shapes::query::<page::Wanted>(),
+                "responses": shapes.answers("200", "A page.", Some(&all)),
             },
             "post": {
                 "summary": "Deliver stored events to a Subscription once more",
@@ -58,8 +63,15 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
     })
 }
 
-async fn list(State(replays): State<ReplayDoor>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "items": replays.list().await? })))
+async fn list(
+    State(replays): State<ReplayDoor>,
+    wanted: Result<Query<page::Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted?;
+    let all = replays.list().await?;
+    let is_before = |one: &Status, from: &str| one.name() > from;
+    let (items, next) = wanted.of(all, is_before, |one| one.name().to_owned());
+    Ok(Json(json!({ "items": items, "next": next })))
 }
 
 async fn begin(

@@ -46,6 +46,10 @@ const STUCK_MAX: usize = 50;
 /// Most stored events that are looked at to find the oldest one that a Subscription waits for.
 const LOOKED_AT_MAX: usize = 5_000;
 
+/// Most of what is stuck, and most paused Subscriptions, that one answer names: a page of the list
+/// of Subscriptions, which has them all.
+const NAMED_MAX: usize = 1_000;
+
 #[derive(Clone)]
 struct Shared {
     operations: Operations,
@@ -110,8 +114,12 @@ struct Status {
     flow: Option<Flow>,
     /// What waits for somebody to act, or has waited for long.
     stuck: Vec<Stuck>,
+    /// How many more do than the 1,000 that are named.
+    stuck_more: usize,
     /// Subscriptions that are paused, and meant to be.
     paused: Vec<Pause>,
+    /// How many more are than the 1,000 that are named.
+    paused_more: usize,
 }
 
 /// A part of the way.
@@ -183,14 +191,26 @@ async fn show(
         parts.push(found.look(operations).await?);
     }
     let Found { stuck, paused, .. } = found;
+    let is_well = stuck.is_empty() && parts.iter().all(|part| part.is_well);
+    let (stuck, stuck_more) = named(stuck);
+    let (paused, paused_more) = named(paused);
     Ok(Json(Status {
-        is_well: stuck.is_empty() && parts.iter().all(|part| part.is_well),
+        is_well,
         version: env!("CARGO_PKG_VERSION"),
         parts,
         flow,
         stuck,
+        stuck_more,
         paused,
+        paused_more,
     }))
+}
+
+/// As many as one answer names, and how many more there are.
+fn named<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
+    let more = all.len().saturating_sub(NAMED_MAX);
+    all.truncate(NAMED_MAX);
+    (all, more)
 }
 
 async fn log(operations: &Operations) -> Part {
@@ -405,4 +425,17 @@ async fn oldest(
         })
         .await?;
     Ok(oldest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer has an end, however many Subscriptions there are, and says what it leaves out.
+    #[test]
+    fn what_is_named_is_bounded_and_the_rest_is_counted() {
+        assert_eq!(named(vec![1, 2]), (vec![1, 2], 0));
+        let (all, more) = named(vec![0; NAMED_MAX + 7]);
+        assert_eq!((all.len(), more), (NAMED_MAX, 7));
+    }
 }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
     routing::{get, post},
 };
@@ -20,12 +20,16 @@ use tidegate_subscription::Subscription;
 
 use super::{
     openapi::{self, Shapes},
+    page,
     problem::Problem,
 };
 use crate::{
     folder::FileMistake,
     pipeline::{Operations, pauses::Paused, states},
 };
+
+/// Most mistakes of one answer; `tidegate check` tells all.
+const MISTAKES_MAX: usize = 100;
 
 /// The routes.
 pub(super) fn routes(operations: Operations) -> Router {
@@ -41,20 +45,22 @@ pub(super) fn routes(operations: Operations) -> Router {
 pub(super) fn paths(shapes: &mut Shapes) -> Value {
     let subscription = shapes.of::<Standing>();
     let all = json!({
-        "allOf": [openapi::items(&subscription)],
+        "allOf": [page::shape(&subscription)],
         "properties": {
             "mistakes": {
                 "type": "array",
                 "items": { "type": "string" },
-                "description": "What is wrong with documents, with file, line and field.",
+                "description": "What is wrong with documents, with file, line and field: the first 100, in \
+                                each page.",
             },
         },
     });
     let mut paths = json!({
         "/api/v1/subscriptions": {
             "get": {
-                "summary": "Subscriptions, how they stand, and documents that are no use",
-                "responses": shapes.answers("200", "All of them.", Some(&all)),
+                "summary": "Subscriptions by name, how they stand, and documents that are no use",
+                "parameters": Shapes::query::<page::Wanted>(),
+                "responses": shapes.answers("200", "A page.", Some(&all)),
             },
         },
         "/api/v1/subscriptions/{namespace}/{name}": {
@@ -125,12 +131,28 @@ pub(super) struct Condition {
     last_transition_time: Option<String>,
 }
 
-async fn list(State(operations): State<Operations>) -> Result<Json<Value>, Problem> {
-    let items = standings(&operations).await?;
-    let items: Vec<Standing> = items.into_iter().map(|(_, standing)| standing).collect();
+async fn list(
+    State(operations): State<Operations>,
+    wanted: Result<Query<page::Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted?;
+    let all = standings(&operations).await?;
+    let all = all.into_iter().map(|(_, standing)| standing);
+    let is_before = |one: &Standing, from: &str| {
+        let from = from.split_once('/').unwrap_or((from, ""));
+        (&*one.namespace, &*one.name) < from
+    };
+    let name = |one: &Standing| format!("{}/{}", one.namespace, one.name);
+    let (items, next) = wanted.of(all, is_before, name);
     let mistakes = operations.states.mistakes();
-    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    Ok(Json(json!({ "items": items, "mistakes": mistakes })))
+    let told = mistakes.iter().take(MISTAKES_MAX);
+    let mut told: Vec<String> = told.map(ToString::to_string).collect();
+    if let more @ 1.. = mistakes.len() - told.len() {
+        told.push(format!("and {more} more: tidegate check tells all"));
+    }
+    Ok(Json(
+        json!({ "items": items, "next": next, "mistakes": told }),
+    ))
 }
 
 /// How all of them stand, by name.

@@ -1,6 +1,10 @@
 //! Requests to the admin door of a running Tidegate.
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -10,15 +14,20 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
+use url::form_urlencoded::byte_serialize;
 
 use super::{
     contexts::{Context, Contexts},
-    http_client::HttpClient,
+    http_client::{HttpClient, Trust},
     server_sent::Parser,
 };
 
 /// More is no problem of this door, but somebody else's page.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// Items of one page of a list, and of all of its pages: more is no list of this door.
+const PAGE: usize = 1_000;
+const ITEMS_MAX: usize = 1_000_000;
 
 /// Where the admin door is, and how to come in.
 #[derive(Debug, clap::Args)]
@@ -33,7 +42,8 @@ pub(super) struct AdminDoor {
     /// The folder of contexts.yaml, in the place of ~/.config/tidegate
     #[arg(long, value_name = "DIR", env = "TIDEGATE_CONTEXTS", global = true)]
     contexts: Option<PathBuf>,
-    /// The file of the token that lets in there, where admin.tokens names some
+    /// The file of the token that lets in there, read for each request: a secret of admin.tokens, or
+    /// a token (JWT) of the issuer of admin.oidc
     #[arg(
         long,
         value_name = "FILE",
@@ -41,33 +51,53 @@ pub(super) struct AdminDoor {
         global = true
     )]
     token_file: Option<PathBuf>,
+    /// The authorities of the door's certificate, in the place of the machine's own
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_ADMIN_CA", global = true)]
+    ca: Option<PathBuf>,
+    /// A client certificate, where admin.tls.client_ca wants one; with --key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TIDEGATE_ADMIN_CERTIFICATE",
+        global = true
+    )]
+    certificate: Option<PathBuf>,
+    /// The key of the client certificate
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_ADMIN_KEY", global = true)]
+    key: Option<PathBuf>,
 }
 
 /// Where it is when nothing else is said.
 const LOCAL: &str = "http://127.0.0.1:8081";
 
 impl AdminDoor {
-    /// The address, and the file of the token. That of a context is for its own door alone.
-    fn found(&self) -> anyhow::Result<(String, Option<PathBuf>)> {
+    /// The door, and how to come in. What a context says is for its own door alone.
+    fn found(&self) -> anyhow::Result<Context> {
+        let given = |admin: String| Context {
+            name: String::new(),
+            admin,
+            token_file: self.token_file.clone(),
+            ca: self.ca.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+        };
         // One that is named counts more than an address, which may be of the environment.
         if let (Some(address), None) = (&self.admin, &self.context) {
-            return Ok((address.clone(), self.token_file.clone()));
+            return Ok(given(address.clone()));
         }
         let contexts = Contexts::load(self.contexts.clone())?;
         let Some(name) = self.context.as_ref().or(contexts.used.as_ref()) else {
-            return Ok((LOCAL.to_owned(), self.token_file.clone()));
+            return Ok(given(LOCAL.to_owned()));
         };
-        let Context {
-            admin, token_file, ..
-        } = contexts.named(name)?.clone();
-        Ok((admin, self.token_file.clone().or(token_file)))
+        let named = contexts.named(name)?.clone();
+        Ok(given(named.admin.clone()).or(named))
     }
 }
 
 /// Speaks to the admin door.
 pub(super) struct AdminClient {
     address: String,
-    authorization: Option<HeaderValue>,
+    token_file: Option<PathBuf>,
     client: HttpClient,
 }
 
@@ -82,19 +112,23 @@ pub(super) struct Refused {
 
 impl AdminClient {
     pub(super) fn of(door: &AdminDoor) -> anyhow::Result<Self> {
-        let (address, token_file) = door.found()?;
-        let authorization = token_file.map(|file| {
-            let about = || format!("the token {}", file.display());
-            let secret = fs::read_to_string(&file).with_context(about)?;
-            let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
-            let mut value = value.with_context(about)?;
-            value.set_sensitive(true);
-            anyhow::Ok(value)
-        });
+        let Context {
+            admin: address,
+            token_file,
+            ca,
+            certificate,
+            key,
+            ..
+        } = door.found()?;
+        let trust = Trust {
+            ca,
+            certificate,
+            key,
+        };
         Ok(Self {
             address: address.trim_end_matches('/').to_owned(),
-            authorization: authorization.transpose()?,
-            client: HttpClient::new()?,
+            token_file,
+            client: HttpClient::new(&trust)?,
         })
     }
 
@@ -104,10 +138,11 @@ impl AdminClient {
             .with_context(|| format!("the admin door {}", self.address))
     }
 
-    fn headers(&self) -> HeaderMap {
-        let authorization = self.authorization.clone();
+    /// The token is read each time: whoever renews it puts a new one there.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let authorization = self.token_file.as_deref().map(authorization).transpose()?;
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
-        authorization.into_iter().collect()
+        Ok(authorization.into_iter().collect())
     }
 
     /// The answer's JSON; a refusal is a [`Refused`].
@@ -118,7 +153,7 @@ impl AdminClient {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         let uri = self.uri(path)?;
-        let mut headers = self.headers();
+        let mut headers = self.headers()?;
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -128,6 +163,37 @@ impl AdminClient {
         answer(&uri, status, &body)
     }
 
+    /// A list whose items have names, all of its pages in one. What stands beside the items is that
+    /// of the last page.
+    pub(super) async fn list(&self, path: &str) -> anyhow::Result<Value> {
+        let (mut all, mut query) = (Vec::new(), format!("{path}?limit={PAGE}"));
+        loop {
+            let mut page = self.ask(Method::GET, &query, None).await?;
+            let next = page.get_mut("next").map(Value::take);
+            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                bail!("{path}: the answer has no items");
+            };
+            let is_empty = items.is_empty();
+            all.extend(items);
+            match next.as_ref().and_then(Value::as_str) {
+                Some(_) if is_empty || all.len() > ITEMS_MAX => {
+                    bail!("{path}: its pages have no end")
+                }
+                Some(next) => {
+                    let next: String = byte_serialize(next.as_bytes()).collect();
+                    query = format!("{path}?limit={PAGE}&from={next}");
+                }
+                None => {
+                    if let Some(page) = page.as_object_mut() {
+                        page.remove("next");
+                        page.insert("items".to_owned(), Value::Array(all));
+                    }
+                    return Ok(page);
+                }
+            }
+        }
+    }
+
     /// Sees each server-sent event, its name and its data, until it is enough or there are no more.
     pub(super) async fn follow(
         &self,
@@ -135,7 +201,7 @@ impl AdminClient {
         mut with: impl FnMut(&str, &str) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
         let uri = self.uri(path)?;
-        let response = self.client.open(&uri, self.headers()).await?;
+        let response = self.client.open(&uri, self.headers()?).await?;
         let status = response.status();
         if !status.is_success() {
             let body = Limited::new(response.into_body(), PROBLEM_BYTES_MAX);
@@ -154,6 +220,15 @@ impl AdminClient {
         }
         bail!("{uri} ended: begin again to go on");
     }
+}
+
+fn authorization(token_file: &Path) -> anyhow::Result<HeaderValue> {
+    let about = || format!("the token {}", token_file.display());
+    let secret = fs::read_to_string(token_file).with_context(about)?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", secret.trim()));
+    let mut value = value.with_context(about)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn answer(uri: &Uri, status: StatusCode, body: &str) -> anyhow::Result<Value> {

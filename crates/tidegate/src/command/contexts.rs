@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 /// A mesh.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Context {
     pub(super) name: String,
@@ -18,6 +18,34 @@ pub(super) struct Context {
     /// The file of the token that lets in there, relative to the folder of contexts.
     #[serde(default)]
     pub(super) token_file: Option<PathBuf>,
+    /// The file of the authorities of its certificate, relative to the folder as all of these.
+    #[serde(default)]
+    pub(super) ca: Option<PathBuf>,
+    /// That of the certificate to show there.
+    #[serde(default)]
+    pub(super) certificate: Option<PathBuf>,
+    /// That of its key.
+    #[serde(default)]
+    pub(super) key: Option<PathBuf>,
+}
+
+impl Context {
+    /// The same, with what it does not say itself from another one.
+    pub(super) fn or(self, other: Self) -> Self {
+        // A certificate and a key of two places would not belong together.
+        let (certificate, key) = match (self.certificate, self.key) {
+            (None, None) => (other.certificate, other.key),
+            given => given,
+        };
+        Self {
+            name: self.name,
+            admin: self.admin,
+            token_file: self.token_file.or(other.token_file),
+            ca: self.ca.or(other.ca),
+            certificate,
+            key,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,8 +82,13 @@ impl Contexts {
         let used = used.map(|name| name.trim().to_owned());
         let mut all = document.contexts;
         for one in &mut all {
-            let token = one.token_file.as_mut();
-            if let Some(file) = token {
+            let files = [
+                &mut one.token_file,
+                &mut one.ca,
+                &mut one.certificate,
+                &mut one.key,
+            ];
+            for file in files.into_iter().flatten() {
                 *file = folder.join(&*file);
             }
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tidegate_event::{Event, Name, http as binding, is_json, json, validate};
 use uuid::Uuid;
 
-use super::http_client::HttpClient;
+use super::http_client::{HttpClient, Trust};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let client = HttpClient::new()?;
+    let client = HttpClient::new(&Trust::default())?;
     let answered = client.send(Method::POST, &uri, headers, body);
     let (status, answer) = runtime.block_on(answered)?;
     if status.is_success() {

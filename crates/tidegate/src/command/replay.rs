@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let admin = AdminClient::of(&arguments.admin)?;
     runtime.block_on(async {
         if arguments.list {
-            let answer = admin.ask(Method::GET, REPLAYS, None).await?;
+            let answer = admin.list(REPLAYS).await?;
             let all: Listed = serde_json::from_value(answer)?;
             for one in &all.items {
                 println!("{one}");

@@ -45,7 +45,11 @@ struct Status {
     parts: Vec<Part>,
     flow: Option<Flow>,
     stuck: Vec<Stuck>,
+    #[serde(default)]
+    stuck_more: usize,
     paused: Vec<Paused>,
+    #[serde(default)]
+    paused_more: usize,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +136,9 @@ fn screen(status: &Status) -> String {
     {
         lines.push(format!("paused    {subscription}  {message}"));
     }
+    if status.paused_more > 0 {
+        lines.push(format!("          and {} more", status.paused_more));
+    }
     if status.stuck.is_empty() {
         lines.push("stuck     nothing".to_owned());
     }
@@ -147,6 +154,12 @@ fn screen(status: &Status) -> String {
         ));
         lines.push(format!("          {}", stuck.message));
         lines.push(format!("          next: {}", stuck.next));
+    }
+    if status.stuck_more > 0 {
+        let more = status.stuck_more;
+        lines.push(format!(
+            "stuck     and {more} more: tidegate subscriptions list"
+        ));
     }
     lines.join("\n") + "\n"
 }
@@ -169,6 +182,8 @@ mod tests {
                       "delivered": 0.0, "retried": 1.0, "deadLetters": 0.0 },
             "paused": [{ "subscription": "shop/old", "byDocument": true, "byCommand": null,
                          "message": "paused by its document (pause: true)" }],
+            "pausedMore": 2,
+            "stuckMore": 3,
             "stuck": [{ "kind": "Sink", "subscription": "shop/billing", "since": "10:14",
                         "waiting": 7, "message": "it fails", "next": "mend it" }],
         });
@@ -178,9 +193,11 @@ delivery  NOT WELL  0 of 1
 flow      stored 12.0/s  delivered 0.0/s  tried again 1.0/s  dead letters 0.0/s
           refused 3.0/s  publish/busy
 paused    shop/old  paused by its document (pause: true)
+          and 2 more
 stuck     shop/billing  Sink  7 wait  since 10:14
           it fails
           next: mend it
+stuck     and 3 more: tidegate subscriptions list
 ";
         assert_eq!(screen(&serde_json::from_value(status).unwrap()), expected);
     }

@@ -84,7 +84,7 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
         // A file of an earlier run would say that this one is ready.
         fs::remove_file(file).ok();
     }
-    let admin = Admin::bind(&config.admin).await?;
+    let admin = Admin::bind(&config.admin, &config.identity).await?;
     let nats = Nats::of(arguments, &config).await?;
     let started = tokio::select! {
         started = start(arguments, (&config, &settings), &nats, (admin, level)) => started,
@@ -140,6 +140,7 @@ async fn start(
         receive: pipeline.receive_addr(),
         tls: pipeline.tls_addr(),
         admin: admin.address(),
+        admin_url: admin.url(),
     };
     let operations = pipeline.operations();
     let survey = Survey::new(config, operations.clone(), &mut registry);
@@ -261,6 +262,7 @@ struct Said {
     receive: std::net::SocketAddr,
     tls: Option<std::net::SocketAddr>,
     admin: std::net::SocketAddr,
+    admin_url: String,
 }
 
 impl Said {
@@ -269,6 +271,7 @@ impl Said {
             receive,
             tls,
             admin,
+            admin_url,
         } = self;
         let (about, json) = match nats {
             Nats::Own(own, _) => {
@@ -296,7 +299,7 @@ impl Said {
             write_whole(file, &said.to_string())?;
         }
         let tls = tls.map_or_else(String::new, |address| format!(" tls=https://{address}"));
-        eprintln!("ready receive=http://{receive}{tls} admin=http://{admin} nats={about}");
+        eprintln!("ready receive=http://{receive}{tls} admin={admin_url} nats={about}");
         Ok(())
     }
 }

@@ -100,6 +100,14 @@ impl Sender {
         &self.member.quota
     }
 
+    /// Counts events that it sent, where it is a connected system that documents describe. Who has
+    /// not proved to be one must not count as it.
+    pub(super) fn has_sent(&self, accepted: usize, refused: usize) {
+        if let (true, Some(counts)) = (self.is_known(), &self.member.counts) {
+            counts.add(accepted, refused);
+        }
+    }
+
     /// Whether it is a connected system.
     pub(super) fn is_known(&self) -> bool {
         matches!(self.identity, Identity::Known)

@@ -154,7 +154,7 @@ impl ReplayDoor {
         self.ask(|answer| Ask::Begin(wanted, answer)).await
     }
 
-    /// Those that run, and then those that have ended, the latest first.
+    /// Those that run, and those that have ended: those that began last come first.
     pub(crate) async fn list(&self) -> Result<Vec<Status>, Refused> {
         self.ask(Ask::List).await
     }
@@ -413,9 +413,11 @@ impl Replays {
     }
 
     pub(super) fn list(&self) -> Vec<Status> {
-        let mut running: Vec<Status> = self.running.values().map(|one| one.status(None)).collect();
-        running.sort_by(|a, b| b.name.cmp(&a.name));
-        running.into_iter().chain(self.ended.clone()).collect()
+        let running = self.running.values().map(|one| one.status(None));
+        let mut all: Vec<Status> = running.chain(self.ended.iter().cloned()).collect();
+        // Names begin with the time; and one keeps its place when it ends.
+        all.sort_by(|a, b| b.name.cmp(&a.name));
+        all
     }
 }
 

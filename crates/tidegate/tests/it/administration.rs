@@ -386,7 +386,7 @@ async fn applications_are_listed() {
             text(&output.stdout) + &text(&output.stderr),
         )
     };
-    let expected = "commerce  apiKey  -  -  order.**\n";
+    let expected = "commerce  apiKey  -  -  order.**  accepted 0  refused 0  last -\n";
     assert_eq!(
         said(&["applications", "list"]),
         (Some(0), expected.to_owned())

@@ -1,6 +1,8 @@
 //! The whole path with the real binary: a tidegate process, its nats-server, sinks on loopback.
 
 #[cfg(test)]
+mod admin_tls;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod attacks;
@@ -33,15 +35,21 @@ mod operation;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod pausing;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod sap;
+#[cfg(test)]
+mod sent;
 #[cfg(test)]
 mod sinks;
 #[cfg(test)]

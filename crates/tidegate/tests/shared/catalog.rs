@@ -30,12 +30,17 @@ const CREDENTIALS: &str = "-----BEGIN NATS USER JWT-----\n\
 const TOKEN: &str = "e30.eyJleHAiOjQxMDI0NDQ4MDB9.e30";
 
 /// So short an age that events miss a sink that is down, within the test.
-const CONFIGURATION: &str = "receive: { tls: { listen: \"127.0.0.1:0\", certificate: certificate.pem, \
+const CONFIGURATION: &str = "applications: { folder: applications }\n\
+    receive: { tls: { listen: \"127.0.0.1:0\", certificate: certificate.pem, \
         key: key.pem } }\n\
     telemetry: { metrics_interval: 100ms }\n\
     backbone: { credentials_file: FOLDER/user.creds, events: { age_max: 2s, duplicate_window: 2s } }\n\
     consume: { breaker: { failures: 2 }, retry: { backoff_delay: 50ms } }\n\
     dead_letters: { notice: 200ms }\n";
+
+/// What it has sent is shown before it sends anything.
+const APPLICATION: &str = "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Application\n\
+    metadata: { name: shop }\nspec: { authentication: [none: {}] }\n";
 
 /// One metric, as a scrape shows it.
 #[derive(Debug, Default)]
@@ -73,6 +78,8 @@ async fn everything() -> String {
     fs::write(folder.join("key.pem"), signing_key.serialize_pem()).unwrap();
     fs::write(folder.join("user.creds"), CREDENTIALS).unwrap();
     fs::write(tidegate.subscriptions().join("token"), TOKEN).unwrap();
+    fs::create_dir(folder.join("applications")).unwrap();
+    fs::write(folder.join("applications/shop.yaml"), APPLICATION).unwrap();
     tidegate.start().await;
     let mut mended = binary("1", "/s", "a.v1");
     mended[0].1 = "0.3";

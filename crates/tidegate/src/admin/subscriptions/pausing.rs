@@ -63,7 +63,7 @@ pub(super) async fn pause(
     wanted: Result<Option<Json<Wanted>>, JsonRejection>,
 ) -> Result<(Option<Extension<About>>, Json<Pausing>), Problem> {
     let Json(Wanted { reason }) = wanted?.unwrap_or_default();
-    let who = who.map(|Extension(Who(who))| (*who).to_owned());
+    let who = who.map(|Extension(who)| (*who.name).to_owned());
     let subscription = format!("{namespace}/{name}");
     let pausing = operations
         .pauses

@@ -9,6 +9,8 @@ use crate::command::{
     output::Printing,
 };
 
+const APPLICATIONS: &str = "/api/v1/applications";
+
 /// All of them.
 #[derive(Debug, Args)]
 pub(super) struct All {
@@ -28,25 +30,30 @@ pub(super) struct Named {
 }
 
 pub(super) fn list(all: &All) -> anyhow::Result<()> {
-    asked(all, "", |answer| {
+    asked(all, None, |answer| {
         let items = answer.get("items").and_then(Value::as_array);
         items.into_iter().flatten().map(line).collect()
     })
 }
 
 pub(super) fn show(named: &Named) -> anyhow::Result<()> {
-    asked(&named.all, &format!("/{}", named.name), whole)
+    asked(&named.all, Some(&named.name), whole)
 }
 
-/// Asks and prints, as often as is wanted.
-fn asked(all: &All, path: &str, table: impl Fn(&Value) -> String) -> anyhow::Result<()> {
+/// Asks for all or for one and prints, as often as is wanted.
+fn asked(all: &All, one: Option<&str>, table: impl Fn(&Value) -> String) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let admin = AdminClient::of(&all.admin)?;
-    let path = format!("/api/v1/applications{path}");
     let once = async || {
-        let answer = admin.ask(Method::GET, &path, None).await?;
+        let answer = match one {
+            None => admin.list(APPLICATIONS).await?,
+            Some(one) => {
+                let path = format!("{APPLICATIONS}/{one}");
+                admin.ask(Method::GET, &path, None).await?
+            }
+        };
         all.printing.output().print(&answer, || table(&answer))
     };
     runtime.block_on(all.printing.run(once))
@@ -67,7 +74,11 @@ fn text(of: &Value, name: &str) -> String {
 
 fn line(application: &Value) -> String {
     let names = ["name", "authentication", "format", "sources", "types"];
-    names.map(|name| text(application, name)).join("  ") + "\n"
+    let said = names.map(|name| text(application, name)).join("  ");
+    let sent = application.get("sent").unwrap_or(&Value::Null);
+    let [accepted, refused] = ["accepted", "refused"].map(|name| text(sent, name));
+    let last = text(sent, "lastAcceptedAt");
+    format!("{said}  accepted {accepted}  refused {refused}  last {last}\n")
 }
 
 fn whole(application: &Value) -> String {
@@ -93,6 +104,15 @@ fn whole(application: &Value) -> String {
     let limits = limits.into_iter().flatten();
     for (name, limit) in limits.filter(|(_, limit)| !limit.is_null()) {
         line(name, limit.to_string());
+    }
+    let sent = application.get("sent").unwrap_or(&Value::Null);
+    for (label, name) in [
+        ("accepted", "accepted"),
+        ("refused", "refused"),
+        ("counted since", "since"),
+        ("last accepted", "lastAcceptedAt"),
+    ] {
+        line(label, text(sent, name));
     }
     lines.join("\n") + "\n"
 }

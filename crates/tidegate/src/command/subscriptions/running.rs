@@ -11,6 +11,8 @@ use crate::command::{
     output::Printing,
 };
 
+const SUBSCRIPTIONS: &str = "/api/v1/subscriptions";
+
 /// All of them.
 #[derive(Debug, Args)]
 pub(super) struct All {
@@ -133,14 +135,25 @@ struct Condition {
     last_transition_time: Option<String>,
 }
 
-/// Asks, and sees the answer, as often as is wanted.
-fn asked(all: &All, path: &str, see: impl Fn(Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Asks for all or for one, and sees the answer, as often as is wanted.
+fn asked(
+    all: &All,
+    one: Option<&str>,
+    see: impl Fn(Value) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let admin = AdminClient::of(&all.admin)?;
-    let path = format!("/api/v1/subscriptions{path}");
-    let once = async || see(admin.ask(Method::GET, &path, None).await?);
+    let once = async || {
+        see(match one {
+            None => admin.list(SUBSCRIPTIONS).await?,
+            Some(one) => {
+                let path = format!("{SUBSCRIPTIONS}/{one}");
+                admin.ask(Method::GET, &path, None).await?
+            }
+        })
+    };
     runtime.block_on(all.printing.run(once))
 }
 
@@ -152,8 +165,8 @@ fn count(number: Option<u64>) -> String {
 pub(super) fn show(named: &Named) -> anyhow::Result<()> {
     let name = &*named.name;
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
-    let path = format!("/{namespace}/{name}");
-    asked(&named.all, &path, |answer| {
+    let path = format!("{namespace}/{name}");
+    asked(&named.all, Some(&path), |answer| {
         let one: Standing = serde_json::from_value(answer.clone())?;
         named.all.printing.output().print(&answer, || one.whole())?;
         if one.is_in_trouble() {
@@ -164,7 +177,7 @@ pub(super) fn show(named: &Named) -> anyhow::Result<()> {
 }
 
 pub(super) fn list(all: &All) -> anyhow::Result<()> {
-    asked(all, "", |answer| {
+    asked(all, None, |answer| {
         let listed: Listed = serde_json::from_value(answer.clone())?;
         all.printing.output().print(&answer, || listed.lines())?;
         let Listed { items, mistakes } = listed;

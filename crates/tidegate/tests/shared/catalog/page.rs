@@ -18,7 +18,11 @@ const HEAD: &str = "# Metrics\n\n\
 
 /// What each label may hold: a closed set, or names from the configuration. One that is not here
 /// has to be thought of first: what callers write must not become a series.
-const LABELS: [(&str, &str); 12] = [
+const LABELS: [(&str, &str); 13] = [
+    (
+        "application",
+        "the name of an Application that a document describes",
+    ),
     ("code", "an [error code](errors/README.md)"),
     (
         "consumer",
@@ -30,7 +34,10 @@ const LABELS: [(&str, &str); 12] = [
     ),
     ("door", "a door, or `subscribed`, `health`, `unknown`"),
     ("kind", "a kind of repair"),
-    ("outcome", "`delivered`, or the code of a failure"),
+    (
+        "outcome",
+        "`delivered`, or the code of a failure; of what Applications send, `accepted` or `refused`",
+    ),
     (
         "reason",
         "a code from a closed set, for each metric another",

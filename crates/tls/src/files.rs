@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{FileError, TlsConfig};
+use crate::{FileError, Settings};
 
 /// Most bytes of a file of certificates or a key; some hundred certificates.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -18,50 +18,48 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 const REVOCATION_LIST_BYTES_MAX: usize = 32 << 20;
 
 /// Tells contents apart, without keeping them.
-pub(super) type Fingerprint = [u8; 32];
+pub(crate) type Fingerprint = [u8; 32];
 
 /// One file's content.
-pub(super) struct Content {
+pub(crate) struct Content {
+    section: &'static str,
     key: &'static str,
     file: PathBuf,
     /// Wiped when dropped, as one of the files is a secret.
-    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
 }
 
 /// The content of all files at one time.
-pub(super) struct Files {
-    pub(super) certificate: Content,
-    pub(super) key: Content,
-    pub(super) client_ca: Option<Content>,
-    pub(super) revocation_list: Option<Content>,
+pub(crate) struct Files {
+    pub(crate) certificate: Content,
+    pub(crate) key: Content,
+    pub(crate) client_ca: Option<Content>,
+    pub(crate) revocation_list: Option<Content>,
 }
 
 // === impl Files ===
 
 impl Files {
-    pub(super) fn read(config: &TlsConfig) -> Result<Self, FileError> {
-        let needed = |key, file: &Option<PathBuf>| {
-            let file = file.clone().unwrap_or_default();
-            Content::read(key, &file, FILE_BYTES_MAX)
-        };
+    pub(crate) fn read(settings: &Settings) -> Result<Self, FileError> {
+        let read =
+            |key, file: &Path, bytes_max| Content::read((settings.section, key), file, bytes_max);
         let optional = |key, file: &Option<PathBuf>, bytes_max| {
-            file.as_deref()
-                .map(|file| Content::read(key, file, bytes_max))
-                .transpose()
+            let file = file.as_deref();
+            file.map(|file| read(key, file, bytes_max)).transpose()
         };
         Ok(Self {
-            certificate: needed("certificate", &config.certificate)?,
-            key: needed("key", &config.key)?,
-            client_ca: optional("client_ca", &config.client_ca, FILE_BYTES_MAX)?,
+            certificate: read("certificate", &settings.certificate, FILE_BYTES_MAX)?,
+            key: read("key", &settings.key, FILE_BYTES_MAX)?,
+            client_ca: optional("client_ca", &settings.client_ca, FILE_BYTES_MAX)?,
             revocation_list: optional(
                 "revocation_list",
-                &config.revocation_list,
+                &settings.revocation_list,
                 REVOCATION_LIST_BYTES_MAX,
             )?,
         })
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut digest = Sha256::new();
         let optional = [&self.client_ca, &self.revocation_list];
         let needed = [&self.certificate, &self.key];
@@ -77,8 +75,13 @@ impl Files {
 // === impl Content ===
 
 impl Content {
-    fn read(key: &'static str, file: &Path, bytes_max: usize) -> Result<Self, FileError> {
+    fn read(
+        (section, key): (&'static str, &'static str),
+        file: &Path,
+        bytes_max: usize,
+    ) -> Result<Self, FileError> {
         let mut content = Self {
+            section,
             key,
             file: file.to_owned(),
             bytes: Zeroizing::default(),
@@ -94,8 +97,9 @@ impl Content {
     }
 
     /// This content cannot be used.
-    pub(super) fn refused(&self, reason: impl Into<String>) -> FileError {
+    pub(crate) fn refused(&self, reason: impl Into<String>) -> FileError {
         FileError {
+            section: self.section,
             key: self.key,
             file: self.file.clone(),
             reason: reason.into(),
@@ -122,7 +126,7 @@ mod tests {
     /// A path that leads to something endless must not fill the memory.
     #[test]
     fn a_file_that_is_too_large_is_refused() {
-        let error = Content::read("key", Path::new("/dev/zero"), 10)
+        let error = Content::read(("receive.tls", "key"), Path::new("/dev/zero"), 10)
             .err()
             .unwrap();
         assert_eq!(

@@ -14,25 +14,22 @@ use rustls_pki_types::{
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::{
-    FileError,
+use crate::{
+    FileError, Settings,
     files::{Content, Files},
 };
 
-/// The protocols that are offered, the preferred one first.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-
 /// What handshakes use.
-pub(super) struct Credentials {
-    pub(super) server: Arc<ServerConfig>,
+pub(crate) struct Credentials {
+    pub(crate) server: Arc<ServerConfig>,
     /// When the server's certificate ends, in seconds of Unix time.
-    pub(super) not_after: i64,
+    pub(crate) not_after: i64,
 }
 
 impl Credentials {
-    pub(super) fn new(files: &Files) -> Result<Self, FileError> {
+    pub(crate) fn new(files: &Files, settings: &Settings) -> Result<Self, FileError> {
         let provider = Arc::new(ring::default_provider());
-        let (certified, not_after) = certified(files)?;
+        let (certified, not_after) = certified(files, settings)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| files.certificate.refused(error.to_string()))?;
@@ -45,7 +42,8 @@ impl Credentials {
             )?),
         };
         let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        let protocols = settings.protocols.iter();
+        server.alpn_protocols = protocols.map(|one| one.to_vec()).collect();
         if files.client_ca.is_some() {
             // A resumed session takes its client certificate over without verifying it again,
             // though it may have expired or been revoked since.
@@ -60,7 +58,7 @@ impl Credentials {
 }
 
 /// The server's certificates with their key, and when the first of them ends.
-fn certified(files: &Files) -> Result<(CertifiedKey, i64), FileError> {
+fn certified(files: &Files, settings: &Settings) -> Result<(CertifiedKey, i64), FileError> {
     let chain: Vec<CertificateDer<'static>> = items(&files.certificate, "certificate")?;
     let not_after = match chain.first().map(|first| X509Certificate::from_der(first)) {
         Some(Ok((_, certificate))) => certificate.validity().not_after.timestamp(),
@@ -81,9 +79,11 @@ fn certified(files: &Files) -> Result<(CertifiedKey, i64), FileError> {
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
             Ok((certified, not_after))
         }
-        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(files
-            .key
-            .refused("is not the key of the certificate in receive.tls.certificate")),
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            let section = settings.section;
+            let reason = format!("is not the key of the certificate in {section}.certificate");
+            Err(files.key.refused(reason))
+        }
         Err(error) => Err(files.certificate.refused(error.to_string())),
     }
 }

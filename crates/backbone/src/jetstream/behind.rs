@@ -12,9 +12,12 @@ const FAR: u64 = 10_000;
 /// looks at for it, it wants.
 const SPARSE: u64 = 16;
 
-/// Most events that are asked for at once: whoever publishes waits for one search, and not for
-/// several, and the others look through the same block of the log next.
-pub(super) const STEP_MAX: usize = 1;
+/// Places that the server looks through in a turn, as far as that is known: some 0.3 ms, for which
+/// whoever publishes waits.
+const PLACES: u64 = 1_000;
+
+/// Most events of a turn.
+const STEP_MAX: u64 = 256;
 
 /// One consumer, by what is known of it here.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Behind {
     searched: Option<u64>,
     /// How many more there were, when the last one came.
     pending: u64,
+    /// In how many places the last one was the only one.
+    gap: u64,
     turn: Option<Turn>,
 }
 
@@ -33,6 +38,7 @@ impl Behind {
             turns,
             searched: None,
             pending: 0,
+            gap: PLACES,
             turn: None,
         }
     }
@@ -40,6 +46,11 @@ impl Behind {
     /// An event has come.
     pub(super) fn delivered(&mut self, place: &Place) {
         self.turns.seen(place.sequence);
+        if let Some(searched) = self.searched
+            && place.sequence > searched
+        {
+            self.gap = place.sequence - searched;
+        }
         self.searched = self.searched.max(Some(place.sequence));
         self.pending = place.pending;
         if place.pending == 0 {
@@ -60,6 +71,13 @@ impl Behind {
         };
         let distance = self.turns.head().saturating_sub(searched);
         distance > FAR && self.pending.saturating_mul(SPARSE) < distance
+    }
+
+    /// How many events to ask for in a turn: as many as there are in so many places, if they go on as
+    /// they are.
+    pub(super) fn step(&self) -> usize {
+        let events = (PLACES / self.gap.max(1)).clamp(1, STEP_MAX);
+        usize::try_from(events).unwrap_or(1)
     }
 
     /// Whether it may read on, having to wait for that.
@@ -125,5 +143,19 @@ mod tests {
         assert!(!behind.is_far(), "there is none");
         turns.seen(300_000);
         assert!(behind.is_far(), "and nobody has looked since");
+    }
+
+    /// A turn is as long as the server looks, and not as long as events are few.
+    #[test]
+    fn where_events_are_close_a_turn_has_many() {
+        let mut behind = Behind::new(Turns::default());
+        assert_eq!(behind.step(), 1, "nothing is known");
+        let mut step = |sequence| {
+            behind.delivered(&place(sequence, 100));
+            behind.step()
+        };
+        assert_eq!([step(10), step(11)], [1, 256]);
+        assert_eq!([step(21), step(521), step(5_000)], [100, 2, 1]);
+        assert_eq!(step(4_999), 1, "one that comes again tells nothing");
     }
 }

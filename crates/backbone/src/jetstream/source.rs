@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    behind::{self, Behind},
+    behind::Behind,
     consumers,
     deliveries::{Deliveries, Inbox, Incoming},
     link::NOT_CONNECTED,
@@ -260,7 +260,7 @@ impl JetstreamSource {
             self.behind.end_turn();
         }
         match room > 0 && self.behind.take_turn() {
-            true => (room.min(behind::STEP_MAX), true),
+            true => (room.min(self.behind.step()), true),
             false => (0, true),
         }
     }

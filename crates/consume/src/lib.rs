@@ -21,7 +21,7 @@ pub use attempt::{Attempt, Ended, Failure, Follows, Health, Verdict};
 pub use budget::Budget;
 pub use config::{Breaker, Config, Retry, SHARDS_MAX, Shared};
 pub use gate::{Gate, Gates, Standing};
-pub use metrics::Metrics;
+pub use metrics::{Counted, Metrics};
 pub use pace::Pace;
 pub use replay::{Replay, ReplayCounts};
 pub use service::{Service, filters};

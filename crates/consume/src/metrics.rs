@@ -42,6 +42,19 @@ struct Attempts {
     took: Family<Of, Seconds>,
 }
 
+/// What was counted of one Subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counted {
+    /// Events that its sink has taken.
+    pub delivered: u64,
+    /// Events that were handed back to be tried again later.
+    pub retried: u64,
+    /// Attempts that have ended.
+    pub attempts: u64,
+    /// How long they took in all.
+    pub attempt_seconds: f64,
+}
+
 /// How long events are under way.
 #[derive(Clone, Debug)]
 struct Latency(Histogram);
@@ -193,6 +206,21 @@ impl Metrics {
         self.refused
             .get(&of)
             .is_some_and(|refused| refused.get() > 0)
+    }
+
+    /// What was counted of a Subscription since this process began.
+    pub fn counted(&self, subscription: &str) -> Counted {
+        let of = Of {
+            subscription: subscription.to_owned(),
+        };
+        let count = |family: &Family<Of, Counter>| family.get(&of).map_or(0, |one| one.get());
+        let took = &self.attempts.took;
+        Counted {
+            delivered: count(&self.delivered),
+            retried: count(&self.retries),
+            attempts: count(&self.attempts.count),
+            attempt_seconds: took.get(&of).map_or(0.0, |one| one.get()),
+        }
     }
 
     pub(crate) fn of(&self, subscription: &str) -> Handles {

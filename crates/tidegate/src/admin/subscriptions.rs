@@ -1,5 +1,6 @@
 //! `/api/v1/subscriptions`: who gets events, how they stand, and what waits for them.
 
+mod counted;
 mod kyma;
 mod pausing;
 
@@ -18,6 +19,7 @@ use tidegate_backbone::{ControlError, Log as _, Pending};
 use tidegate_consume::{self as consume, shared::Shape};
 use tidegate_subscription::Subscription;
 
+use self::counted::{Counted, Rates};
 use super::{
     openapi::{self, Shapes},
     page,
@@ -67,6 +69,7 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
             "parameters": in_path(),
             "get": {
                 "summary": "A Subscription, and how it stands",
+                "parameters": Shapes::query::<counted::Wanted>(),
                 "responses": shapes.answers("200", "The Subscription.", Some(&subscription)),
             },
         },
@@ -109,6 +112,9 @@ pub(super) struct Standing {
     pub(super) undelivered: Option<u64>,
     /// Events that it was offered and that are not settled, waiting retries included.
     pub(super) unsettled: Option<u64>,
+    counted: Counted,
+    /// `null` where they were not asked for: by `watch`, of one Subscription.
+    rates: Option<Rates>,
     /// The place up to which it has settled all that it got.
     #[serde(skip)]
     pub(super) settled_to: Option<u64>,
@@ -181,7 +187,9 @@ pub(super) async fn standings(
 async fn show(
     State(operations): State<Operations>,
     Path((namespace, name)): Path<(String, String)>,
+    wanted: Result<Query<counted::Wanted>, QueryRejection>,
 ) -> Result<Json<Standing>, Problem> {
+    let Query(wanted) = wanted?;
     let subscriptions = Arc::clone(&operations.subscriptions.borrow());
     let mut all = subscriptions.iter();
     let found = all.find(|one| (&one.namespace, &one.name) == (&namespace, &name));
@@ -190,17 +198,15 @@ async fn show(
         code: "admin/no-such-subscription",
         detail: format!("there is no Subscription {namespace}/{name}"),
     })?;
+    let id = subscription.id();
+    let rates = Rates::watched(&wanted, || operations.consume.counted(&id)).await;
     let consumer = operations
         .consumers
         .consumer(&subscription.consumer_name())
         .await?;
     let mistakes = operations.states.mistakes();
-    Ok(Json(standing(
-        &operations,
-        subscription,
-        consumer.as_ref(),
-        &mistakes,
-    )))
+    let standing = standing(&operations, subscription, consumer.as_ref(), &mistakes);
+    Ok(Json(Standing { rates, ..standing }))
 }
 
 fn standing(
@@ -238,6 +244,8 @@ fn standing(
         conditions: vec![ready, letters, sink(operations, subscription)],
         undelivered: consumer.map(|consumer| consumer.undelivered),
         unsettled: consumer.map(|consumer| consumer.unsettled),
+        counted: operations.consume.counted(&id).into(),
+        rates: None,
         settled_to: consumer.map(Pending::settled_to),
         kyma_status: kyma::Status::of(subscription, is_open, &mistakes),
     }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, fs};
 
-use serde_json::Value;
-use tidegate_testkit::{NatsServer, Sink};
+use serde_json::{Value, json};
+use tidegate_testkit::{Client, NatsServer, Sink};
 
 use crate::harness::{Tidegate, binary, subscription};
 
@@ -68,6 +68,13 @@ async fn who_is_behind_shows() {
             "tidegate_build_info{version=\"0.1.0\"} 1",
         ])
         .await;
+    let path = "/api/v1/subscriptions/default/well?watch=10ms";
+    let mut client = Client::connect(tidegate.admin).await.unwrap();
+    let answer = client.send("GET", path, &[], b"").await.unwrap();
+    let shown: Value = serde_json::from_str(&answer.text()).unwrap();
+    let counted = json!({ "delivered": 3, "retried": 0, "attempts": 3 });
+    assert_eq!(shown["counted"], counted, "{shown}");
+    assert_eq!(shown["rates"]["attempts"], 0.0, "{shown}");
     let age = "tidegate_consume_oldest_pending_age_seconds";
     // It has not begun to be tried when it is stored, and grows by itself.
     tidegate.metric_reaches(age, 0.5).await;

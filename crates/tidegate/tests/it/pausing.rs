@@ -215,7 +215,13 @@ async fn what_pauses_is_told() {
             &["subscriptions", "list"][..],
             &["default/runs  Paused  ", "paused by its document"][..],
         ),
-        (&["subscriptions", "show", "runs"], &["Ready"]),
+        (
+            &["subscriptions", "show", "runs"],
+            &[
+                "Ready",
+                "now               delivered 0.0/s  tried again 0.0/s\n",
+            ],
+        ),
         (
             &["status", "--over", "0s"],
             &["paused    default/held  paused by its document (pause: true)\n"],

@@ -63,6 +63,29 @@ struct Standing {
     unsettled: Option<u64>,
     shares_consumer: Option<bool>,
     own_consumer_reason: Option<String>,
+    /// Not told by an older Tidegate.
+    rates: Option<Rates>,
+}
+
+/// What it gets, a second.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rates {
+    delivered: f64,
+    retried: f64,
+    attempt_seconds: Option<f64>,
+}
+
+impl Rates {
+    fn words(&self) -> String {
+        let Self {
+            delivered, retried, ..
+        } = self;
+        let took = self.attempt_seconds.map(|seconds| seconds * 1_000.0);
+        let took = took.map(|millis| format!("  an attempt takes {millis:.1} ms"));
+        let took = took.unwrap_or_default();
+        format!("delivered {delivered:.1}/s  tried again {retried:.1}/s{took}")
+    }
 }
 
 impl Standing {
@@ -106,6 +129,9 @@ impl Standing {
         }
         line("undelivered", &count(self.undelivered));
         line("unsettled", &count(self.unsettled));
+        if let Some(rates) = &self.rates {
+            line("now", &rates.words());
+        }
         for condition in &self.conditions {
             let since = condition.last_transition_time.as_ref();
             let since = since.map(|since| format!(", since {since}"));
@@ -165,7 +191,7 @@ fn count(number: Option<u64>) -> String {
 pub(super) fn show(named: &Named) -> anyhow::Result<()> {
     let name = &*named.name;
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
-    let path = format!("{namespace}/{name}");
+    let path = format!("{namespace}/{name}?watch=1s");
     asked(&named.all, Some(&path), |answer| {
         let one: Standing = serde_json::from_value(answer.clone())?;
         named.all.printing.output().print(&answer, || one.whole())?;

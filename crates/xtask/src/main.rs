@@ -12,6 +12,7 @@ mod demo;
 mod figures;
 mod fuzz;
 mod instructions;
+mod kubernetes;
 mod lint;
 mod nats;
 mod process;
@@ -30,6 +31,10 @@ cargo xtask <command>
   demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
                     runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
   test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
+  test --kubernetes [-- ARGS]
+                    the tests on a real kube-apiserver and etcd, which it builds once, with kubectl
+                    and helm, below TIDEGATE_CACHE (~/.cache/tidegate); KUBEBUILDER_ASSETS names a
+                    folder that has them
   metrics           writes docs/metrics.md, what /metrics shows, from a running tidegate
   lint              format, clippy, and the project's own rules
   tidy              only the project's own rules
@@ -83,6 +88,9 @@ Examples:
   cargo xtask demo --once
   cargo xtask bench page --only doors
   cargo xtask test -- -p tidegate-event
+  cargo xtask test --kubernetes
+  cargo xtask test --kubernetes -- -p tidegate-testkit -- --nocapture
+  KUBEBUILDER_ASSETS=/usr/local/kubebuilder/bin cargo xtask test --kubernetes
   cargo xtask fuzz --seconds 300 format_idoc
   cargo xtask sim --seed 4711
   cargo xtask instructions event.structured.read
@@ -122,6 +130,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["demo", "--once"] => demo::run(true),
         ["test"] => test(&[]),
         ["test", "--", rest @ ..] => test(rest),
+        ["test", "--kubernetes"] => kubernetes::test(&[]),
+        ["test", "--kubernetes", "--", rest @ ..] => kubernetes::test(rest),
         ["metrics"] => metrics(),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
@@ -203,14 +213,8 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         Some(folder) => println!("vectors: {}", PathBuf::from(folder).display()),
         None => println!("vectors: none (TIDEGATE_VECTORS is not set); their tests are skipped"),
     }
-    let everything = ["--workspace"];
-    let which = if arguments.contains(&"-p") {
-        &[][..]
-    } else {
-        &everything[..]
-    };
     process::cargo("test")
-        .args(which)
+        .args(which(arguments))
         .arg("--locked")
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
@@ -218,4 +222,13 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .env("TIDEGATE_OTEL_COLLECTOR", collector)
         .env("TIDEGATE_PROMCHECK", promcheck)
         .run()
+}
+
+/// All packages, unless the arguments name some.
+fn which(arguments: &[&str]) -> &'static [&'static str] {
+    let some = arguments
+        .iter()
+        .take_while(|argument| **argument != "--")
+        .any(|argument| *argument == "-p");
+    if some { &[] } else { &["--workspace"] }
 }

@@ -43,7 +43,8 @@ pub struct Service<L, A> {
     paces: Vec<Pace>,
     gate: Gate,
     budget: Budget,
-    replay: Option<(Replay, ReplayCounts)>,
+    /// In a place of its own: few have one.
+    replay: Option<Box<(Replay, ReplayCounts)>>,
     rng: Rng,
 }
 
@@ -106,7 +107,7 @@ impl<L: Log, A: Attempt> Service<L, A> {
         self.consumer = replay.name.as_str().into();
         self.metrics = counts.handles.clone();
         self.paces.extend(replay.rate.map(Pace::new));
-        self.replay = Some((replay, counts));
+        self.replay = Some(Box::new((replay, counts)));
         self
     }
 

@@ -262,7 +262,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
         if self.is_stopped(&held).await {
             return;
         }
-        if let Some((replay, counts)) = &self.service.replay
+        if let Some((replay, counts)) = self.service.replay.as_deref()
             && replay.is_over(held.sequence, held.stored_at)
         {
             counts.set_over();

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// How often the log is asked.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// For so long it has to say something else before that is told.
 const STEADY_FOR: Duration = Duration::from_secs(2);

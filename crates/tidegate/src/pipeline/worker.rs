@@ -462,12 +462,11 @@ impl Deliveries {
         // a sink that hangs is no reason to wait for the one in its place.
         self.stop(&name);
         let (stop, mut stopped) = watch::channel(false);
-        let task = tokio::spawn(async move {
-            let until = async move {
-                stopped.wait_for(|stop| *stop).await.ok();
-            };
-            service.run(opened, until, grace).await;
-        });
+        let until = async move {
+            stopped.wait_for(|stop| *stop).await.ok();
+        };
+        // Not within a future of its own, which would hold what is moved into this one once more.
+        let task = tokio::spawn(service.run(opened, until, grace));
         self.running.insert(name, Running { stop, task });
     }
 

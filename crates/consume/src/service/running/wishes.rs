@@ -39,7 +39,7 @@ impl<L: Log, A: Attempt> Running<L, A> {
 
     /// By what was wanted when it was stored.
     pub(super) fn matches(&self, sequence: u64, event: &Event) -> Option<Matched> {
-        if let Some((replay, _)) = &self.service.replay
+        if let Some((replay, _)) = self.service.replay.as_deref()
             && !replay.wants(event)
         {
             return None;

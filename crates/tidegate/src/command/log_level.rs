@@ -1,16 +1,19 @@
 //! `tidegate log-level`: what a running Tidegate logs.
-#![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::admin_client::{AdminClient, AdminDoor};
+use super::{
+    admin_client::{AdminClient, AdminDoor},
+    output::Printing,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   tidegate log-level show
+  tidegate log-level show --output json
   tidegate log-level set debug
   tidegate log-level set info,tidegate_deliver=debug
 
@@ -24,6 +27,8 @@ const PATH: &str = "/api/v1/log-level";
 pub(crate) struct Arguments {
     #[command(flatten)]
     admin: AdminDoor,
+    #[command(flatten)]
+    printing: Printing,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -47,25 +52,37 @@ struct Shown {
     configured: String,
 }
 
+impl Shown {
+    fn line(&self) -> String {
+        let Self { level, configured } = self;
+        if level == configured {
+            format!("{level}\n")
+        } else {
+            format!("{level} (after a restart: {configured})\n")
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let admin = AdminClient::of(&arguments.admin)?;
-    let answer = runtime.block_on(async {
+    let printing = &arguments.printing;
+    let see = |answer: &Value| {
+        let shown: Shown = serde_json::from_value(answer.clone())?;
+        printing.output().print(answer, || shown.line())
+    };
+    runtime.block_on(async {
         match &arguments.command {
-            None | Some(Command::Show) => admin.ask(Method::GET, PATH, None).await,
+            None | Some(Command::Show) => {
+                let once = async || see(&admin.ask(Method::GET, PATH, None).await?);
+                printing.run(once).await
+            }
             Some(Command::Set { level }) => {
                 let wanted = json!({ "level": level });
-                admin.ask(Method::PUT, PATH, Some(&wanted)).await
+                see(&admin.ask(Method::PUT, PATH, Some(&wanted)).await?)
             }
         }
-    })?;
-    let Shown { level, configured } = serde_json::from_value(answer)?;
-    if level == configured {
-        println!("{level}");
-    } else {
-        println!("{level} (after a restart: {configured})");
-    }
-    Ok(())
+    })
 }

@@ -15,7 +15,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::admin_client::{AdminClient, AdminDoor, Refused};
+use super::{
+    admin_client::{AdminClient, AdminDoor, Refused},
+    output::Printing,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,10 +26,11 @@ Examples:
   tidegate replay shop/billing --since 2026-11-20T08:00:00Z --until 2026-11-20T09:00:00Z --rate 50
   tidegate replay shop/billing --from 1 --filter \"subject LIKE 'order-%'\"
   tidegate replay --list
+  tidegate replay --list --output json
   tidegate replay --cancel replay-1795486096-7f3a
 
 A replay runs in Tidegate, beside what comes; interrupting this command leaves it running. Events
-that are sent by it say so: replayid. Exit codes: 0 done, 1 failed, cancelled, or there are new
+that are sent by it say so: replayid. --output and --watch are for --list. Exit codes: 0 done, 1 failed, cancelled, or there are new
 dead letters, 2 wrong use.";
 
 const REPLAYS: &str = "/api/v1/replays";
@@ -43,6 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Arguments {
     #[command(flatten)]
     admin: AdminDoor,
+    #[command(flatten)]
+    printing: Printing,
     /// The Subscription that gets them
     #[arg(
         value_name = "NAMESPACE/NAME",
@@ -89,12 +95,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let admin = AdminClient::of(&arguments.admin)?;
     runtime.block_on(async {
         if arguments.list {
-            let answer = admin.list(REPLAYS).await?;
-            let all: Listed = serde_json::from_value(answer)?;
-            for one in &all.items {
-                println!("{one}");
-            }
-            return Ok(());
+            let printing = &arguments.printing;
+            let once = async || {
+                let answer = admin.list(REPLAYS).await?;
+                let all: Listed = serde_json::from_value(answer.clone())?;
+                let lines = || all.items.iter().map(|one| format!("{one}\n")).collect();
+                printing.output().print(&answer, lines)
+            };
+            return printing.run(once).await;
         }
         if let Some(name) = &arguments.cancel {
             println!("{}", replay(&admin, Method::DELETE, name).await?);

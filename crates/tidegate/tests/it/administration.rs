@@ -215,6 +215,9 @@ async fn the_log_level_is_changed_while_it_runs() {
         )
     };
     assert_eq!(said(&["log-level"]), (Some(0), "warn\n".to_owned()));
+    let (_, text) = said(&["log-level", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["level"], "warn", "{text}");
     let (code, text) = said(&["log-level", "set", "loud"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("no level is called \"loud\""), "{text}");

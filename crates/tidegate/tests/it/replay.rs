@@ -171,6 +171,8 @@ async fn a_replay_is_cancelled() {
     tidegate.kill();
     tidegate.start().await;
     assert_eq!(said(&replay(&tidegate, &["--list"])), "");
+    let none = said(&replay(&tidegate, &["--list", "--output", "json"]));
+    assert_eq!(none, "{\"items\":[]}\n");
     for (arguments, code) in [
         (vec!["--cancel", &name], "admin/no-such-replay"),
         (

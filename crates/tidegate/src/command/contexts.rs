@@ -110,7 +110,7 @@ impl Contexts {
                 if names.is_empty() {
                     let example = format!("{{ name: {name}, admin: 'http://127.0.0.1:8081' }}");
                     bail!(
-                        "no context {name:?}: {} names none; it holds such as contexts: [{example}]",
+                        "no context {name:?}: {} names none; write it, such as contexts: [{example}]",
                         file.display()
                     );
                 }

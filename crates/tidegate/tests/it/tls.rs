@@ -71,7 +71,8 @@ async fn an_event_arrives_over_tls_and_a_renewed_certificate_is_noticed() {
     let ready = fs::read(folder.join("ready.json")).unwrap();
     let ready: Value = serde_json::from_slice(&ready).unwrap();
     let address: SocketAddr = ready["tls"].as_str().unwrap().parse().unwrap();
-    assert!(tidegate.log().contains(&format!("tls=https://{address}")));
+    // The line comes after the file.
+    tidegate.log_says(&format!("tls=https://{address}")).await;
     let answer = publish(address, &client).unwrap();
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     function.received(1).await;

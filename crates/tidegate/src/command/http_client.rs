@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, uri::Scheme};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
@@ -46,7 +46,7 @@ pub(super) struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>)
 impl HttpClient {
     pub(super) fn new(trust: &Trust) -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(trust.client()?)
+            .with_tls_config(trust.client().context(FILES)?)
             .https_or_http()
             .enable_http1()
             .build();
@@ -97,6 +97,9 @@ impl HttpClient {
     }
 }
 
+/// What is told of a file that is no use.
+const FILES: &str = "the files of TLS (--ca, --certificate and --key, or those of the context)";
+
 impl Trust {
     fn client(&self) -> anyhow::Result<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -144,5 +147,10 @@ fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 }
 
 fn unreached(uri: &Uri) -> String {
-    format!("cannot reach {uri}; does `tidegate up` run there?")
+    let hint = if uri.scheme() == Some(&Scheme::HTTPS) {
+        "does `tidegate up` run there, with a certificate that --ca or this machine vouches for?"
+    } else {
+        "does `tidegate up` run there?"
+    };
+    format!("cannot reach {uri}; {hint}")
 }

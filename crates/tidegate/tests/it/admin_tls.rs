@@ -96,6 +96,8 @@ async fn the_door_speaks_tls_alone_and_notices_a_renewed_certificate() {
     ] {
         let output = command(&tidegate, &[&list[..], none].concat());
         assert_eq!(output.status.code(), Some(1), "{none:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("--ca"), "{none:?}: {said}");
     }
     put(tidegate.dir.path(), "door", &later.identity("127.0.0.1", 1));
     let renewed = client(&later, None);

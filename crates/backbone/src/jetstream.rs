@@ -7,6 +7,7 @@ mod acks;
 mod answer;
 mod appends;
 mod behind;
+mod channel;
 mod consumers;
 mod deliveries;
 mod expire;
@@ -17,6 +18,7 @@ mod link;
 mod look;
 mod message;
 mod pin;
+mod places;
 mod presence;
 mod reclaim;
 mod register;
@@ -41,10 +43,12 @@ use self::{
     group::Group,
     link::{ApiError, Link, NOT_CONNECTED},
     message::{LETTER_BYTES, Outgoing},
+    places::Places,
     reclaim::Passed,
     turns::Turns,
 };
 pub use self::{
+    channel::{Channel, Listener, Said},
     expire::{Expired, Missed},
     history::StoredEvent,
     letters::{
@@ -86,6 +90,8 @@ struct Shared {
     group: Option<Group>,
     /// Of all connections of this process.
     turns: Turns,
+    /// Of all connections of this process.
+    places: Places,
     /// How far room has been made behind those who lag.
     passed: Passed,
     config: Config,
@@ -169,7 +175,7 @@ struct StreamConfig {
 impl Jetstream {
     /// Connects to `url` (several separated by commas) under a name that shows on the server.
     pub async fn connect(config: &Config, url: &str, name: &str) -> Result<Self, ConnectError> {
-        Self::start(config, url, name, Turns::default()).await
+        Self::start(config, url, name, (Turns::default(), Places::default())).await
     }
 
     /// The same log, over connections of their own that show under this name. Their tasks run where
@@ -179,16 +185,17 @@ impl Jetstream {
             config,
             address: (url, _),
             turns,
+            places,
             ..
         } = &*self.shared;
-        Self::start(config, url, name, turns.clone()).await
+        Self::start(config, url, name, (turns.clone(), places.clone())).await
     }
 
     async fn start(
         config: &Config,
         url: &str,
         name: &str,
-        turns: Turns,
+        (turns, places): (Turns, Places),
     ) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::connect(config, url, name).await?);
         let version = link.client().server_info().version;
@@ -214,6 +221,7 @@ impl Jetstream {
             link,
             group,
             turns,
+            places,
             passed: Passed::default(),
             config: config.clone(),
             dead_letters_root: config.dead_letters_root(),
@@ -378,14 +386,22 @@ impl Log for Jetstream {
                 ),
             });
         }
-        let former = consumers::bring(link, stream, &spec).await?;
+        let (former, seen) = consumers::bring(link, stream, &spec).await?;
+        let places = self.shared.places.clone();
+        if let Some(seen) = seen {
+            places.see(&spec.name, seen);
+        }
         let deliveries = self.deliveries().await.map_err(|error| ControlError {
             action: format!("opening consumer {}", spec.name),
             detail: error.to_string(),
         })?;
         let turns = self.shared.turns.clone();
         Ok(JetstreamSource::open(
-            deliveries, stream, &spec, former, turns,
+            deliveries,
+            stream,
+            &spec,
+            former,
+            (turns, places),
         ))
     }
 
@@ -396,6 +412,7 @@ impl Log for Jetstream {
 
     async fn remove(&self, consumer: &str) -> Result<(), ControlError> {
         let Shared { link, config, .. } = &*self.shared;
+        self.shared.places.forget(consumer);
         consumers::remove(link, &config.events.stream, consumer).await
     }
 
@@ -403,7 +420,10 @@ impl Log for Jetstream {
         let Shared { link, config, .. } = &*self.shared;
         let consumers = consumers::list(link, &config.events.stream).await?;
         let managed = consumers.into_iter().filter(consumers::Info::is_managed);
-        Ok(managed.map(Pending::from).collect())
+        let managed: Vec<Pending> = managed.map(Pending::from).collect();
+        let seen = managed.iter().map(|one| (&*one.name, one.settled_to()));
+        self.shared.places.see_all(seen);
+        Ok(managed)
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Pending>, ControlError> {

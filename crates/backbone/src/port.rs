@@ -458,6 +458,9 @@ pub enum SourceError {
     Gone {
         /// The durable name.
         name: String,
+        /// Up to where all was settled when it was last seen, if that is known: whoever opens it anew
+        /// begins behind it, and misses nothing.
+        settled_to: Option<u64>,
     },
     /// The consumer is exclusive, and another opening of it has its events now; it may be opened
     /// anew, to be the next.

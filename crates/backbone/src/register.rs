@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, fmt, future::Future};
 
 use crate::ControlError;
 
-/// Longest name and value, in bytes.
+/// Longest name and value, in bytes, where a thousand of them are read at once.
 pub(crate) const ENTRY_BYTES_MAX: usize = 8 << 10;
+
+/// Longest name and value of a register that holds documents: a Subscription of Kyma's with a
+/// thousand types of the usual length. Half of what a nats-server takes unless it is told otherwise.
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 512 << 10;
 
 /// Longest name, in bytes. It is part of a subject, and a nats-server hangs up on a line that is
 /// longer than 4 KiB.
@@ -138,8 +142,9 @@ pub enum RegisterError {
 }
 
 impl RegisterError {
-    /// Whether a name and a value can be written at all: the name is a token of a subject.
-    pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), Self> {
+    /// Whether a name and a value, of so many bytes at most, can be written at all: the name is a
+    /// token of a subject.
+    pub(crate) fn check(name: &str, value: Option<&str>, bytes_max: usize) -> Result<(), Self> {
         let refused = |detail: &str| {
             Err(Self::Refused {
                 name: name.to_owned(),
@@ -153,8 +158,8 @@ impl RegisterError {
                 refused("a name has letters, digits, -, _ and =")
             }
             () if name.len() > NAME_BYTES_MAX => refused("a name has at most 2 KiB"),
-            () if name.len() + value.map_or(0, str::len) > ENTRY_BYTES_MAX => {
-                refused("it is longer than 8 KiB")
+            () if name.len() + value.map_or(0, str::len) > bytes_max => {
+                refused(&format!("it is longer than {} KiB", bytes_max >> 10))
             }
             () => Ok(()),
         }
@@ -162,7 +167,7 @@ impl RegisterError {
 
     /// Whether somebody can be seen under this name at all.
     pub(crate) fn check_presence(name: &str) -> Result<(), ControlError> {
-        Self::check(name, None).map_err(|error| ControlError {
+        Self::check(name, None, ENTRY_BYTES_MAX).map_err(|error| ControlError {
             action: format!("looking for who is present as {name:?}"),
             detail: error.to_string(),
         })

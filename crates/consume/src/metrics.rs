@@ -70,6 +70,8 @@ impl Default for Latency {
 pub(crate) struct SharedMetrics {
     members: Family<From, Gauge>,
     in_hand: Family<OfShard, Gauge>,
+    /// Consumers that somebody else has deleted, shared ones and others.
+    pub(crate) consumers_lost: Counter,
 }
 
 impl SharedMetrics {
@@ -117,6 +119,8 @@ pub(crate) struct Handles {
     pub(crate) window: Gauge,
     pub(crate) refused: Gauge,
     pub(crate) stopped: Gauge,
+    /// Of all Subscriptions together.
+    pub(crate) consumers_lost: Counter,
     pub(crate) dead_letters_in_all: Counter,
     dead_letters: Family<Reason, Counter>,
     attempts: Attempts,
@@ -185,16 +189,7 @@ impl Metrics {
             "From an event's storing to the moment in which a sink has taken it, retries included",
             metrics.latency.0.clone(),
         );
-        registry.register(
-            "tidegate_consume_sharing_subscriptions",
-            "Subscriptions that may share a consumer, by where their events come from now; 0 in a process that does not read it",
-            metrics.shared.members.clone(),
-        );
-        registry.register(
-            "tidegate_consume_shared_events_in_hand",
-            "Events of the shared consumer that somebody has not settled",
-            metrics.shared.in_hand.clone(),
-        );
+        metrics.shared.register(registry);
         metrics
     }
 
@@ -206,6 +201,11 @@ impl Metrics {
         self.refused
             .get(&of)
             .is_some_and(|refused| refused.get() > 0)
+    }
+
+    /// Consumers that somebody else has deleted, since this process began.
+    pub fn consumers_lost(&self) -> u64 {
+        self.shared.consumers_lost.get()
     }
 
     /// What was counted of a Subscription since this process began.
@@ -235,6 +235,7 @@ impl Metrics {
             window: self.window.get_or_create_owned(&of),
             refused: self.refused.get_or_create_owned(&of),
             stopped: self.stopped.get_or_create_owned(&of),
+            consumers_lost: self.shared.consumers_lost.clone(),
             dead_letters_in_all: Counter::default(),
             dead_letters: self.dead_letters.clone(),
             attempts: self.attempts.clone(),
@@ -242,6 +243,26 @@ impl Metrics {
             latency: self.latency.clone(),
             subscription: subscription.to_owned(),
         }
+    }
+}
+
+impl SharedMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tidegate_consume_consumers_lost",
+            "Consumers that somebody else has deleted, and that were made anew where they were",
+            self.consumers_lost.clone(),
+        );
+        registry.register(
+            "tidegate_consume_sharing_subscriptions",
+            "Subscriptions that may share a consumer, by where their events come from now; 0 in a process that does not read it",
+            self.members.clone(),
+        );
+        registry.register(
+            "tidegate_consume_shared_events_in_hand",
+            "Events of the shared consumer that somebody has not settled",
+            self.in_hand.clone(),
+        );
     }
 }
 

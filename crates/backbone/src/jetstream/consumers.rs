@@ -136,12 +136,13 @@ struct Existing {
     config: Map<String, Value>,
 }
 
-/// Makes the consumer, or brings it to `spec`; what it wanted before. Its position stays.
+/// Makes the consumer, or brings it to `spec`; what it wanted before, and of a new one the place
+/// behind which it begins. The position of one that was there stays.
 pub(super) async fn bring(
     link: &Link,
     stream: &str,
     spec: &ConsumerSpec,
-) -> Result<Vec<Former>, ControlError> {
+) -> Result<(Vec<Former>, Option<u64>), ControlError> {
     let action = || format!("opening consumer {}", spec.name);
     let existing: Result<Existing, ApiError> = link
         .call(
@@ -152,8 +153,8 @@ pub(super) async fn bring(
     let mut config = match existing {
         Ok(Existing { config }) => config,
         Err(error) if error.code() == Some(CONSUMER_NOT_FOUND) => {
-            write(link, stream, spec, &new(spec)).await?;
-            return Ok(Vec::new());
+            let made = write(link, stream, spec, &new(spec)).await?;
+            return Ok((Vec::new(), Some(made)));
         }
         Err(error) => return Err(error.during(action())),
     };
@@ -177,7 +178,7 @@ pub(super) async fn bring(
     if let Some(changed) = changed {
         write(link, stream, spec, &changed).await?;
     }
-    Ok(former)
+    Ok((former, None))
 }
 
 /// Forgets what was wanted for events that are all settled; `true` when nothing is left.
@@ -215,18 +216,19 @@ pub(super) async fn narrow(
     Ok(is_done)
 }
 
+/// Up to where all of it is settled then.
 async fn write(
     link: &Link,
     stream: &str,
     spec: &ConsumerSpec,
     config: &Map<String, Value>,
-) -> Result<(), ControlError> {
+) -> Result<u64, ControlError> {
     let request = json!({ "stream_name": stream, "config": config });
-    let _: Existing = link
+    let written: Info = link
         .call(&format!("CONSUMER.CREATE.{stream}.{}", spec.name), &request)
         .await
         .map_err(|error| error.during(format!("writing consumer {}", spec.name)))?;
-    Ok(())
+    Ok(Pending::from(written).settled_to())
 }
 
 pub(super) async fn last_sequence(

@@ -2,7 +2,10 @@
 
 pub(super) mod kept;
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -105,6 +108,17 @@ impl Jetstream {
     pub async fn letters(&self) -> Result<Kept, ControlError> {
         let Shared { link, config, .. } = &*self.shared;
         kept::all(link, &config.dead_letters.stream).await
+    }
+
+    /// How many dead letters each Subscription (`namespace`, `name`) has that has any.
+    pub async fn letters_of_each(&self) -> Result<HashMap<(String, String), u64>, ControlError> {
+        let Shared {
+            link,
+            config,
+            dead_letters_root,
+            ..
+        } = &*self.shared;
+        kept::of_each(link, &config.dead_letters.stream, dead_letters_root).await
     }
 
     /// The dead letters of one Subscription, oldest first.

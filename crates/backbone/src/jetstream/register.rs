@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ControlError,
-    register::{Register, RegisterError, Registered, Shard},
+    register::{DOCUMENT_BYTES_MAX, ENTRY_BYTES_MAX, Register, RegisterError, Registered, Shard},
 };
 
 /// JetStream's error codes for a stream that was written meanwhile.
@@ -39,6 +39,7 @@ const DELETED: &str = "DEL";
 pub struct JetstreamRegister {
     link: Arc<Link>,
     bucket: Arc<str>,
+    entry_bytes_max: usize,
 }
 
 #[derive(Deserialize)]
@@ -82,8 +83,12 @@ impl Jetstream {
     pub async fn register_named(&self, name: &str) -> Result<JetstreamRegister, EnsureError> {
         let bucket = format!("{}_{name}", self.shared.config.events.stream);
         let link = Arc::clone(&self.shared.link);
-        let bucket = bucket.into();
-        self.made(JetstreamRegister { link, bucket }).await
+        let register = JetstreamRegister {
+            link,
+            bucket: bucket.into(),
+            entry_bytes_max: DOCUMENT_BYTES_MAX,
+        };
+        self.made(register).await
     }
 
     async fn made(&self, register: JetstreamRegister) -> Result<JetstreamRegister, EnsureError> {
@@ -129,6 +134,7 @@ impl Jetstream {
         JetstreamRegister {
             link: Arc::clone(&self.shared.link),
             bucket: shard.name(&self.bucket()).into(),
+            entry_bytes_max: ENTRY_BYTES_MAX,
         }
     }
 }
@@ -254,7 +260,7 @@ impl Register for JetstreamRegister {
         value: Option<&str>,
         revision: u64,
     ) -> Result<u64, RegisterError> {
-        RegisterError::check(name, value)?;
+        RegisterError::check(name, value, self.entry_bytes_max)?;
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Last-Sequence", revision.to_string().as_str());
         if value.is_none() {

@@ -22,6 +22,7 @@ use super::{
     link::NOT_CONNECTED,
     message,
     pin::{self, Pin},
+    places::Places,
     reply,
     turns::Turns,
     wire,
@@ -66,6 +67,7 @@ pub struct JetstreamSource {
     /// Of an exclusive consumer.
     pin: Option<Pin>,
     behind: Behind,
+    places: Places,
     next: String,
     inbox: Inbox,
     losses: watch::Receiver<u64>,
@@ -96,7 +98,7 @@ impl JetstreamSource {
         stream: &str,
         spec: &ConsumerSpec,
         former: Vec<Former>,
-        turns: Turns,
+        (turns, places): (Turns, Places),
     ) -> Self {
         let name = spec.name.clone();
         let losses = deliveries.losses();
@@ -112,6 +114,7 @@ impl JetstreamSource {
             former,
             pin: spec.exclusive.then(|| Pin::new(spec.ack_wait)),
             behind: Behind::new(turns),
+            places,
             outstanding: 0,
             arrived: VecDeque::new(),
             heard: Instant::now(),
@@ -181,11 +184,9 @@ impl JetstreamSource {
         if status != StatusCode::NO_RESPONDERS.as_u16() {
             return Ok(());
         }
-        match consumers::find(self.deliveries.link(), &self.stream, &self.name).await {
-            Ok(None) => Err(self.gone()),
-            Ok(Some(_)) => Ok(()),
-            Err(error) => Err(self.unreachable(error.to_string())),
-        }
+        let found = consumers::find(self.deliveries.link(), &self.stream, &self.name).await;
+        let found = found.map_err(|error| self.unreachable(error.to_string()))?;
+        found.map(drop).ok_or_else(|| self.gone())
     }
 
     /// What was asked for over a lost connection is not known over the next one. Looked at before
@@ -316,6 +317,7 @@ impl JetstreamSource {
     fn gone(&self) -> SourceError {
         SourceError::Gone {
             name: self.name.clone(),
+            settled_to: self.places.of(&self.name),
         }
     }
 

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::mpsc;
 
 use super::Shared;
-use crate::{ControlError, Presence, Register, RegisterError, Registered, Shard};
+use crate::{
+    ControlError, Presence, Register, RegisterError, Registered, Shard, register::ENTRY_BYTES_MAX,
+};
 
 /// Most that is said and not heard.
 const SAID_MAX: usize = 16;
@@ -74,7 +76,7 @@ impl Register for MemoryRegister {
         value: Option<&str>,
         revision: u64,
     ) -> Result<u64, RegisterError> {
-        RegisterError::check(name, value)?;
+        RegisterError::check(name, value, ENTRY_BYTES_MAX)?;
         self.with(|Entries { registered, .. }| {
             if registered.revision != revision {
                 return Err(RegisterError::Changed { revision });

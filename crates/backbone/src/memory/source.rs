@@ -37,6 +37,7 @@ impl MemorySource {
     fn gone(&self) -> SourceError {
         SourceError::Gone {
             name: self.name.clone(),
+            settled_to: None,
         }
     }
 

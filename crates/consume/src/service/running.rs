@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tidegate_backbone::{Log, Settle, Source, SourceError};
+use tidegate_backbone::{Log, Settle, Source, SourceError, Start};
 use tidegate_subscription::{Matched, Matching};
 use tokio::{
     task::{self, JoinSet},
@@ -201,7 +201,13 @@ impl<L: Log, A: Attempt> Running<L, A> {
     ) -> Option<L::Source> {
         let is_ordered = self.service.subscription.delivery.order.is_some();
         match error {
-            SourceError::Gone { .. } => tracing::warn!(%error, "the consumer is made anew"),
+            SourceError::Gone { settled_to, .. } => {
+                tracing::warn!(%error, ?settled_to, "the consumer is made anew, where it was");
+                self.service.metrics.consumers_lost.inc();
+                if let Some(place) = settled_to {
+                    self.service.spec.start = Start::Sequence(place + 1);
+                }
+            }
             SourceError::Lost { .. } | SourceError::Unreachable { .. } => {
                 tracing::debug!(%error, "this one waits to be the next");
             }

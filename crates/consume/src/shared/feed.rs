@@ -53,6 +53,8 @@ pub(super) struct Member<L: Log, R: Register> {
     pub(super) notify: Arc<Notify>,
     pub(super) term: Watch<u64>,
     pub(super) own: Option<L::Source>,
+    /// Up to where all of it was settled when it was gone.
+    settled_to: Option<u64>,
     opening: Option<Opening<L>>,
     /// Of its own consumer, until it has returned.
     kept: Vec<Delivery<ReceiptOf<L>>>,
@@ -101,6 +103,7 @@ impl<L: Log, R: Register> Member<L, R> {
             notify: Arc::new(Notify::new()),
             term,
             own,
+            settled_to: None,
             opening: None,
             kept: Vec::new(),
             settles: VecDeque::new(),
@@ -196,12 +199,16 @@ impl<L: Log, R: Register> Member<L, R> {
         };
         match pulled {
             Ok(deliveries) => Ok(self.take_own(deliveries)),
-            Err(SourceError::Gone { name }) => {
+            Err(SourceError::Gone { name, settled_to }) => {
                 self.own = None;
+                self.settled_to = settled_to;
                 // It may just have returned. If not, and it left before, its consumer is made again.
                 let began_here = self.own_from().is_some();
+                if is_away && began_here {
+                    self.hub.0.metrics.consumers_lost.inc();
+                }
                 if is_away && !began_here {
-                    return Err(SourceError::Gone { name });
+                    return Err(SourceError::Gone { name, settled_to });
                 }
                 Ok(Vec::new())
             }
@@ -224,6 +231,7 @@ impl<L: Log, R: Register> Member<L, R> {
             let Some((spec, from)) = self.own_from() else {
                 return Err(SourceError::Gone {
                     name: self.name.to_string(),
+                    settled_to: self.settled_to,
                 });
             };
             let log = self.log.clone();

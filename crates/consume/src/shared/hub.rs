@@ -60,7 +60,7 @@ pub(super) struct Inner<L: Log, R: Register> {
     pub(super) register: R,
     pub(super) shard: Shard,
     pub(super) load: Load,
-    metrics: SharedMetrics,
+    pub(super) metrics: SharedMetrics,
     charge: Mutex<Charge<ReceiptOf<L>>>,
     /// Changes when being in charge begins and ends.
     term: Watched<u64>,

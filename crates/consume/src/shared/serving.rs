@@ -107,7 +107,7 @@ impl<L: Log, R: Register> Inner<L, R> {
                         tracing::debug!(%error, "pulling pauses");
                         pause_until = Some(Instant::now() + PAUSE);
                     }
-                    Err(SourceError::Gone { .. } | SourceError::Lost { .. }) => break End::Over,
+                    Err(error) => break self.over(&error),
                 },
             }
         };
@@ -122,6 +122,14 @@ impl<L: Log, R: Register> Inner<L, R> {
             End::Over => {}
         }
         end
+    }
+
+    /// The shared consumer is another process's, or was deleted.
+    fn over(&self, error: &SourceError) -> End {
+        if matches!(error, SourceError::Gone { .. }) {
+            self.metrics.consumers_lost.inc();
+        }
+        End::Over
     }
 
     async fn take(&self, term: u64, deliveries: Vec<Delivery<ReceiptOf<L>>>) {

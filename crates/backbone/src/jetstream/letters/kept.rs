@@ -1,7 +1,11 @@
 //! How many dead letters are kept, how old and how large they are, and the end of the oldest.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{
@@ -9,7 +13,7 @@ use super::super::{
     look::{From, Look},
     reply,
 };
-use crate::{ControlError, LettersOf};
+use crate::{ControlError, LettersOf, subject};
 
 /// Most letters of one Subscription that are looked at, the oldest: 24 bytes each here.
 const LOOKED_AT_MAX: usize = 1_000_000;
@@ -57,6 +61,48 @@ pub(in super::super) async fn all(link: &Link, stream: &str) -> Result<Kept, Con
         oldest: oldest.filter(|_| letters > 0),
         last_sequence: number("last_seq"),
     })
+}
+
+/// Most pages of subjects that are read: 100,000 Subscriptions each.
+const PAGES_MAX: usize = 100;
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    total: usize,
+    state: PageState,
+}
+
+#[derive(Deserialize)]
+struct PageState {
+    #[serde(default)]
+    subjects: Option<HashMap<String, u64>>,
+}
+
+/// How many letters each Subscription (`namespace`, `name`) has; none that has none.
+pub(in super::super) async fn of_each(
+    link: &Link,
+    stream: &str,
+    root: &str,
+) -> Result<HashMap<(String, String), u64>, ControlError> {
+    let (mut counts, mut offset) = (HashMap::new(), 0);
+    for _ in 0..PAGES_MAX {
+        let asked = json!({ "subjects_filter": subject::all(root), "offset": offset });
+        let page: Page = link
+            .call(&format!("STREAM.INFO.{stream}"), &asked)
+            .await
+            .map_err(|error| error.during("counting the dead letters"))?;
+        let subjects = page.state.subjects.unwrap_or_default();
+        let is_last = subjects.is_empty();
+        offset += subjects.len();
+        let subjects = subjects.into_iter();
+        counts
+            .extend(subjects.filter_map(|(one, count)| Some((subject::parse(root, &one)?, count))));
+        if is_last || offset >= page.total {
+            break;
+        }
+    }
+    Ok(counts)
 }
 
 /// The letters of a subject, oldest first.

@@ -283,7 +283,7 @@ pub(crate) async fn a_removed_consumer_is_gone(fixture: &impl Fixture) {
     let (gone, ()) = within(async { tokio::join!(source.pull(1), removed) }).await;
     let gone = gone.expect_err("it is gone");
     assert!(
-        matches!(&gone, SourceError::Gone { name } if name == "c"),
+        matches!(&gone, SourceError::Gone { name, .. } if name == "c"),
         "{gone:?}"
     );
     let later = within(source.pull(1)).await.expect_err("it is gone");

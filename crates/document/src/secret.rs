@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use schemars::JsonSchema;
@@ -23,6 +23,16 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// Whether it can be nowhere but below a folder: for documents whose authors may see no more
+    /// than that.
+    pub fn is_below(&self) -> bool {
+        let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        match self {
+            Self::File(file) => file.components().all(is_plain),
+            Self::Env(_) => false,
+        }
+    }
+
     /// What it is now. `folder` is that of the document.
     pub fn read(&self, folder: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
@@ -49,6 +59,21 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A document of somebody else's must not lead to the keys of the process, or of others.
+    #[test]
+    fn a_secret_below_a_folder_leads_nowhere_else() {
+        let file = |path: &str| Secret::File(path.into());
+        assert!(file("billing/token").is_below());
+        for other in [
+            file("/etc/passwd"),
+            file("../other/token"),
+            file("a/../../b"),
+            Secret::Env("HOME".into()),
+        ] {
+            assert!(!other.is_below(), "{other:?}");
+        }
+    }
 
     /// Whoever mistypes a name learns which, and never what a secret holds.
     #[test]

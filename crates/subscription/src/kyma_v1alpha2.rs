@@ -150,33 +150,38 @@ fn types(spec: &Spec, exact: bool, mistakes: &mut Mistakes) -> Vec<String> {
         mistakes.add(line, "spec.types", message);
         return Vec::new();
     }
-    let mut seen: Vec<&str> = Vec::new();
-    for (index, r#type) in types.iter().enumerate() {
-        let value = r#type.value.as_str();
-        let message = if seen.contains(&value) {
-            Some("must not have duplicate types")
-        } else if value.is_empty() {
-            Some("must not be of length zero")
-        } else if !value.contains('.') {
-            Some("must have minimum 2 segments")
-        } else if validate(&Event::new("1", "s", value)).is_err() {
-            Some("must be valid as per RFC 3986")
-        } else if !exact && value.starts_with("sap.kyma.custom") {
-            Some("must not have sap.kyma.custom as type prefix")
-        } else {
-            None
-        };
-        seen.push(value);
-        if let Some(message) = message {
-            mistakes.add(
-                line_of(r#type).or(line),
-                &format!("spec.types[{index}]"),
-                message,
-            );
-            break; // one mistake a field, as Kyma reports them
-        }
+    // One mistake a field, as Kyma reports them, and in its order.
+    let repeated = types.iter().enumerate().find(|(index, one)| {
+        let mut before = types.iter().take(*index);
+        before.any(|other| other.value == one.value)
+    });
+    let wrong = types.iter().enumerate();
+    let mut wrong = wrong.filter_map(|(index, one)| Some((index, one, mistake_of(one, exact)?)));
+    let mistake = match repeated {
+        Some((index, one)) => Some((index, one, "must not have duplicate types")),
+        None => wrong.next(),
+    };
+    if let Some((index, one, message)) = mistake {
+        let line = line_of(one).or(line);
+        mistakes.add(line, &format!("spec.types[{index}]"), message);
     }
     types.iter().map(|r#type| r#type.value.clone()).collect()
+}
+
+/// What is wrong with a type.
+fn mistake_of(r#type: &Spanned<String>, exact: bool) -> Option<&'static str> {
+    let value = r#type.value.as_str();
+    if value.is_empty() {
+        Some("must not be of length zero")
+    } else if !value.contains('.') {
+        Some("must have minimum 2 segments")
+    } else if !exact && value.starts_with("sap.kyma.custom") {
+        Some("must not have sap.kyma.custom as type prefix")
+    } else if validate(&Event::new("1", "s", value)).is_err() {
+        Some("must be valid as per RFC 3986")
+    } else {
+        None
+    }
 }
 
 fn config(spec: &Spec, mistakes: &mut Mistakes) -> NonZeroU32 {

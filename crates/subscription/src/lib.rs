@@ -51,6 +51,11 @@ pub fn schema() -> Value {
     tidegate_v1alpha1::schema().to_value()
 }
 
+/// The JSON Schema of its `spec` alone.
+pub fn spec_schema() -> Value {
+    tidegate_v1alpha1::spec_schema().to_value()
+}
+
 /// Who gets what, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -109,6 +114,22 @@ impl Subscription {
         }
         let sink = &self.sink;
         format!("{sink} as {auth:?} {signing:?} {tls:?} {webhook:?}")
+    }
+
+    /// The secrets that it names.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let Delivery {
+            auth, signing, tls, ..
+        } = &self.delivery;
+        let of_auth = auth.as_ref().map(|auth| match auth {
+            Auth::Basic { password, .. } => password,
+            Auth::Bearer { token } => token,
+            Auth::OAuth2(OAuth2 { client_secret, .. }) => client_secret,
+        });
+        let client = tls.client.iter();
+        let client = client.flat_map(|(certificate, key)| [certificate, key]);
+        let secrets = of_auth.into_iter().chain(signing);
+        secrets.chain(&tls.ca).chain(client).collect()
     }
 
     /// The name of its durable consumer: legal in JetStream, and its own.

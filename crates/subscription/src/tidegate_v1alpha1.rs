@@ -89,10 +89,7 @@ struct Place {
 
 /// What an editor needs to know of a document.
 pub(crate) fn schema() -> Schema {
-    let spec = SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<Spec>();
-    let mut spec = spec.to_value();
+    let mut spec = spec_schema().to_value();
     let definitions = spec.as_object_mut().and_then(|spec| spec.remove("$defs"));
     json_schema!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -117,6 +114,13 @@ pub(crate) fn schema() -> Schema {
         "additionalProperties": false,
         "$defs": definitions,
     })
+}
+
+/// Of its `spec` alone.
+pub(crate) fn spec_schema() -> Schema {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Spec>()
 }
 
 fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>> {

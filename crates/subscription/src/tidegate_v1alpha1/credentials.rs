@@ -37,6 +37,7 @@ pub(super) struct AuthSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Basic")]
 struct BasicSpec {
+    /// The user name.
     #[schemars(with = "String", extend("pattern" = "^[^:]*$"))]
     username: Spanned<String>,
     password: Secret,
@@ -60,9 +61,11 @@ struct OAuth2Spec {
         extend("pattern" = "^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/])")
     )]
     token_url: Spanned<String>,
+    /// As whom the token is asked for.
     #[schemars(with = "String", length(min = 1))]
     client_id: Spanned<String>,
     client_secret: Secret,
+    /// What the token is to allow.
     #[serde(default)]
     #[schemars(with = "Vec<String>", length(max = SCOPES_MAX), inner(regex(pattern = "^[!#-\\[\\]-~]+$")))]
     scopes: Vec<Spanned<String>>,

@@ -21,17 +21,19 @@ pub(super) struct Spec {
     r#ref: Option<Spanned<Reference>>,
 }
 
-/// A Service.
+/// A Service; on Kubernetes also a Kyma Function, or what tells its address as Knative has it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Reference {
-    #[schemars(extend("enum" = ["v1"]))]
+    /// Its group and version, `v1` unless it says so.
     api_version: Option<String>,
-    #[schemars(extend("enum" = ["Service"]))]
+    /// Its kind, such as `Service`.
     kind: String,
     /// The Subscription's own, unless it says so.
     namespace: Option<String>,
+    /// Its name.
     name: String,
+    /// The Service's port, 80 unless it says so.
     port: Option<u16>,
 }
 
@@ -89,7 +91,9 @@ fn resolved(
     } = &reference.value;
     let version = api_version.as_deref().unwrap_or("v1");
     if (version, kind.as_str()) != ("v1", "Service") {
-        let message = format!("must be a Service of v1, got {kind} of {version}");
+        let message = format!(
+            "must be a Service of v1, got {kind} of {version}; only a cluster knows another's address"
+        );
         mistakes.add(line_of(reference), &format!("{field}.ref.kind"), message);
         return None;
     }

@@ -146,14 +146,6 @@ true
 {{- fail (printf "config.%s: cannot be set: %s" $path $value) -}}
 {{- end -}}
 {{- end -}}
-{{- $namespaces := list -}}
-{{- range .Values.secrets -}}{{- $namespaces = append $namespaces .namespace -}}{{- end -}}
-{{- if eq .Values.mode "all-in-one" -}}{{- $namespaces = concat $namespaces .Values.controller.namespaces -}}{{- end -}}
-{{- range .Values.applicationSecrets -}}
-{{- if has . $namespaces -}}
-{{- fail (printf "applicationSecrets: %s is a namespace with Subscriptions as well; they could name it" .) -}}
-{{- end -}}
-{{- end -}}
 {{- if and .Values.dispatcher.autoscaling.enabled .Values.dispatcher.keda.enabled -}}
 {{- fail "dispatcher: autoscaling and keda cannot both be enabled" -}}
 {{- end -}}

@@ -201,7 +201,7 @@ spec:
     {{- end }}
     {{- if $doors }}
     {{- range $index, $secret := $root.Values.applicationSecrets }}
-    - { name: application-secret-{{ $index }}, mountPath: /etc/tidegate/secrets/{{ $secret }}, readOnly: true }
+    - { name: application-secret-{{ $index }}, mountPath: /etc/tidegate/secrets/_applications/{{ $secret }}, readOnly: true }
     {{- end }}
     {{- end }}
     {{- if eq $role "controller" }}

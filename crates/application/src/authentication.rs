@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use tidegate_document::Secret;
 
 /// One way to prove it. An Application may list several; any one is enough.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Authentication {
     /// Nobody is asked. Has to be written out.
@@ -31,13 +32,30 @@ pub enum Authentication {
     CxmlSharedSecret(CxmlSharedSecret),
 }
 
+impl Authentication {
+    /// The secret that it names, if it needs one.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Basic(Basic { password_hash, .. }) => Some(password_hash),
+            Self::ApiKey(ApiKey { key, .. }) => Some(key),
+            Self::StandardWebhooks(StandardWebhooks { secret, .. })
+            | Self::CxmlSharedSecret(CxmlSharedSecret { secret, .. }) => Some(secret),
+            Self::ConcurSignature(PublicKey { public_key })
+            | Self::GigyaJwt(GigyaJwt { public_key, .. }) => Some(public_key),
+            Self::None(_) | Self::Mtls(_) | Self::ForwardedCertificate(_) | Self::Oidc(_) => {
+                Option::None
+            }
+        }
+    }
+}
+
 /// Nothing to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct None {}
 
 /// Which certificates are its own. What is named has to match; at least one of them is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Certificate {
     /// The subject's common name.
@@ -47,7 +65,7 @@ pub struct Certificate {
 }
 
 /// A forwarded certificate: which proxy's header, and whose certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ForwardedCertificate {
     /// Whose header it is.
@@ -61,7 +79,7 @@ pub struct ForwardedCertificate {
 }
 
 /// Proxies that forward certificates, each in a form of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proxy {
     /// Envoy and Istio: `X-Forwarded-Client-Cert` with `Hash=…;Subject="…";URI=…` elements.
@@ -74,7 +92,7 @@ pub enum Proxy {
 }
 
 /// Rules for a JWT of an issuer. Each list that is given has to hold for the token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Oidc {
     /// The issuer, as its tokens name it (`iss`); its keys are discovered at
@@ -97,11 +115,12 @@ pub struct Oidc {
     pub scopes: Vec<String>,
     /// How far clocks may differ.
     #[serde(default = "clock_skew", with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub clock_skew: Duration,
 }
 
 /// User name and password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Basic {
     /// The user name.
@@ -111,7 +130,7 @@ pub struct Basic {
 }
 
 /// A key in a header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApiKey {
     /// The header.
@@ -122,18 +141,19 @@ pub struct ApiKey {
 }
 
 /// A Standard Webhooks sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StandardWebhooks {
     /// The secret, as `whsec_` and base64.
     pub secret: Secret,
     /// How far `webhook-timestamp` may be from now.
     #[serde(default = "tolerance", with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub tolerance: Duration,
 }
 
 /// A public key as PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublicKey {
     /// `-----BEGIN PUBLIC KEY-----` or a certificate; several for a rotation.
@@ -141,18 +161,19 @@ pub struct PublicKey {
 }
 
 /// The keys of Customer Data Cloud.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GigyaJwt {
     /// The public keys: PEM, or what `accounts.getJWTPublicKey` answers.
     pub public_key: Secret,
     /// How far clocks may differ.
     #[serde(default = "tolerance", with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub tolerance: Duration,
 }
 
 /// The secret that a cXML sender puts into its documents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CxmlSharedSecret {
     /// The `Identity` of the sender's credential, where it has to be a certain one.

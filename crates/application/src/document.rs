@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Envelope, Mistake, Mistakes, line_of};
@@ -27,42 +28,100 @@ const PATTERNS_MAX: usize = 1_000;
 /// Most ways to prove who it is.
 const AUTHENTICATIONS_MAX: usize = 16;
 
-#[derive(Default, Deserialize)]
+/// How a connected system proves who it is, and what it may send.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(rename = "Application")]
 struct Spec {
+    /// How to read what comes through a door that takes several formats; without it that is seen
+    /// from the request.
     format: Option<Format>,
+    /// The namespace of the sources that are made for it.
+    #[schemars(with = "Option<String>")]
     namespace: Option<Spanned<String>>,
+    /// The company, where a format needs one and its messages have none.
+    #[schemars(with = "Option<String>")]
     company: Option<Spanned<String>>,
+    /// The zone of its local times, such as `Europe/Berlin`; else UTC.
+    #[schemars(with = "Option<String>")]
     timezone: Option<Spanned<String>>,
+    /// What to do with extension names that CloudEvents does not allow.
+    #[schemars(with = "Option<String>", extend("enum" = ["strict", "lowercase", "drop", null]))]
     extension_names: Option<Leniency>,
+    /// Whether an event that nothing tells from another gets an id of its content.
     content_dedup: bool,
+    /// The sources that it may use: each a text, with `*` for any part of it.
+    #[schemars(with = "Vec<String>")]
     sources: Vec<Spanned<String>>,
+    /// The types that it may use; all, unless it says so.
+    #[schemars(with = "Vec<String>")]
     types: Vec<Spanned<String>>,
+    /// How it proves who it is: any one of these is enough.
+    #[schemars(
+        with = "Vec<Authentication>",
+        required,
+        length(min = 1, max = AUTHENTICATIONS_MAX)
+    )]
     authentication: Option<Spanned<Vec<Authentication>>>,
+    /// How much it may send.
     limits: LimitsSpec,
+    /// How to read a format that nobody knows but itself.
     mapping: Option<MappingSpec>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(rename = "Limits")]
 struct LimitsSpec {
+    /// Most bytes of a body, such as `256KiB`.
+    #[schemars(with = "Option<String>")]
     body_bytes: Option<Spanned<ByteSize>>,
+    /// Most events of a request.
+    #[schemars(with = "Option<u64>", range(min = 1))]
     batch_events: Option<Spanned<usize>>,
+    /// Events a second, with one second's worth at once.
+    #[schemars(with = "Option<u64>", range(min = 1))]
     events_per_second: Option<Spanned<u64>>,
+    /// Bytes of data a second, such as `1MiB`, with ten seconds' worth at once.
+    #[schemars(with = "Option<String>")]
     bytes_per_second: Option<Spanned<ByteSize>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(rename = "Mapping")]
 struct MappingSpec {
+    /// The id: a text with `{…}` for what stands at a path of the body.
+    #[schemars(with = "Option<String>")]
     id: Option<Spanned<String>>,
+    /// The source.
+    #[schemars(with = "Option<String>")]
     source: Option<Spanned<String>>,
+    /// The type.
+    #[schemars(with = "Option<String>")]
     r#type: Option<Spanned<String>>,
+    /// The subject.
+    #[schemars(with = "Option<String>")]
     subject: Option<Spanned<String>>,
+    /// The time.
+    #[schemars(with = "Option<String>")]
     time: Option<Spanned<String>>,
+    /// The path of what becomes the data; the whole body, unless it says so.
+    #[schemars(with = "Option<String>")]
     data: Option<Spanned<String>>,
+    /// Extensions by name.
+    #[schemars(with = "BTreeMap<String, String>")]
     extensions: BTreeMap<String, Spanned<String>>,
+    /// The status of the answer, a 2xx.
+    #[schemars(with = "Option<u16>", range(min = 200, max = 299))]
     status: Option<Spanned<u16>>,
+}
+
+/// What an editor, or a cluster, needs to know of `spec`.
+pub(crate) fn spec_schema() -> Schema {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Spec>()
 }
 
 pub(crate) fn parse(document: &str, first_line: usize) -> Result<Application, Vec<Mistake>> {

@@ -1,9 +1,10 @@
 //! Source formats, by the names that documents use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a connected system sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// CloudEvents 1.0, 0.3 or 0.2 in any mode.

@@ -12,6 +12,7 @@ mod pattern;
 use std::num::NonZeroU64;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tidegate_document::{Kind, Parsed};
 use tidegate_event::Leniency;
 
@@ -120,6 +121,11 @@ impl Application {
             && segments.next().is_some_and(|instance| !instance.is_empty())
             && segments.next().is_none()
     }
+}
+
+/// The JSON Schema of its `spec`.
+pub fn spec_schema() -> Value {
+    document::spec_schema().to_value()
 }
 
 /// Parses the Application documents of a text.

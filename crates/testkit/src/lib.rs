@@ -20,3 +20,4 @@ pub use nats::{NatsServer, fsync_nats_server_binary, nats_server_binary};
 pub use process::signal;
 pub use promcheck::promcheck_binary;
 pub use sink::{Manner, Received, Reply, Sink};
+pub use tether::Tethered;

@@ -14,14 +14,14 @@ const WATCH: &str = "read -r _; kill -9 \"$1\"";
 
 /// A child. Dropping it kills it; so does the end of this process.
 #[derive(Debug)]
-pub(crate) struct Tethered {
+pub struct Tethered {
     child: Child,
     watch: Child,
 }
 
 impl Tethered {
     /// Starts it, in a process group of its own: Ctrl-C is for the test, and the test's end for it.
-    pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
+    pub fn start(command: &mut Command) -> io::Result<Self> {
         let mut child = command.process_group(0).spawn()?;
         let watch = Command::new("sh")
             .args(["-c", WATCH, "sh", &child.id().to_string()])
@@ -40,12 +40,12 @@ impl Tethered {
     }
 
     /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// How it ended, if it did by itself.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 }

@@ -141,25 +141,48 @@ impl Admin {
                 draining.clone(),
             ))
             .merge(openapi::routes(&self.access))
-            .layer(guard.clone())
+            .layer(guard)
             .layer(middleware::from_fn(origin::not_from_elsewhere))
             .layer(middleware::from_fn(audit::told));
+        let probes = self.probes(Shared {
+            scrape,
+            readiness,
+            draining,
+        });
+        self.open(probes.merge(operations)).await;
+    }
+
+    /// Serves what a process has in any case, until it ends: probes and metrics.
+    pub(crate) async fn serve_probes(
+        self,
+        scrape: Scrape,
+        readiness: Readiness,
+        draining: watch::Receiver<bool>,
+    ) {
+        let probes = self.probes(Shared {
+            scrape,
+            readiness,
+            draining,
+        });
+        self.open(probes).await;
+    }
+
+    fn probes(&self, shared: Shared) -> Router {
         let metrics = Router::new().route("/metrics", get(text));
         let metrics = if self.metrics_open {
             metrics
         } else {
-            metrics.layer(guard)
+            let access = Arc::clone(&self.access);
+            metrics.layer(middleware::from_fn_with_state(access, access::only_who_may))
         };
-        let routes = Router::new()
+        Router::new()
             .route("/healthz", get(|| async { StatusCode::OK }))
             .route("/readyz", get(ready))
             .merge(metrics)
-            .with_state(Shared {
-                scrape,
-                readiness,
-                draining,
-            })
-            .merge(operations);
+            .with_state(shared)
+    }
+
+    async fn open(self, routes: Router) {
         let routes = routes.into_make_service_with_connect_info::<Peer>();
         let door = Door::new(self.listener, self.address, self.tls);
         // Tapped without a need, for what it tells of the peer.

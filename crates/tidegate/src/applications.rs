@@ -21,7 +21,7 @@ pub(crate) use self::{
     counts::{Counts, Metrics},
     quota::Quota,
 };
-use crate::folder::{Folder, Loaded};
+use crate::{documents::Documents, folder::Loaded};
 
 /// What is known of the connected systems now.
 pub(crate) type Known = watch::Receiver<Arc<Directory>>;
@@ -30,11 +30,13 @@ pub(crate) type Known = watch::Receiver<Arc<Directory>>;
 pub(crate) struct Directory {
     members: HashMap<Arc<str>, Arc<Member>>,
     identities: Identities,
-    /// Whether there are documents at all. Without any, a path may name any Application, and who
-    /// sends is not asked beyond `anonymous`.
+    /// Whether there are documents at all, or were. Without any, a path may name any Application,
+    /// and who sends is not asked beyond `anonymous`. A folder says that there are to be some.
     documented: bool,
     /// Who may send without an identity.
     anonymous: Arc<[IpNet]>,
+    /// Why some refuse everything, by name.
+    mistakes: HashMap<Arc<str>, String>,
 }
 
 /// A connected system.
@@ -54,6 +56,7 @@ impl Directory {
             identities,
             documented: false,
             anonymous,
+            mistakes: HashMap::new(),
         }
     }
 
@@ -63,6 +66,7 @@ impl Directory {
         (secrets, metrics): (&Files, &Metrics),
         memory: &Arc<Memory>,
     ) -> (Self, Vec<Mistake>) {
+        let documented = !applications.is_empty() || before.documented;
         let clients = applications
             .iter()
             .map(|application| Client {
@@ -92,11 +96,14 @@ impl Directory {
         for name in gone.filter(|name| !members.contains_key(*name)) {
             metrics.forget(name);
         }
+        let told = mistakes.iter();
+        let told = told.map(|mistake| (Arc::clone(&mistake.client), mistake.message.clone()));
         let directory = Self {
             members,
             identities,
-            documented: true,
+            documented,
             anonymous: Arc::clone(&before.anonymous),
+            mistakes: told.collect(),
         };
         (directory, mistakes)
     }
@@ -104,6 +111,11 @@ impl Directory {
     /// Whether documents say who the connected systems are.
     pub(crate) fn is_documented(&self) -> bool {
         self.documented
+    }
+
+    /// Why one refuses everything, if it does.
+    pub(crate) fn mistake(&self, name: &str) -> Option<&str> {
+        self.mistakes.get(name).map(String::as_str)
     }
 
     /// Who sends.
@@ -162,9 +174,9 @@ impl Member {
     }
 }
 
-/// Keeps what is known up to date with the folder and with the secrets that it names.
+/// Keeps what is known up to date with documents and with the secrets that they name.
 pub(crate) struct Reader {
-    folder: Folder<Application>,
+    documents: Documents<Application>,
     applications: Vec<Application>,
     secrets: Files,
     metrics: Metrics,
@@ -173,30 +185,36 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads the folder; without one everybody stays unknown. The task that goes on reading it is
-    /// started with [`Self::run`].
-    pub(crate) fn start(
-        folder: Option<PathBuf>,
+    /// Reads the documents, whose secrets are below the folder; without any everybody stays
+    /// unknown. The task that goes on reading is started with [`Self::run`].
+    pub(crate) async fn start(
+        documents: Option<(Documents<Application>, PathBuf)>,
         anonymous: &[IpNet],
         memory: Arc<Memory>,
         metrics: Metrics,
     ) -> (Option<Self>, Known) {
-        let undocumented = Directory::undocumented(anonymous.into(), &memory);
+        let mut undocumented = Directory::undocumented(anonymous.into(), &memory);
+        undocumented.documented = matches!(documents, Some((Documents::Folder(_), _)));
         let (known, receiver) = watch::channel(Arc::new(undocumented));
-        let reader = folder.map(|path| {
-            let mut reader = Self {
-                secrets: Files::below(path.clone()),
-                folder: Folder::new(path),
-                applications: Vec::new(),
-                metrics,
-                memory,
-                known,
-            };
-            let loaded = reader.folder.load();
-            reader.apply(loaded);
-            reader
-        });
-        (reader, receiver)
+        let Some((documents, secrets)) = documents else {
+            return (None, receiver);
+        };
+        let mut reader = Self {
+            secrets: Files::below(secrets),
+            documents,
+            applications: Vec::new(),
+            metrics,
+            memory,
+            known,
+        };
+        let loaded = reader.documents.load().await;
+        reader.apply(loaded);
+        (Some(reader), receiver)
+    }
+
+    /// Up to which writing what a controller has written is known.
+    pub(crate) fn applied(&self) -> Option<watch::Receiver<u64>> {
+        self.documents.applied()
     }
 
     /// Reads again when something changes.
@@ -206,7 +224,7 @@ impl Reader {
             poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 poll.tick().await;
-                if let Some(loaded) = self.folder.poll() {
+                if let Some(loaded) = self.documents.poll().await {
                     self.apply(loaded);
                 } else if self.secrets.have_changed() {
                     tracing::info!("a secret of an application changed");
@@ -234,6 +252,7 @@ impl Reader {
         }
         self.applications = loaded.resources;
         self.publish();
+        self.documents.is_applied();
     }
 
     fn publish(&self) {

@@ -18,8 +18,8 @@ use clap_complete::Shell;
 
 use crate::{
     command::{
-        applications, check, context, dead_letters, events, listen, log_level, publish, replay,
-        status, subscriptions, up,
+        applications, check, context, controller, dead_letters, events, listen, log_level, publish,
+        replay, status, subscriptions, up,
     },
     config::Mistakes,
 };
@@ -42,8 +42,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run every role in one process, with a nats-server of its own or with --nats
+    /// Take events and deliver them, with a nats-server of its own or with --nats
     Up(up::Arguments),
+    /// Look after the Subscriptions and Applications of a Kubernetes cluster
+    Controller(controller::Arguments),
     /// See on one screen whether all is well, what is stuck, and what to do
     Status(status::Arguments),
     /// See connected systems, and what a payload of theirs becomes
@@ -98,6 +100,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Controller(arguments) => controller::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),

@@ -5,6 +5,7 @@ pub(crate) mod applications;
 pub(crate) mod check;
 pub(crate) mod context;
 mod contexts;
+pub(crate) mod controller;
 pub(crate) mod dead_letters;
 pub(crate) mod events;
 mod http_client;

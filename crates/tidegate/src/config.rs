@@ -4,6 +4,7 @@
 
 mod admin;
 mod layers;
+mod resources;
 
 use std::{
     collections::HashMap,
@@ -16,8 +17,11 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_otlp::SettingsError;
 
-pub(crate) use self::admin::{Admin, Oidc, Role, Token};
 use self::layers::Layers;
+pub(crate) use self::{
+    admin::{Admin, Oidc, Role, Token},
+    resources::Resources,
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -29,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) backbone: tidegate_backbone::Config,
     pub(crate) consume: tidegate_consume::Config,
     pub(crate) deliver: tidegate_deliver::Config,
+    pub(crate) resources: Resources,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) applications: Applications,
     pub(crate) dead_letters: DeadLetters,
@@ -36,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) admin: Admin,
     pub(crate) telemetry: tidegate_telemetry::Config,
     pub(crate) history: tidegate_history::Config,
+    pub(crate) controller: tidegate_controller::Config,
     pub(crate) shutdown: Shutdown,
     /// What relative paths are relative to.
     #[serde(skip)]
@@ -216,6 +222,7 @@ impl Config {
             backbone: section(&mut layers, "backbone", tidegate_backbone::Config::validate),
             consume: section(&mut layers, "consume", tidegate_consume::Config::validate),
             deliver: section(&mut layers, "deliver", tidegate_deliver::Config::validate),
+            resources: section(&mut layers, "resources", |_| Vec::new()),
             subscriptions: section(&mut layers, "subscriptions", Subscriptions::validate),
             applications: section(&mut layers, "applications", Applications::validate),
             dead_letters: section(&mut layers, "dead_letters", |_| Vec::new()),
@@ -227,6 +234,11 @@ impl Config {
                 tidegate_telemetry::Config::validate,
             ),
             history: section(&mut layers, "history", tidegate_history::Config::validate),
+            controller: section(
+                &mut layers,
+                "controller",
+                tidegate_controller::Config::validate,
+            ),
             shutdown: section(&mut layers, "shutdown", |_| Vec::new()),
             folder: PathBuf::new(),
         };
@@ -244,6 +256,25 @@ impl Config {
     pub(crate) fn applications_folder(&self) -> Option<PathBuf> {
         let folder = self.applications.folder.as_ref()?;
         Some(self.folder.join(folder))
+    }
+
+    /// Where the secrets are that documents of this namespace name. A document of a cluster sees no
+    /// others than those of its namespace.
+    pub(crate) fn secrets_folder(&self, namespace: &str) -> PathBuf {
+        if self.resources.are_in_a_cluster() {
+            return self.folder.join(&self.resources.secrets).join(namespace);
+        }
+        self.subscriptions_folder()
+    }
+
+    /// Where the secrets are that Applications name; `None` where there are no Applications.
+    pub(crate) fn application_secrets_folder(&self) -> Option<PathBuf> {
+        if self.resources.are_in_a_cluster() {
+            // No namespace is called so.
+            let secrets = self.folder.join(&self.resources.secrets);
+            return Some(secrets.join("_applications"));
+        }
+        self.applications_folder()
     }
 
     /// Where Subscription files are.

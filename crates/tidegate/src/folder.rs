@@ -10,8 +10,11 @@ use std::{
 };
 
 use tidegate_application::Application;
-use tidegate_document::{Mistake, Parsed};
+use tidegate_document::{Mistake, Parsed, Secret};
+use tidegate_snapshot::Kind;
 use tidegate_subscription::Subscription;
+
+use crate::documents::Documented;
 
 /// Largest file that is read; the parser's own bound.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -48,6 +51,35 @@ impl Resource for Application {
     }
 }
 
+impl Documented for Subscription {
+    const KIND: Kind = Kind::Subscription;
+
+    fn held(self) -> Self {
+        Self {
+            pause: true,
+            ..self
+        }
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        Self::secrets(self)
+    }
+}
+
+impl Documented for Application {
+    const KIND: Kind = Kind::Application;
+
+    /// What it sends is never held.
+    fn held(self) -> Self {
+        self
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        let methods = self.authentication.iter();
+        methods.filter_map(|method| method.secret()).collect()
+    }
+}
+
 /// A folder and what was last found in it.
 #[derive(Debug)]
 pub(crate) struct Folder<T> {
@@ -62,11 +94,20 @@ pub(crate) struct Folder<T> {
 /// What a file holds, or why that is not known.
 type Text = Result<String, String>;
 
-/// What the folder says.
+/// What documents say.
 #[derive(Debug)]
 pub(crate) struct Loaded<T> {
     pub(crate) resources: Vec<T>,
     pub(crate) mistakes: Vec<FileMistake>,
+}
+
+impl<T> Default for Loaded<T> {
+    fn default() -> Self {
+        Self {
+            resources: Vec::new(),
+            mistakes: Vec::new(),
+        }
+    }
 }
 
 /// A mistake and its file.
@@ -155,10 +196,7 @@ impl<T: Resource> Folder<T> {
     }
 
     fn read(&mut self) -> Loaded<T> {
-        let mut loaded = Loaded {
-            resources: Vec::new(),
-            mistakes: Vec::new(),
-        };
+        let mut loaded = Loaded::default();
         let mut seen: HashMap<String, String> = HashMap::new();
         let mut good = HashMap::new();
         for (file, text) in &self.texts {

@@ -8,6 +8,7 @@ mod applications;
 mod cli;
 mod command;
 mod config;
+mod documents;
 mod folder;
 mod intake;
 mod kyma_metrics;

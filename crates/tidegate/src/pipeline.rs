@@ -8,21 +8,28 @@
 //!  │ sink ◄── attempt: deliver ◄── consume ◄══════════╝                │
 //!  │                                  └═► JetStream (dead letters)     │
 //!  └───────────────────────────────────────────────────────────────────┘
-//!            control: subscription folder, pauses ─► workers; storage reclaimed
-//!            applications: application folder and secrets ─► what each intake asks
+//!            control: subscription documents, pauses ─► workers; storage reclaimed
+//!            applications: their documents and secrets ─► what each intake asks
+//!            fleet: how documents stand ─► the controller of a cluster
 //! ```
+//!
+//! A process may have only one half of it: see [`Roles`].
 
 mod attempt;
 mod control;
+mod doors;
 mod expiry;
+mod fleet;
 pub(crate) mod journal;
 pub(crate) mod pauses;
-mod readiness;
+pub(crate) mod readiness;
 mod redrive;
 pub(crate) mod replays;
 mod reply;
 mod retention;
+mod roles;
 mod sharing;
+pub(crate) mod standing;
 pub(crate) mod states;
 mod worker;
 
@@ -36,7 +43,6 @@ use tidegate_deliver::Client;
 use tidegate_history::Journal;
 use tidegate_identity::Memory;
 use tidegate_publish::Admission;
-use tidegate_receive::Server;
 use tidegate_subscription::Subscription;
 use tidegate_telemetry::spans::Tracer;
 use tokio::{
@@ -46,7 +52,9 @@ use tokio::{
 
 use self::{
     control::{Asked, Control, State},
+    doors::Doors,
     expiry::Expiry,
+    fleet::Fleet,
     journal::History,
     pauses::{PauseDoor, Pauses},
     retention::Retention,
@@ -55,17 +63,24 @@ use self::{
     worker::Worker,
 };
 pub(crate) use self::{
+    fleet::{Known, Waiting},
     readiness::Readiness,
     redrive::{NotRedriven, Redrive},
     replays::ReplayDoor,
+    roles::{Half, Roles},
     sharing::Consumers,
     worker::Subscriptions,
 };
-use crate::{applications, config::Config, folder::Folder};
+use crate::{
+    applications,
+    config::Config,
+    documents::{Documented, Documents, Follower},
+    folder::Folder,
+};
 
 /// All stages of one process, running.
 pub(crate) struct Pipeline {
-    receive_addr: SocketAddr,
+    receive_addr: Option<SocketAddr>,
     tls_addr: Option<SocketAddr>,
     operations: Operations,
     control: Control,
@@ -96,6 +111,8 @@ pub(crate) struct Operations {
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
     pub(crate) gates: Gates,
+    /// What waits for Subscriptions, where that is known.
+    pub(crate) waiting: Waiting,
     /// Whether what happens to events is kept.
     pub(crate) has_history: bool,
 }
@@ -130,6 +147,7 @@ impl Operations {
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
+            waiting: Waiting::default(),
             has_history: journal.is_on(),
         };
         let asked = Asked {
@@ -143,29 +161,28 @@ impl Operations {
 impl Pipeline {
     /// Brings the streams to their configuration, starts every Subscription and opens the doors.
     pub(crate) async fn start(
-        config: &Config,
+        (config, roles): (&Config, Roles),
         nats_url: &str,
         registry: &mut Registry,
         tracer: Tracer,
     ) -> anyhow::Result<Self> {
         let log = open_log(config, nats_url).await?;
-        let server = Server::bind(&config.receive)?;
-        let (receive_addr, tls_addr) = (server.local_addr(), server.tls_addr());
-        let (reader, applications) = connected(config, registry)?;
-        let mut tasks = Vec::new();
-        tasks.extend(reader.map(|reader| reader.run(config.applications.poll_interval)));
+        let doors = Doors::bind(&config.receive, roles)?;
+        let (receive_addr, tls_addr) = (doors.local_addr(), doors.tls_addr());
+        let (applications, mut applied, mut tasks) = connected(config, &log, registry).await?;
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
         let metrics = worker::Metrics::register(registry);
         let admission = Admission::new(&config.publish);
         let pauses = pauses_of(&log).await?;
-        let sharing = Sharing::start(config, &log, &metrics.consume()).await?;
+        let sharing = Sharing::start((config, roles), &log, &metrics.consume()).await?;
         let (readiness, follows) = readiness::follow(log.clone());
         tasks.push(follows);
         let hubs = sharing.hubs();
         let consumers = Consumers::new(log, Arc::clone(&hubs));
-        tasks.extend(look_after_ends(config, &consumers, &subscribed, registry));
+        let ends = look_after_ends((config, roles), &consumers, &subscribed, registry);
+        tasks.extend(ends);
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
         let noted = (&metrics, &journal, &tracer);
@@ -175,7 +192,7 @@ impl Pipeline {
             config: Arc::new(config.clone()),
             log: consumers.log().clone(),
             admission,
-            limits: server.limits(),
+            limits: doors.limits(),
             subscriptions: subscribed,
             applications,
             draining: drained,
@@ -189,17 +206,18 @@ impl Pipeline {
             budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
         };
-        watch_tls(&server, &shared);
-        let mut workers = Vec::new();
-        for (index, listeners) in server.into_listeners().into_iter().enumerate() {
-            workers.push(Worker::start(index, listeners, shared.clone()).await?);
-        }
-        let folder = documents(config);
+        let workers = started(doors, &shared).await?;
+        let documents = documents(config, consumers.log()).await?;
+        applied.extend(documents.applied());
         let commands = workers.iter().map(Worker::commands).collect();
         let stand = (operations.states.clone(), pauses);
-        let control = State::new(config, consumers, commands, subscriptions, stand);
-        let control =
-            Control::start(control, folder, config.subscriptions.poll_interval, asked).await;
+        let control = State::new((config, roles), consumers, commands, subscriptions, stand);
+        let poll = config.subscriptions.poll_interval;
+        let control = Control::start(control, documents, poll, asked).await;
+        if !applied.is_empty() {
+            let fleet = Fleet::new(roles, applied, operations.clone());
+            tasks.push(tokio::spawn(fleet.run(draining.subscribe())));
+        }
         // Not before: what is acknowledged belongs to every Subscription that was there.
         for worker in &workers {
             worker.serve().await;
@@ -219,8 +237,8 @@ impl Pipeline {
         })
     }
 
-    /// Where the doors are.
-    pub(crate) fn receive_addr(&self) -> SocketAddr {
+    /// Where the doors are, if there are any.
+    pub(crate) fn receive_addr(&self) -> Option<SocketAddr> {
         self.receive_addr
     }
 
@@ -275,21 +293,69 @@ impl Pipeline {
 }
 
 /// Those of Subscriptions.
-fn documents(config: &Config) -> Folder<Subscription> {
-    Folder::new(config.subscriptions_folder()).usual(config.subscriptions.is_usual_folder())
+async fn documents(config: &Config, log: &Jetstream) -> anyhow::Result<Documents<Subscription>> {
+    let folder = Folder::new(config.subscriptions_folder());
+    documented(
+        config,
+        log,
+        folder.usual(config.subscriptions.is_usual_folder()),
+    )
+    .await
 }
 
-/// The Applications, and who reads them again if there is a folder of them.
-fn connected(
+/// Those of a folder, or of a cluster.
+async fn documented<T: Documented>(
     config: &Config,
+    log: &Jetstream,
+    folder: Folder<T>,
+) -> anyhow::Result<Documents<T>> {
+    if !config.resources.are_in_a_cluster() {
+        return Ok(Documents::Folder(folder));
+    }
+    let follower = Follower::new(log).await;
+    let follower = follower.context("what the controller writes")?;
+    Ok(Documents::Register(Box::new(follower)))
+}
+
+/// A worker for each thread, with its share of the doors.
+async fn started(doors: Doors, shared: &worker::Shared) -> anyhow::Result<Vec<Worker>> {
+    doors.watch_tls(shared);
+    let mut workers = Vec::new();
+    for (index, listeners) in doors.into_listeners().into_iter().enumerate() {
+        workers.push(Worker::start(index, listeners, shared.clone()).await?);
+    }
+    Ok(workers)
+}
+
+/// The Applications; up to which writing they are known, where a controller writes them; and who
+/// reads them again, if there are any.
+async fn connected(
+    config: &Config,
+    log: &Jetstream,
     registry: &mut Registry,
-) -> anyhow::Result<(Option<applications::Reader>, applications::Known)> {
+) -> anyhow::Result<(
+    applications::Known,
+    Vec<watch::Receiver<u64>>,
+    Vec<JoinHandle<()>>,
+)> {
     let memory = Memory::new(&config.identity).context("identity")?;
-    Ok(applications::Reader::start(
-        config.applications_folder(),
-        &config.receive.anonymous,
-        Arc::new(memory),
-        applications::Metrics::register(registry),
+    let documents = match config.application_secrets_folder() {
+        None => None,
+        Some(secrets) => {
+            let folder = config.applications_folder().unwrap_or_default();
+            let documents = documented(config, log, Folder::new(folder)).await?;
+            Some((documents, secrets))
+        }
+    };
+    let metrics = applications::Metrics::register(registry);
+    let (anonymous, memory) = (&config.receive.anonymous, Arc::new(memory));
+    let (reader, known) = applications::Reader::start(documents, anonymous, memory, metrics).await;
+    let applied = reader.as_ref().and_then(applications::Reader::applied);
+    let reading = reader.map(|reader| reader.run(config.applications.poll_interval));
+    Ok((
+        known,
+        applied.into_iter().collect(),
+        reading.into_iter().collect(),
     ))
 }
 
@@ -321,32 +387,22 @@ async fn pauses_of(log: &Jetstream) -> anyhow::Result<Pauses<JetstreamRegister>>
     Ok(Pauses::of(register).await?)
 }
 
-/// Dead letters and events that have an end.
+/// Dead letters and events that have an end: looked after by those who deliver.
 fn look_after_ends(
-    config: &Config,
+    (config, roles): (&Config, Roles),
     log: &Consumers,
     subscriptions: &watch::Receiver<Subscriptions>,
     registry: &mut Registry,
-) -> [JoinHandle<()>; 2] {
+) -> Vec<JoinHandle<()>> {
     let retention = retention::Metrics::register(registry);
     let retention = Retention::new(log.log().clone(), config, retention);
     let expiry = expiry::Metrics::register(registry);
     let expiry = Expiry::new(log.clone(), config.backbone.events.age_max, expiry);
-    [
+    if !roles.dispatcher {
+        return Vec::new();
+    }
+    vec![
         tokio::spawn(retention.run(subscriptions.clone())),
         tokio::spawn(expiry.run(subscriptions.clone())),
     ]
-}
-
-/// Reads the files of TLS again when they change.
-fn watch_tls(server: &Server, shared: &worker::Shared) {
-    let Some(tls) = server.tls() else {
-        return;
-    };
-    let mut draining = shared.draining.clone();
-    let drain = async move {
-        // An error means that the pipeline is gone, which ends this as well.
-        draining.wait_for(|draining| *draining).await.ok();
-    };
-    tokio::spawn(tls.watch(shared.metrics.receive(), drain));
 }

@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    pipeline::{Operations, states::State},
+    pipeline::{Known, Operations, states::State},
 };
 
 /// Whoever looks.
@@ -44,8 +44,7 @@ pub(crate) struct Survey {
     operations: Operations,
     every: Duration,
     credentials: Option<PathBuf>,
-    /// Of the documents, and of the secrets that they name.
-    folder: PathBuf,
+    config: Arc<Config>,
     sink_credentials: SinkCredentials,
     metrics: Metrics,
     oldest: Oldest,
@@ -58,7 +57,7 @@ impl Survey {
             operations,
             every: config.telemetry.metrics_interval,
             credentials: config.backbone.credentials_file.clone(),
-            folder: config.subscriptions_folder(),
+            config: Arc::new(config.clone()),
             sink_credentials: SinkCredentials::default(),
             metrics: Metrics::register(registry),
             oldest: Oldest::default(),
@@ -91,13 +90,14 @@ impl Survey {
         }
         let subscriptions = Arc::clone(&self.operations.subscriptions.borrow());
         self.look_at_sinks(&subscriptions);
-        let ends = self.sink_credentials.look(&subscriptions, &self.folder);
+        let ends = self.sink_credentials.look(&subscriptions, &self.config);
         if let Some(ends) = ends.await {
             self.metrics.sink_credentials_expiry.set(ends);
         }
         if let Err(error) = self.look_at_log(&subscriptions).await {
             // A number of before would be taken for one of now.
             self.metrics.forget_log();
+            self.operations.waiting.set(HashMap::new());
             tracing::debug!(%error, "how far Subscriptions are behind is not known");
         }
     }
@@ -141,6 +141,7 @@ impl Survey {
             .collect();
         let behind_each = known.iter().map(|(_, one)| *one);
         self.oldest.look(&self.operations.log, behind_each).await?;
+        self.look_at_letters(subscriptions, &known).await?;
         let rows = |value: fn(&Behind) -> u64| {
             let row = |(id, one): &(&str, &Behind)| (Of::new(id), number(value(one)));
             known.iter().map(row).collect::<Vec<_>>()
@@ -171,6 +172,30 @@ impl Survey {
         self.metrics
             .stream_consumers
             .set(rows(|one| Some(one.consumers)));
+        Ok(())
+    }
+
+    /// What waits for each, for whoever tells of it.
+    async fn look_at_letters(
+        &self,
+        subscriptions: &[Arc<Subscription>],
+        known: &[(&str, &Behind)],
+    ) -> Result<(), ControlError> {
+        let letters = self.operations.log.letters_of_each().await?;
+        let lags: HashMap<&str, u64> = known
+            .iter()
+            .map(|(id, one)| (*id, one.undelivered + one.unsettled))
+            .collect();
+        let waiting = subscriptions.iter().filter_map(|one| {
+            let id = one.id();
+            let of = (one.namespace.clone(), one.name.clone());
+            let known = Known {
+                lag: *lags.get(id.as_str())?,
+                dead_letters: letters.get(&of).copied().unwrap_or(0),
+            };
+            Some((id, known))
+        });
+        self.operations.waiting.set(waiting.collect());
         Ok(())
     }
 

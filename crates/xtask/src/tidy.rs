@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 23] = [
+const EDGES: [(&str, &[&str]); 25] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -49,6 +49,17 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("tidegate-backbone", &["tidegate-event"]),
     ("tidegate-telemetry", &["tidegate-event"]),
     ("tidegate-otlp", &["tidegate-event", "tidegate-telemetry"]),
+    ("tidegate-snapshot", &["tidegate-backbone"]),
+    (
+        "tidegate-controller",
+        &[
+            "tidegate-application",
+            "tidegate-backbone",
+            "tidegate-document",
+            "tidegate-snapshot",
+            "tidegate-subscription",
+        ],
+    ),
     ("tidegate-history", &[]),
     ("tidegate-tls", &[]),
     (

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tidegate_backbone::{ControlError, Log as _, Pending};
-use tidegate_consume::{self as consume, shared::Shape};
+use tidegate_consume::shared::Shape;
 use tidegate_subscription::Subscription;
 
 use self::counted::{Counted, Rates};
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     folder::FileMistake,
-    pipeline::{Operations, pauses::Paused, states},
+    pipeline::{Operations, pauses::Paused, standing, states},
 };
 
 /// Most mistakes of one answer; `tidegate check` tells all.
@@ -127,7 +127,7 @@ pub(super) struct Standing {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Condition {
     pub(super) r#type: &'static str,
-    /// `True` or `False`.
+    /// `True`, `False` or `Unknown`.
     pub(super) status: &'static str,
     /// One word for programs.
     pub(super) reason: &'static str,
@@ -268,6 +268,10 @@ fn ready(paused: Option<&Paused>, state: Option<(states::State, SystemTime)>) ->
             ("False", "Opening", message.to_owned())
         }
         (State::Unusable(reason), _) => ("False", "Unusable", reason),
+        (State::Elsewhere, _) => {
+            let message = "this process has doors only; ask one that delivers";
+            ("Unknown", "Elsewhere", message.to_owned())
+        }
     };
     Condition {
         r#type: "Ready",
@@ -280,44 +284,13 @@ fn ready(paused: Option<&Paused>, state: Option<(states::State, SystemTime)>) ->
 }
 
 fn sink(operations: &Operations, subscription: &Subscription) -> Condition {
-    use consume::Standing;
-    let key = subscription.sink_key();
-    let standing = operations.gates.standing(&key);
-    let (status, reason, message) = match standing {
-        Standing::Open => ("True", "Open", "it takes attempts"),
-        Standing::Held => {
-            let message =
-                "it asked by Retry-After to be left alone; nothing is delivered until then";
-            ("False", "RetryAfter", message)
-        }
-        Standing::Failing => {
-            let message = "it failed too often in a row; it is probed, and nothing else is delivered \
-                           until a probe succeeds; no event's attempts are used up";
-            ("False", "Failing", message)
-        }
-        Standing::Gone => {
-            let message = "it answered 410 Gone; nothing is delivered and all is kept until the \
-                           Subscription changes or tidegate starts anew";
-            ("False", "Gone", message)
-        }
-        Standing::NotPermitted => {
-            let message = "it is asked for its permission (delivery.webhook) and has not given it; \
-                           nothing is delivered and all is kept; the log says what it answers";
-            ("False", "NotPermitted", message)
-        }
-    };
-    let failure = match standing {
-        Standing::Failing => operations.gates.failure(&key),
-        Standing::Open | Standing::Held | Standing::Gone | Standing::NotPermitted => None,
-    };
+    let (reason, message) = standing::sink(operations, subscription)
+        .map_or(("Open", "it takes attempts".to_owned()), |away| away);
     Condition {
         r#type: "SinkAvailable",
-        status,
+        status: if reason == "Open" { "True" } else { "False" },
         reason,
-        message: match failure {
-            Some(failure) => format!("{message}; last: {failure}"),
-            None => message.to_owned(),
-        },
+        message,
         last_transition_time: None,
     }
 }

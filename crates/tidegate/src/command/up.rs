@@ -1,4 +1,4 @@
-//! `tidegate up`: every role in one process.
+//! `tidegate up`: doors and deliveries in one process, or one of the two.
 #![expect(
     clippy::print_stderr,
     reason = "the ready line is for scripts and people"
@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use prometheus_client::registry::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_backbone::{Durability, jetstream::ConnectError};
 use tidegate_otlp::{Exporter, Settings};
 use tidegate_telemetry::{logs::Level, metrics, spans};
@@ -25,7 +25,7 @@ use crate::{
     config::Config,
     kyma_metrics::Names,
     nats_server::{Options, Supervisor},
-    pipeline::Pipeline,
+    pipeline::{Half, Pipeline, Roles},
     survey::Survey,
 };
 
@@ -36,6 +36,7 @@ Examples:
   tidegate up
   tidegate up --config config/demo/tidegate.yaml --data-dir /var/lib/tidegate
   tidegate up --nats nats://127.0.0.1:4222 --ready-file /run/tidegate/ready.json
+  tidegate up --role dispatcher --nats nats://nats:4222
   TIDEGATE__RECEIVE__LISTEN=127.0.0.1:9090 tidegate up";
 
 /// How to run.
@@ -50,6 +51,9 @@ pub(crate) struct Arguments {
     /// Use this NATS server (several, comma separated) and start none
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
+    /// Do only this half of the work; processes on one NATS server share it (default: both)
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    role: Vec<Half>,
     /// Write the addresses to this file, as JSON, when ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -127,7 +131,8 @@ async fn start(
     let (tracer, recorded) = Exporter::tracer(settings, counted.clone());
     #[cfg(feature = "count-allocations")]
     crate::allocations::register(&mut registry);
-    let pipeline = Pipeline::start(config, nats.url(), &mut registry, tracer).await;
+    let roles = Roles::of(&arguments.role);
+    let pipeline = Pipeline::start((config, roles), nats.url(), &mut registry, tracer).await;
     let pipeline = pipeline.map_err(|error| nats.advise(error))?;
     let mut readiness = pipeline.readiness();
     loop {
@@ -168,7 +173,7 @@ async fn start(
 }
 
 /// What is scraped and what is sent are the same.
-fn scrape(registry: Registry, kyma: Option<Names>) -> Scrape {
+pub(super) fn scrape(registry: Registry, kyma: Option<Names>) -> Scrape {
     // Families are asked one after the other, which is not done twice at once.
     let registry = Mutex::new(registry);
     Arc::new(move || {
@@ -259,7 +264,7 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 
 /// What is told on the first ready moment.
 struct Said {
-    receive: std::net::SocketAddr,
+    receive: Option<std::net::SocketAddr>,
     tls: Option<std::net::SocketAddr>,
     admin: std::net::SocketAddr,
     admin_url: String,
@@ -287,21 +292,30 @@ impl Said {
                 )
             }
         };
-        if let Some(file) = file {
-            let said = json!({
-                "receive": receive.to_string(),
-                "tls": tls.map(|address| address.to_string()),
-                "admin": admin.to_string(),
-                "nats": json,
-                "pid": std::process::id(),
-                "version": VERSION,
-            });
-            write_whole(file, &said.to_string())?;
-        }
-        let tls = tls.map_or_else(String::new, |address| format!(" tls=https://{address}"));
-        eprintln!("ready receive=http://{receive}{tls} admin={admin_url} nats={about}");
-        Ok(())
+        let said = json!({
+            "receive": receive.map(|address| address.to_string()),
+            "tls": tls.map(|address| address.to_string()),
+            "admin": admin.to_string(),
+            "nats": json,
+            "pid": std::process::id(),
+            "version": VERSION,
+        });
+        let door = |name: &str, at: &Option<std::net::SocketAddr>| {
+            at.map_or_else(String::new, |address| format!(" {name}://{address}"))
+        };
+        let (receive, tls) = (door("receive=http", receive), door("tls=https", tls));
+        let line = format!("ready{receive}{tls} admin={admin_url} nats={about}");
+        say_ready(file, &said, &line)
     }
+}
+
+/// For scripts by a file, if they want one, and for people by a line.
+pub(super) fn say_ready(file: Option<&Path>, said: &Value, line: &str) -> anyhow::Result<()> {
+    if let Some(file) = file {
+        write_whole(file, &said.to_string())?;
+    }
+    eprintln!("{line}");
+    Ok(())
 }
 
 fn without_password(url: &str) -> String {
@@ -327,13 +341,13 @@ fn write_whole(file: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// SIGTERM and SIGINT.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self {
             terminate,
@@ -341,7 +355,7 @@ impl Signals {
         })
     }
 
-    async fn first(&mut self) {
+    pub(super) async fn first(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -70,7 +70,7 @@ impl SinkAttempt {
         (told, tracer): (Told, &Tracer),
     ) -> anyhow::Result<Self> {
         let delivery = &subscription.delivery;
-        let folder = config.subscriptions_folder();
+        let folder = config.secrets_folder(&subscription.namespace);
         let headers = delivery.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
         let mut sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;

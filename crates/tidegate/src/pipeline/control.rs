@@ -17,16 +17,14 @@ use tokio::{
 };
 
 use super::{
+    Roles,
     pauses::{self, Pauses},
     replays::{self, Ask, Refused, Replays, Status, Wanted},
     sharing::Consumers,
     states::{self, States},
     worker::{Command, Subscriptions},
 };
-use crate::{
-    config::Config,
-    folder::{Folder, Loaded},
-};
+use crate::{config::Config, documents::Documents, folder::Loaded};
 
 /// How often the room in the log is looked at. At 100,000 events of 1 KiB a second, a log of
 /// 4 GiB gets 2 % fuller meanwhile; the mark for reclaiming is 80 %.
@@ -54,21 +52,28 @@ impl Control {
     /// Starts, and returns when the first Subscriptions are open.
     pub(super) async fn start(
         mut state: State,
-        mut folder: Folder<Subscription>,
+        mut documents: Documents<Subscription>,
         poll: Duration,
         asked: Asked,
     ) -> Self {
-        let opened = state.apply(folder.load()).await;
-        for subscription in closed(state.running.keys().cloned().collect(), opened).await {
+        let opened = state.apply(documents.load().await).await;
+        documents.is_applied();
+        let awaited = match state.roles.dispatcher {
+            true => state.running.keys().cloned().collect(),
+            false => HashSet::new(),
+        };
+        for subscription in closed(awaited, opened).await {
             tracing::error!(
                 subscription,
                 "not open yet; it misses what is stored until it is, as the doors open now"
             );
         }
-        state.meet_consumers().await;
+        if state.roles.dispatcher {
+            state.meet_consumers().await;
+        }
         state.meet_pauses();
         Self {
-            task: tokio::spawn(state.run(folder, poll, asked)),
+            task: tokio::spawn(state.run(documents, poll, asked)),
         }
     }
 
@@ -81,11 +86,12 @@ impl Control {
 
 /// What runs, and what is known of it.
 pub(super) struct State {
+    roles: Roles,
     log: Consumers,
     workers: Vec<mpsc::Sender<Command>>,
     subscriptions: watch::Sender<Subscriptions>,
     states: States,
-    /// What the folder says.
+    /// What documents say.
     documents: Vec<Arc<Subscription>>,
     pauses: Pauses<JetstreamRegister>,
     /// By id: the Subscription, paused or not, and the worker that delivers for it.
@@ -103,13 +109,14 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(
-        config: &Config,
+        (config, roles): (&Config, Roles),
         log: Consumers,
         workers: Vec<mpsc::Sender<Command>>,
         subscriptions: watch::Sender<Subscriptions>,
         (states, pauses): (States, Pauses<JetstreamRegister>),
     ) -> Self {
         Self {
+            roles,
             documents: Vec::new(),
             pauses,
             deleted_kept: config.subscriptions.deleted_kept,
@@ -125,7 +132,12 @@ impl State {
         }
     }
 
-    async fn run(mut self, mut folder: Folder<Subscription>, poll: Duration, mut asked: Asked) {
+    async fn run(
+        mut self,
+        mut documents: Documents<Subscription>,
+        poll: Duration,
+        mut asked: Asked,
+    ) {
         let mut poll = interval(poll);
         let mut reclaim = interval(RECLAIM_EVERY);
         for ticker in [&mut poll, &mut reclaim] {
@@ -135,14 +147,19 @@ impl State {
             tokio::select! {
                 _ = poll.tick() => {
                     let are_new = self.look_at_pauses().await;
-                    match folder.poll() {
-                        Some(loaded) => drop(self.apply(loaded).await),
+                    match documents.poll().await {
+                        Some(loaded) => {
+                            drop(self.apply(loaded).await);
+                            documents.is_applied();
+                        }
                         None if are_new => drop(self.bring().await),
                         None => {}
                     }
-                    self.remove_old().await;
+                    if self.roles.dispatcher {
+                        self.remove_old().await;
+                    }
                 }
-                _ = reclaim.tick() => {
+                _ = reclaim.tick(), if self.roles.dispatcher => {
                     self.reclaim().await;
                     self.look_at_replays().await;
                 }
@@ -171,6 +188,10 @@ impl State {
     }
 
     async fn begin_replay(&mut self, wanted: Wanted) -> Result<Status, Refused> {
+        if !self.roles.dispatcher {
+            let message = "this process delivers nothing; ask one whose --role is dispatcher";
+            return Err(Refused::Invalid(message.to_owned()));
+        }
         let id = wanted.subscription().to_owned();
         let running = self.running.get(&id);
         let (subscription, _) = running.ok_or_else(|| Refused::NoSubscription(id.clone()))?;
@@ -229,7 +250,7 @@ impl State {
         }
     }
 
-    /// Brings what runs to what the folder says. Tells the id of each Subscription that is open.
+    /// Brings what runs to what documents say. Tells the id of each Subscription that is open.
     async fn apply(&mut self, loaded: Loaded<Subscription>) -> mpsc::Receiver<String> {
         for mistake in &loaded.mistakes {
             tracing::error!(%mistake, "a subscription is not usable");
@@ -259,9 +280,13 @@ impl State {
                 None => self.next_worker(),
             };
             self.removed.remove(&subscription.consumer_name());
-            self.states.set(&id, states::State::Opening);
-            let command = Command::Run(Arc::clone(&subscription), opened.clone());
-            self.tell(worker, command).await;
+            if self.roles.dispatcher {
+                self.states.set(&id, states::State::Opening);
+                let command = Command::Run(Arc::clone(&subscription), opened.clone());
+                self.tell(worker, command).await;
+            } else {
+                self.states.set(&id, states::State::Elsewhere);
+            }
             self.running.insert(id.clone(), (subscription, worker));
             self.run_replay(&id).await;
         }

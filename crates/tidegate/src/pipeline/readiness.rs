@@ -23,7 +23,7 @@ const STEADY_FOR: Duration = Duration::from_secs(2);
 pub(crate) type Readiness = watch::Receiver<Result<(), String>>;
 
 /// Asks, from now on.
-pub(super) fn follow(log: Jetstream) -> (Readiness, JoinHandle<()>) {
+pub(crate) fn follow(log: Jetstream) -> (Readiness, JoinHandle<()>) {
     let (told, readiness) = watch::channel(Err("the log was not asked yet".to_owned()));
     (readiness, tokio::spawn(ask(log, told)))
 }

@@ -13,6 +13,7 @@ use tidegate_consume::{
 };
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
+use super::Roles;
 use crate::config::Config;
 
 /// How loops see the log.
@@ -32,7 +33,7 @@ pub(super) struct Sharing {
 impl Sharing {
     /// Those that shared in another way, or no more, get consumers of their own first.
     pub(super) async fn start(
-        config: &Config,
+        (config, roles): (&Config, Roles),
         log: &Jetstream,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
@@ -61,7 +62,13 @@ impl Sharing {
         }
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
-        for hub in hubs.clone() {
+        // Who does not deliver sees what is shared, and reads nothing of it.
+        let read = if roles.dispatcher {
+            hubs.clone()
+        } else {
+            Vec::new()
+        };
+        for hub in read {
             let (process, mut stopped) = (process.clone(), stop.subscribe());
             tasks.spawn(async move {
                 // An error means that the pipeline is gone, which ends this as well.

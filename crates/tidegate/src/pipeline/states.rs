@@ -18,6 +18,8 @@ pub(crate) enum State {
     Open,
     /// It cannot run.
     Unusable(String),
+    /// Other processes deliver for it: this one has doors only.
+    Elsewhere,
 }
 
 /// How all of them stand, and what is wrong with documents.

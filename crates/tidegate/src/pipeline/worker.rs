@@ -151,7 +151,7 @@ impl Worker {
     /// Starts the thread and waits until its connections stand.
     pub(super) async fn start(
         index: usize,
-        listeners: Listeners,
+        listeners: Option<Listeners>,
         shared: Shared,
     ) -> anyhow::Result<Self> {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
@@ -193,7 +193,7 @@ impl Worker {
 
 async fn work(
     index: usize,
-    listeners: Listeners,
+    listeners: Option<Listeners>,
     shared: Shared,
     mut commands: mpsc::Receiver<Command>,
     up: oneshot::Sender<anyhow::Result<()>>,
@@ -203,7 +203,7 @@ async fn work(
         Err(error) => return drop(up.send(Err(error))),
     };
     drop(up.send(Ok(())));
-    let mut doors = Some((listeners, publish_log));
+    let mut doors = listeners.map(|listeners| (listeners, publish_log));
     let mut tasks = JoinSet::new();
     let mut draining = shared.draining.clone();
     loop {

@@ -15,6 +15,7 @@ use tidegate_subscription::{Auth, Subscription};
 use tokio::time::Instant;
 
 use super::metrics::Shown;
+use crate::config::Config;
 
 /// How often what sinks are shown is read, though nothing is to be sent.
 const READ_EVERY: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ impl SinkCredentials {
     pub(super) async fn look(
         &mut self,
         subscriptions: &[Arc<Subscription>],
-        folder: &Path,
+        config: &Arc<Config>,
     ) -> Option<Vec<(Shown, f64)>> {
         if self.read_at.is_some_and(|at| at.elapsed() < READ_EVERY) {
             return None;
@@ -44,11 +45,11 @@ impl SinkCredentials {
         if subscriptions.is_empty() {
             return Some(Vec::new());
         }
-        let folder = folder.to_owned();
+        let config = Arc::clone(config);
         let rows = move || {
             subscriptions
                 .iter()
-                .flat_map(|one| ends(one, &folder))
+                .flat_map(|one| ends(one, &config.secrets_folder(&one.namespace)))
                 .collect()
         };
         // It ends early only with the process.

@@ -18,7 +18,7 @@ const HEAD: &str = "# Metrics\n\n\
 
 /// What each label may hold: a closed set, or names from the configuration. One that is not here
 /// has to be thought of first: what callers write must not become a series.
-const LABELS: [(&str, &str); 13] = [
+const LABELS: [(&str, &str); 17] = [
     (
         "application",
         "the name of an Application that a document describes",
@@ -33,7 +33,10 @@ const LABELS: [(&str, &str); 13] = [
         "`certificate` or `token`: what a sink is shown",
     ),
     ("door", "a door, or `subscribed`, `health`, `unknown`"),
-    ("kind", "a kind of repair"),
+    (
+        "kind",
+        "a kind of repair; at a controller a kind of resource",
+    ),
     (
         "outcome",
         "`delivered`, or the code of a failure; of what Applications send, `accepted` or `refused`",
@@ -42,6 +45,9 @@ const LABELS: [(&str, &str); 13] = [
         "reason",
         "a code from a closed set, for each metric another",
     ),
+    ("result", "`ok` or `error`"),
+    ("reverted", "`true` or `false`"),
+    ("role", "`gateway` or `dispatcher`"),
     ("shard", "the number of a shared consumer"),
     (
         "status",
@@ -53,10 +59,11 @@ const LABELS: [(&str, &str); 13] = [
     ),
     ("subscription", "`namespace/name` of a Subscription"),
     ("version", "a version"),
+    ("what", "what was written, or changed by somebody else"),
 ];
 
 /// Sections of the page: how names begin, and the heading.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("tidegate_receive_", "Receive"),
     ("tidegate_normalize_", "Normalize"),
     ("tidegate_publish_", "Publish"),
@@ -65,6 +72,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("tidegate_deliver_", "Deliver"),
     ("tidegate_dead_letters_", "Dead letters"),
     ("tidegate_history_", "History"),
+    ("tidegate_controller_", "The controller of a cluster"),
     ("tidegate_", "Tidegate"),
     ("process_", "The process"),
 ];

@@ -1,0 +1,320 @@
+//! The running controller: a candidate for the Lease, and, while it holds that, in charge.
+
+use std::{
+    collections::HashMap,
+    fs,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::StreamExt as _;
+use kube::{
+    Api, Client,
+    core::DynamicObject,
+    runtime::{
+        Controller as Runtime,
+        controller::{self, Action},
+        reflector::Store,
+        watcher,
+    },
+};
+use tidegate_backbone::{
+    ControlError,
+    jetstream::{EnsureError, Jetstream},
+};
+use tidegate_snapshot::{Kind as SnapshotKind, REGISTER, Role};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    Config, Error, Metrics, drift,
+    events::Events,
+    fleet::Fleet,
+    kinds::Kind,
+    lease::Election,
+    metrics::OfRole,
+    reconcile::{Context, Registry},
+    services::Services,
+    triggers::{self, Triggers},
+};
+
+/// When a look that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// How long is waited until all resources are known.
+const KNOWN_MAX: Duration = Duration::from_secs(30);
+
+/// Whether this one is in charge.
+pub type Leading = watch::Receiver<bool>;
+
+/// A controller that does not run yet.
+pub struct Controller {
+    config: Config,
+    client: Client,
+    log: Jetstream,
+    metrics: Metrics,
+    identity: String,
+    namespace: String,
+    leading: watch::Sender<bool>,
+}
+
+/// Why a controller cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no cluster, as far as is known.
+    #[error(
+        "no cluster is known: run it in a pod, or point KUBECONFIG to a file that names one: {0}"
+    )]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// What is known of the cluster cannot be used.
+    #[error("the cluster cannot be used")]
+    Client(#[source] Box<kube::Error>),
+}
+
+/// Why it is not in charge any more.
+#[derive(Debug, thiserror::Error)]
+enum LeadError {
+    #[error(transparent)]
+    Register(#[from] EnsureError),
+    #[error(transparent)]
+    Log(#[from] ControlError),
+    #[error("not all resources are known after {KNOWN_MAX:?}; may the controller list them?")]
+    Unknown,
+}
+
+impl Controller {
+    /// For the cluster that it runs in, or that `KUBECONFIG` names.
+    pub async fn new(config: Config, log: Jetstream, metrics: Metrics) -> Result<Self, StartError> {
+        let cluster = kube::Config::infer().await;
+        let cluster = cluster.map_err(|error| StartError::NoCluster(Box::new(error)))?;
+        let namespace = config.lease.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| cluster.default_namespace.clone());
+        let client = Client::try_from(cluster);
+        let client = client.map_err(|error| StartError::Client(Box::new(error)))?;
+        // That of the pod, where it runs in one; and no other process was ever called so.
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let identity = format!("{}-{:08x}", host.trim(), fastrand::u32(..));
+        Ok(Self {
+            config,
+            client,
+            log,
+            metrics,
+            identity,
+            namespace,
+            leading: watch::channel(false).0,
+        })
+    }
+
+    /// Whether it is in charge.
+    pub fn leading(&self) -> Leading {
+        self.leading.subscribe()
+    }
+
+    /// Runs until `stop` is ready, and lets another one take over at once then.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let lease = (&*self.namespace, &*self.config.lease.name);
+        let duration = self.config.lease.duration;
+        let mut election = Election::new(self.client.clone(), lease, &self.identity, duration);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = election.win() => {}
+            }
+            tracing::info!(identity = self.identity, "this controller is in charge");
+            self.set_leading(true);
+            let is_over = tokio::select! {
+                () = &mut stop => true,
+                () = election.hold() => false,
+                error = self.lead() => {
+                    tracing::error!(%error, "the controller begins anew");
+                    false
+                }
+            };
+            self.set_leading(false);
+            if is_over {
+                break;
+            }
+            sleep(AGAIN).await;
+        }
+        election.release().await;
+    }
+
+    fn set_leading(&self, is_leading: bool) {
+        self.metrics.leader.set(i64::from(is_leading));
+        self.leading.send_replace(is_leading);
+    }
+
+    /// Looks after all resources; returns only when that is not possible. Dropping the future stops
+    /// everything.
+    async fn lead(&self) -> LeadError {
+        let mut tasks = JoinSet::new();
+        if let Err(error) = self.begin(&mut tasks).await {
+            return error;
+        }
+        // They do not end by themselves; one that panics is begun anew with all others.
+        tasks.join_next().await;
+        LeadError::Unknown
+    }
+
+    async fn begin(&self, tasks: &mut JoinSet<()>) -> Result<(), LeadError> {
+        let register = self.log.register_named(REGISTER).await?;
+        let registry = Registry::open(register).await?;
+        let triggers = Arc::new(Triggers::default());
+        let fleet = Fleet::new(&self.log, &triggers);
+        tasks.spawn(fleet.clone().run());
+        let scopes = self.scopes();
+        let (services, watching) = Services::watch(&self.client, &scopes, &triggers);
+        tasks.spawn(async move {
+            // As long as this task is there, and no longer.
+            let mut watching = watching;
+            while watching.join_next().await.is_some() {}
+        });
+        let lease = (&*self.namespace, &*self.config.lease.name);
+        let events = Events::new(self.client.clone(), &self.identity, lease, &self.metrics);
+        let mut stores: HashMap<Kind, Vec<Store<DynamicObject>>> = HashMap::new();
+        let mut runtimes = Vec::new();
+        for kind in Kind::ALL {
+            let mut named = Some(triggers.of(kind));
+            for api in self.apis(kind, &scopes) {
+                let runtime = Runtime::new_with(api, watcher::Config::default(), kind.api());
+                stores.entry(kind).or_default().push(runtime.store());
+                let settings =
+                    controller::Config::default().concurrency(self.config.concurrency.get());
+                let runtime = runtime.with_config(settings);
+                // One that is named and not in this one's namespaces is not found here.
+                let runtime = match named.take() {
+                    Some(named) if scopes.len() == 1 || !kind.is_namespaced() => {
+                        runtime.reconcile_on(triggers::stream(named))
+                    }
+                    _ => runtime,
+                };
+                runtimes.push((kind, runtime));
+            }
+        }
+        let known: Vec<(Kind, Store<DynamicObject>)> = stores
+            .iter()
+            .flat_map(|(kind, stores)| stores.iter().map(|store| (*kind, store.clone())))
+            .collect();
+        let context = Arc::new(Context {
+            client: self.client.clone(),
+            config: self.config.clone(),
+            registry: registry.clone(),
+            fleet: fleet.clone(),
+            services: services.clone(),
+            triggers,
+            events: events.clone(),
+            metrics: self.metrics.clone(),
+            stores,
+            told: Mutex::default(),
+        });
+        if !services.are_known().await {
+            return Err(LeadError::Unknown);
+        }
+        for (kind, runtime) in runtimes {
+            tasks.spawn(look_after(kind, runtime, Arc::clone(&context)));
+        }
+        complete(&context, &known).await?;
+        let drift = (self.log.clone(), registry, fleet.clone());
+        let every = self.config.drift_interval;
+        tasks.spawn(drift::watch(drift, every, events, self.metrics.clone()));
+        tasks.spawn(count(fleet, self.metrics.clone(), every));
+        Ok(())
+    }
+
+    /// All namespaces, or each of some.
+    fn scopes(&self) -> Vec<Option<String>> {
+        let namespaces = &self.config.namespaces;
+        if namespaces.is_empty() {
+            return vec![None];
+        }
+        namespaces.iter().cloned().map(Some).collect()
+    }
+
+    fn apis(&self, kind: Kind, scopes: &[Option<String>]) -> Vec<Api<DynamicObject>> {
+        let all = || Api::all_with(self.client.clone(), &kind.api());
+        if !kind.is_namespaced() {
+            return vec![all()];
+        }
+        let apis = scopes.iter().map(|scope| match scope {
+            None => all(),
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.api()),
+        });
+        apis.collect()
+    }
+}
+
+/// Looks after the resources of a kind.
+async fn look_after(kind: Kind, runtime: Runtime<DynamicObject>, context: Arc<Context>) {
+    let look = move |object: Arc<DynamicObject>, context: Arc<Context>| async move {
+        context.reconcile(kind, &object).await
+    };
+    let failed = |_, _: &Error, _| Action::requeue(AGAIN);
+    let mut looks = std::pin::pin!(runtime.run(look, failed, context));
+    while let Some(looked) = looks.next().await {
+        match looked {
+            // One that was named when it was gone already.
+            Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
+            Err(error) => tracing::warn!(kind = kind.label(), %error, "to be looked at again"),
+        }
+    }
+}
+
+/// Writes all that there is, takes out what is no more, and then says that this is all.
+async fn complete(
+    context: &Context,
+    known: &[(Kind, Store<DynamicObject>)],
+) -> Result<(), LeadError> {
+    for (_, store) in known {
+        let ready = timeout(KNOWN_MAX, store.wait_until_ready()).await;
+        if !matches!(ready, Ok(Ok(()))) {
+            return Err(LeadError::Unknown);
+        }
+    }
+    let mut gone = context.registry.keys().await;
+    let mut left = Vec::new();
+    for (kind, store) in known {
+        for object in store.state() {
+            gone.retain(|key| *key != kind.key(&object));
+            if let Err(error) = context.write(*kind, &object).await {
+                tracing::warn!(%error, "a resource is not written yet");
+                left.push(kind.key(&object));
+            }
+        }
+    }
+    for key in gone {
+        tracing::info!(%key, "it is no more in the cluster");
+        context.registry.remove(&key).await.map_err(unreachable)?;
+    }
+    if left
+        .iter()
+        .any(|key| key.kind == SnapshotKind::Subscription)
+    {
+        tracing::warn!(?left, "processes that start now do not know all resources");
+    }
+    context.registry.complete().await.map_err(unreachable)?;
+    tracing::info!("all resources are written");
+    Ok(())
+}
+
+fn unreachable(error: tidegate_snapshot::WriteError) -> ControlError {
+    ControlError {
+        action: "writing what is to run".to_owned(),
+        detail: error.to_string(),
+    }
+}
+
+async fn count(fleet: Fleet, metrics: Metrics, every: Duration) {
+    loop {
+        for (role, name) in [(Role::Gateway, "gateway"), (Role::Dispatcher, "dispatcher")] {
+            let count = i64::try_from(fleet.count(role)).unwrap_or(i64::MAX);
+            let of = OfRole { role: name };
+            metrics.processes.get_or_create(&of).set(count);
+        }
+        sleep(every).await;
+    }
+}

@@ -18,7 +18,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tidegate_snapshot::{Entry, Key};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use self::outcome::Outcome;
 pub(crate) use self::registry::Registry;
@@ -43,6 +43,9 @@ const POLL: Duration = Duration::from_secs(10);
 /// When any other one is looked at again: nothing is written, unless something is not as it was.
 const RESYNC: Duration = Duration::from_secs(600);
 
+/// For so long nothing is told of a new one that is on its way: as a rule it is ready by then.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Who shares a name with somebody else's resource.
 const NAME_TAKEN: &str = "a Subscription of the other kind has this name in this namespace, and was \
                           there before; give this one another name";
@@ -59,8 +62,19 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// What is known of each kind.
     pub(crate) stores: HashMap<Kind, Vec<Store<DynamicObject>>>,
-    /// By name: when a status was last written.
-    pub(crate) told: Mutex<HashMap<Key, Instant>>,
+    /// Whether all that there is has been written.
+    pub(crate) complete: watch::Receiver<bool>,
+    /// By name.
+    pub(crate) told: Mutex<HashMap<Key, Told>>,
+}
+
+/// What was told of a resource.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// When it was first looked at.
+    since: Instant,
+    /// When its status was last written.
+    written: Option<Instant>,
 }
 
 /// A resource that is looked at.
@@ -77,6 +91,10 @@ impl Context {
         kind: Kind,
         object: &DynamicObject,
     ) -> Result<Action, Error> {
+        // Those who deliver are to know everything as soon as that can be. An error means that all
+        // of this ends.
+        let mut complete = self.complete.clone();
+        complete.wait_for(|is_complete| *is_complete).await.ok();
         let seen = Seen {
             kind,
             object,
@@ -264,10 +282,15 @@ impl Context {
         let Some(change) = outcome::change(before, &status) else {
             return Ok(None);
         };
-        if change == outcome::Change::Delivery
-            && let Some(left) = self.left_until_told(&seen.key)
-        {
-            return Ok(Some(left));
+        let left = match change {
+            outcome::Change::Delivery => self.left_until_told(&seen.key),
+            outcome::Change::All if before.is_none() && outcome.is_on_its_way() => {
+                self.left_of_patience(&seen.key)
+            }
+            outcome::Change::All => None,
+        };
+        if left.is_some() {
+            return Ok(left);
         }
         let patch = self.patch(seen, json!({ "status": status }));
         let parameters = PatchParams::apply(MANAGER).force();
@@ -282,7 +305,7 @@ impl Context {
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        self.told().insert(seen.key.clone(), Instant::now());
+        self.known(&seen.key, |told| told.written = Some(Instant::now()));
         if let Some((is_good, reason, note)) = outcome.transition(seen) {
             let (seen, told) = ((seen.kind, seen.object), (reason, "Reconcile"));
             self.events.tell(seen, is_good, told, &note).await;
@@ -291,12 +314,23 @@ impl Context {
     }
 
     fn left_until_told(&self, key: &Key) -> Option<Duration> {
-        let told = *self.told().get(key)?;
-        let left = self.config.status_interval.saturating_sub(told.elapsed());
-        (!left.is_zero()).then_some(left)
+        let written = self.known(key, |told| told.written)?;
+        left(self.config.status_interval, written)
     }
 
-    fn told(&self) -> MutexGuard<'_, HashMap<Key, Instant>> {
+    fn left_of_patience(&self, key: &Key) -> Option<Duration> {
+        left(PATIENCE, self.known(key, |told| told.since))
+    }
+
+    fn known<T>(&self, key: &Key, look: impl FnOnce(&mut Told) -> T) -> T {
+        let mut told = self.told();
+        look(told.entry(key.clone()).or_insert_with(|| Told {
+            since: Instant::now(),
+            written: None,
+        }))
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<Key, Told>> {
         // Every change is complete before anything in it can panic.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -320,6 +354,12 @@ impl Context {
             None => Api::all_with(self.client.clone(), &api),
         }
     }
+}
+
+/// What is left of a time that began then.
+fn left(of: Duration, since: Instant) -> Option<Duration> {
+    let left = of.saturating_sub(since.elapsed());
+    (!left.is_zero()).then_some(left)
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -200,6 +200,7 @@ impl Controller {
             .iter()
             .flat_map(|(kind, stores)| stores.iter().map(|store| (*kind, store.clone())))
             .collect();
+        let (is_complete, complete_soon) = watch::channel(false);
         let context = Arc::new(Context {
             client: self.client.clone(),
             config: self.config.clone(),
@@ -210,6 +211,7 @@ impl Controller {
             events: events.clone(),
             metrics: self.metrics.clone(),
             stores,
+            complete: complete_soon,
             told: Mutex::default(),
         });
         if !services.are_known().await {
@@ -219,6 +221,7 @@ impl Controller {
             tasks.spawn(look_after(kind, runtime, Arc::clone(&context)));
         }
         complete(&context, &known).await?;
+        is_complete.send_replace(true);
         let drift = (self.log.clone(), registry, fleet.clone());
         let every = self.config.drift_interval;
         tasks.spawn(drift::watch(drift, every, events, self.metrics.clone()));

@@ -201,13 +201,18 @@ impl<L: Log, A: Attempt> Running<L, A> {
     ) -> Option<L::Source> {
         let is_ordered = self.service.subscription.delivery.order.is_some();
         match error {
-            SourceError::Gone { settled_to, .. } => {
-                tracing::warn!(%error, ?settled_to, "the consumer is made anew, where it was");
+            SourceError::Gone {
+                settled_to: Some(place),
+                ..
+            } => {
+                tracing::warn!(%error, place, "the consumer is made anew, behind this place");
                 self.service.metrics.consumers_lost.inc();
-                if let Some(place) = settled_to {
-                    self.service.spec.start = Start::Sequence(place + 1);
-                }
+                self.service.spec.start = Start::Sequence(place + 1);
             }
+            // It has only just been made, or its events come with those of others now.
+            SourceError::Gone {
+                settled_to: None, ..
+            } => tracing::debug!(%error, "it is opened anew"),
             SourceError::Lost { .. } | SourceError::Unreachable { .. } => {
                 tracing::debug!(%error, "this one waits to be the next");
             }

@@ -200,13 +200,17 @@ impl<L: Log, R: Register> Member<L, R> {
         match pulled {
             Ok(deliveries) => Ok(self.take_own(deliveries)),
             Err(SourceError::Gone { name, settled_to }) => {
-                self.own = None;
-                self.settled_to = settled_to;
+                (self.own, self.settled_to) = (None, settled_to);
                 // It may just have returned. If not, and it left before, its consumer is made again.
                 let began_here = self.own_from().is_some();
                 if is_away && began_here {
                     self.hub.0.metrics.consumers_lost.inc();
                 }
+                // Whoever took it back to the others deleted it on purpose.
+                let hub = self.hub.clone();
+                let is_shared = hub.0.is_shared(&name).await;
+                let settled_to = settled_to.filter(|_| !is_shared);
+                self.settled_to = settled_to;
                 if is_away && !began_here {
                     return Err(SourceError::Gone { name, settled_to });
                 }

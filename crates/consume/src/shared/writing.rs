@@ -4,7 +4,7 @@ use tidegate_backbone::{ControlError, Log, Register, RegisterError};
 use tokio::time::sleep;
 
 use super::{
-    entry::{Entry, OWNER, Owner},
+    entry::{At, Entry, OWNER, Owner},
     hub::{Inner, PAUSE, Unwritten},
 };
 
@@ -13,6 +13,13 @@ impl<L: Log, R: Register> Inner<L, R> {
     pub(super) async fn registered(&self, name: &str) -> Result<Option<Entry>, ControlError> {
         let value = self.register.get(name).await?;
         value.map(|value| Entry::read(name, &value)).transpose()
+    }
+
+    /// Whether its events come with those of the others, by whoever is in charge.
+    pub(super) async fn is_shared(&self, name: &str) -> bool {
+        let registered = self.registered(name).await;
+        let entry = registered.ok().flatten();
+        entry.is_some_and(|entry| matches!(entry.at, At::Shared(_)))
     }
 
     /// Registers a member, or that it is none. `Ok` means that it is durable.

@@ -81,6 +81,14 @@ impl Outcome {
         self.ready.is_true() || is_paused
     }
 
+    /// Whether there is nothing to do but to wait.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        matches!(
+            &*self.ready.reason,
+            "Opening" | "NoDispatcher" | "NoGateway"
+        )
+    }
+
     /// The status of the resource's kind.
     pub(super) fn status(&self, seen: &Seen<'_>, now: &str) -> Value {
         match seen.kind {

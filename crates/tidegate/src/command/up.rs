@@ -78,7 +78,8 @@ async fn up(arguments: &Arguments, config: Config, level: Level) -> anyhow::Resu
     let mut signals = Signals::new()?;
     let settings = config.exported(VERSION)?;
     settings.check().context("telemetry cannot be sent")?;
-    if config.applications.folder.is_none() {
+    let are_files = !config.resources.are_in_a_cluster();
+    if are_files && config.applications.folder.is_none() {
         tracing::warn!(
             anonymous = ?config.receive.anonymous,
             "applications.folder is not set: whoever sends from these networks may send anything"

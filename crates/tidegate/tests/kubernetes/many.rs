@@ -82,7 +82,8 @@ async fn until_all_are_ready(cluster: &Cluster) {
             "{ready} of {COUNT} are ready\n{}",
             cluster.logs()
         );
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        // Each look makes the API server read all of them.
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -30,8 +30,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often everybody is asked though nothing has changed.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// Most pages of one answer: two million documents.
+/// How often somebody is asked where a document is opening.
+const ASK_OPENING_EVERY: Duration = Duration::from_secs(1);
+
+/// Most pages of one answer: some hundred thousand documents.
 const PAGES_MAX: usize = 4_096;
+
+/// Most processes that are listened to: whoever reaches NATS may say that it is one.
+const PROCESSES_MAX: usize = 1_000;
 
 /// All of them.
 #[derive(Clone)]
@@ -56,6 +62,8 @@ struct Process {
     /// What it has said, and up to which writing it was then.
     revision: u64,
     standings: HashMap<Key, Standing>,
+    /// Whether any of them is on its way.
+    is_opening: bool,
 }
 
 /// How a document stands in all processes.
@@ -179,6 +187,7 @@ impl Fleet {
             inner.processes.remove(&beat.process).is_some()
         } else {
             let now = Instant::now();
+            let is_full = inner.processes.len() >= PROCESSES_MAX;
             let known = inner.processes.get_mut(&beat.process);
             match known {
                 Some(process) => {
@@ -189,6 +198,13 @@ impl Fleet {
                     inner.consumers_lost += lost;
                     moved
                 }
+                None if is_full => {
+                    tracing::warn!(
+                        process = beat.process,
+                        "too many processes; not listened to"
+                    );
+                    false
+                }
                 None => {
                     tracing::info!(process = beat.process, roles = ?beat.roles, "a process is there");
                     let process = Process {
@@ -196,6 +212,7 @@ impl Fleet {
                         asked: None,
                         revision: 0,
                         standings: HashMap::new(),
+                        is_opening: false,
                         beat,
                     };
                     let name = process.beat.process.clone();
@@ -228,13 +245,14 @@ impl Fleet {
     }
 
     fn to_be_asked(&self) -> Vec<String> {
-        let is_waited = self.triggers.is_waited();
         let inner = self.lock();
         let due = inner.processes.values().filter(|process| {
-            let is_old = process
-                .asked
-                .is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
-            is_old || process.beat.revision > process.revision || is_waited
+            let every = match process.is_opening {
+                true => ASK_OPENING_EVERY,
+                false => ASK_EVERY,
+            };
+            let is_old = process.asked.is_none_or(|asked| asked.elapsed() >= every);
+            is_old || process.beat.revision > process.revision
         });
         due.map(|process| process.beat.process.clone()).collect()
     }
@@ -277,6 +295,8 @@ impl Fleet {
             .filter(|(key, standing)| known.standings.get(key) != Some(standing))
             .map(|(key, _)| key.clone())
             .collect();
+        let is_opening = |standing: &Standing| standing.state == State::Opening;
+        known.is_opening = standings.values().any(is_opening);
         known.standings = standings;
         drop(inner);
         self.triggers.changed(&changed);

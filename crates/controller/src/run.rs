@@ -11,6 +11,7 @@ use std::{
 use futures_util::StreamExt as _;
 use kube::{
     Api, Client,
+    api::ListParams,
     core::DynamicObject,
     runtime::{
         Controller as Runtime,
@@ -44,6 +45,9 @@ use crate::{
 
 /// When a look that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often is looked for kinds that the cluster had not.
+const MISSING_EVERY: Duration = Duration::from_secs(30);
 
 /// How long is waited until all resources are known.
 const KNOWN_MAX: Duration = Duration::from_secs(30);
@@ -82,6 +86,10 @@ enum LeadError {
     Register(#[from] EnsureError),
     #[error(transparent)]
     Log(#[from] ControlError),
+    #[error("the API server: {0}")]
+    Api(#[source] Box<kube::Error>),
+    #[error("a kind of resource is there that was not, or a task has ended")]
+    Over,
     #[error("not all resources are known after {KNOWN_MAX:?}; may the controller list them?")]
     Unknown,
 }
@@ -156,9 +164,10 @@ impl Controller {
         if let Err(error) = self.begin(&mut tasks).await {
             return error;
         }
-        // They do not end by themselves; one that panics is begun anew with all others.
+        // They do not end by themselves, but for one that has seen a new kind; and one that panics is
+        // begun anew with all others.
         tasks.join_next().await;
-        LeadError::Unknown
+        LeadError::Over
     }
 
     async fn begin(&self, tasks: &mut JoinSet<()>) -> Result<(), LeadError> {
@@ -178,7 +187,11 @@ impl Controller {
         let events = Events::new(self.client.clone(), &self.identity, lease, &self.metrics);
         let mut stores: HashMap<Kind, Vec<Store<DynamicObject>>> = HashMap::new();
         let mut runtimes = Vec::new();
-        for kind in Kind::ALL {
+        let (kinds, missing) = self.kinds(&scopes).await?;
+        if !missing.is_empty() {
+            tasks.spawn(until_there(missing));
+        }
+        for kind in kinds {
             let mut named = Some(triggers.of(kind));
             for api in self.apis(kind, &scopes) {
                 let runtime = Runtime::new_with(api, watcher::Config::default(), kind.api());
@@ -229,6 +242,26 @@ impl Controller {
         Ok(())
     }
 
+    /// The kinds that the cluster has, and an API of each that it has not.
+    async fn kinds(
+        &self,
+        scopes: &[Option<String>],
+    ) -> Result<(Vec<Kind>, Vec<Api<DynamicObject>>), LeadError> {
+        let (mut kinds, mut missing) = (Vec::new(), Vec::new());
+        for kind in Kind::ALL {
+            let Some(api) = self.apis(kind, scopes).into_iter().next() else {
+                continue;
+            };
+            if is_there(&api).await? {
+                kinds.push(kind);
+            } else {
+                tracing::warn!(kind = kind.label(), "the cluster has no such kind");
+                missing.push(api);
+            }
+        }
+        Ok((kinds, missing))
+    }
+
     /// All namespaces, or each of some.
     fn scopes(&self) -> Vec<Option<String>> {
         let namespaces = &self.config.namespaces;
@@ -248,6 +281,27 @@ impl Controller {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.api()),
         });
         apis.collect()
+    }
+}
+
+/// Whether the cluster has a kind.
+async fn is_there(api: &Api<DynamicObject>) -> Result<bool, LeadError> {
+    match api.list(&ListParams::default().limit(1)).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
+        Err(error) => Err(LeadError::Api(Box::new(error))),
+    }
+}
+
+/// Returns when the cluster has one of the kinds that it had not: all is begun anew then.
+async fn until_there(missing: Vec<Api<DynamicObject>>) {
+    loop {
+        sleep(MISSING_EVERY).await;
+        for api in &missing {
+            if is_there(api).await.unwrap_or(false) {
+                return;
+            }
+        }
     }
 }
 

@@ -77,11 +77,6 @@ impl Triggers {
         }
     }
 
-    /// Whether anything waits for processes to get on.
-    pub(crate) fn is_waited(&self) -> bool {
-        !self.lock().waiting.is_empty()
-    }
-
     /// A Service has come, or gone.
     pub(crate) fn service(&self, namespace: &str, name: &str) {
         let inner = self.lock();

@@ -19,7 +19,7 @@ use crate::folder::{FileMistake, Folder, Loaded, Resource};
 
 /// How long a process that starts waits for the controller's first round, before it goes on with
 /// nothing: as long as doors stay closed for a Subscription that does not open.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often is looked meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
@@ -85,6 +85,8 @@ impl<T: Documented> Documents<T> {
 /// Follows what the controller writes.
 pub(crate) struct Follower<T> {
     reader: Reader<JetstreamRegister>,
+    /// Until when it waits for the first round.
+    patient_until: Instant,
     revision: u64,
     applied: watch::Sender<u64>,
     /// What was made of each text.
@@ -99,10 +101,11 @@ struct Read<T> {
 }
 
 impl<T: Documented> Follower<T> {
-    /// Nothing is read yet.
-    pub(crate) async fn new(log: &Jetstream) -> anyhow::Result<Self> {
+    /// Nothing is read yet, and that is waited for until then.
+    pub(crate) async fn new(log: &Jetstream, patient_until: Instant) -> anyhow::Result<Self> {
         Ok(Self {
             reader: Reader::new(log.register_named(REGISTER).await?),
+            patient_until,
             revision: 0,
             applied: watch::channel(0).0,
             known: BTreeMap::new(),
@@ -110,12 +113,11 @@ impl<T: Documented> Follower<T> {
     }
 
     async fn load(&mut self) -> Loaded<T> {
-        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(loaded) = self.poll().await {
                 return loaded;
             }
-            if Instant::now() >= until {
+            if Instant::now() >= self.patient_until {
                 tracing::error!(
                     "the controller has not written all resources yet; they follow when it has"
                 );

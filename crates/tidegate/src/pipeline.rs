@@ -48,6 +48,7 @@ use tidegate_telemetry::spans::Tracer;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use self::{
@@ -74,7 +75,7 @@ pub(crate) use self::{
 use crate::{
     applications,
     config::Config,
-    documents::{Documented, Documents, Follower},
+    documents::{Documented, Documents, Follower, PATIENCE},
     folder::Folder,
 };
 
@@ -167,9 +168,11 @@ impl Pipeline {
         tracer: Tracer,
     ) -> anyhow::Result<Self> {
         let log = open_log(config, nats_url).await?;
+        let patient_until = Instant::now() + PATIENCE;
         let doors = Doors::bind(&config.receive, roles)?;
         let (receive_addr, tls_addr) = (doors.local_addr(), doors.tls_addr());
-        let (applications, mut applied, mut tasks) = connected(config, &log, registry).await?;
+        let (applications, mut applied, mut tasks) =
+            connected(config, (&log, patient_until), registry).await?;
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
@@ -207,17 +210,14 @@ impl Pipeline {
             ended,
         };
         let workers = started(doors, &shared).await?;
-        let documents = documents(config, consumers.log()).await?;
+        let documents = documents(config, (consumers.log(), patient_until)).await?;
         applied.extend(documents.applied());
         let commands = workers.iter().map(Worker::commands).collect();
         let stand = (operations.states.clone(), pauses);
         let control = State::new((config, roles), consumers, commands, subscriptions, stand);
         let poll = config.subscriptions.poll_interval;
         let control = Control::start(control, documents, poll, asked).await;
-        if !applied.is_empty() {
-            let fleet = Fleet::new(roles, applied, operations.clone());
-            tasks.push(tokio::spawn(fleet.run(draining.subscribe())));
-        }
+        tasks.extend(told(roles, applied, &operations, &draining));
         // Not before: what is acknowledged belongs to every Subscription that was there.
         for worker in &workers {
             worker.serve().await;
@@ -293,7 +293,10 @@ impl Pipeline {
 }
 
 /// Those of Subscriptions.
-async fn documents(config: &Config, log: &Jetstream) -> anyhow::Result<Documents<Subscription>> {
+async fn documents(
+    config: &Config,
+    log: (&Jetstream, Instant),
+) -> anyhow::Result<Documents<Subscription>> {
     let folder = Folder::new(config.subscriptions_folder());
     documented(
         config,
@@ -306,15 +309,29 @@ async fn documents(config: &Config, log: &Jetstream) -> anyhow::Result<Documents
 /// Those of a folder, or of a cluster.
 async fn documented<T: Documented>(
     config: &Config,
-    log: &Jetstream,
+    (log, patient_until): (&Jetstream, Instant),
     folder: Folder<T>,
 ) -> anyhow::Result<Documents<T>> {
     if !config.resources.are_in_a_cluster() {
         return Ok(Documents::Folder(folder));
     }
-    let follower = Follower::new(log).await;
+    let follower = Follower::new(log, patient_until).await;
     let follower = follower.context("what the controller writes")?;
     Ok(Documents::Register(Box::new(follower)))
+}
+
+/// Who tells a controller how documents stand, where there may be one.
+fn told(
+    roles: Roles,
+    applied: Vec<watch::Receiver<u64>>,
+    operations: &Operations,
+    draining: &watch::Sender<bool>,
+) -> Option<JoinHandle<()>> {
+    if applied.is_empty() {
+        return None;
+    }
+    let fleet = Fleet::new(roles, applied, operations.clone());
+    Some(tokio::spawn(fleet.run(draining.subscribe())))
 }
 
 /// A worker for each thread, with its share of the doors.
@@ -331,7 +348,7 @@ async fn started(doors: Doors, shared: &worker::Shared) -> anyhow::Result<Vec<Wo
 /// reads them again, if there are any.
 async fn connected(
     config: &Config,
-    log: &Jetstream,
+    log: (&Jetstream, Instant),
     registry: &mut Registry,
 ) -> anyhow::Result<(
     applications::Known,

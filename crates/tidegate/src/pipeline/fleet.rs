@@ -24,8 +24,8 @@ use tokio::{
 
 use super::{Operations, Roles, standing, states};
 
-/// Documents of one answer: a few hundred bytes each, of the MiB that a nats-server takes.
-const PAGE: usize = 500;
+/// Documents of one answer: a few KiB each at most, of the MiB that a nats-server takes.
+const PAGE: usize = 200;
 
 /// How often is looked what was delivered since, which is how exact the time of the last delivery
 /// is.

@@ -194,10 +194,15 @@ fn describe(schema: &mut Value, description: &str) {
 
 /// What a schema cannot say and the API server can check: the rest is told in a condition.
 fn validations(spec: &mut Value) {
-    let rule = "!has(self.reply) || !has(self.delivery) || !has(self.delivery.format) || \
-                type(self.delivery.format) == string";
-    // A format of any shape has no type that a rule could look at.
-    let _ = rule;
+    // In a cluster there is more than Services.
+    for sink in ["", "/delivery/properties/deadLetter/properties"] {
+        for field in ["apiVersion", "kind"] {
+            let pointer = format!("/properties{sink}/sink/properties/ref/properties/{field}");
+            if let Some(Value::Object(field)) = spec.pointer_mut(&pointer) {
+                field.remove("enum");
+            }
+        }
+    }
     if let Some(sink) = spec.pointer_mut("/properties/sink") {
         add_rule(
             sink,

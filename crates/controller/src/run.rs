@@ -288,7 +288,8 @@ impl Controller {
 async fn is_there(api: &Api<DynamicObject>) -> Result<bool, LeadError> {
     match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
+        // Of a group that is not there, the answer has no reason.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         Err(error) => Err(LeadError::Api(Box::new(error))),
     }
 }

@@ -164,6 +164,11 @@ impl Sinks<'_> {
                 resolved.missing.push(told("not found in the cluster"));
                 Ok(None)
             }
+            // Not even its group is there.
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                resolved.missing.push(told("not found in the cluster"));
+                Ok(None)
+            }
             Err(kube::Error::Api(status)) if status.is_forbidden() => {
                 let message = told("may not be read by the controller: its role has to say so");
                 resolved.missing.push(message);

@@ -1,5 +1,6 @@
 //! JetStream keeps the promises, on a real nats-server.
 
+mod deleted;
 mod failure;
 mod fsync;
 mod lagging;

@@ -21,13 +21,16 @@ pub(super) struct Spec {
     r#ref: Option<Spanned<Reference>>,
 }
 
-/// A Service; on Kubernetes also a Kyma Function, or what tells its address as Knative has it.
+/// A Service; on Kubernetes also a Kyma Function, or what tells its address as Knative has it, since
+/// only a cluster knows that.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Reference {
     /// Its group and version, `v1` unless it says so.
+    #[schemars(extend("enum" = ["v1"]))]
     api_version: Option<String>,
     /// Its kind, such as `Service`.
+    #[schemars(extend("enum" = ["Service"]))]
     kind: String,
     /// The Subscription's own, unless it says so.
     namespace: Option<String>,
@@ -91,9 +94,7 @@ fn resolved(
     } = &reference.value;
     let version = api_version.as_deref().unwrap_or("v1");
     if (version, kind.as_str()) != ("v1", "Service") {
-        let message = format!(
-            "must be a Service of v1, got {kind} of {version}; only a cluster knows another's address"
-        );
+        let message = format!("must be a Service of v1, got {kind} of {version}");
         mistakes.add(line_of(reference), &format!("{field}.ref.kind"), message);
         return None;
     }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 use tidegate_testkit::Sink;
 
-use crate::cluster::{Cluster, KYMA, OWN, condition, is_ready, kyma, send, service, sink_of, text};
+use crate::cluster::{
+    Cluster, KYMA, OWN, Part, condition, is_ready, kyma, send, service, sink_of, text,
+};
 
 fn own(name: &str, spec: &str) -> String {
     format!(
@@ -199,4 +201,38 @@ async fn a_name_belongs_to_the_older_kind() {
         .await;
     assert!(is_ready(&cluster.get(KYMA, "orders").await));
     cluster.until_held("shop/orders", "").await;
+}
+
+/// A cluster need not have Kyma's kind; where it comes later, it counts without a restart.
+#[tokio::test]
+async fn a_kind_may_be_missing_and_may_come() {
+    let mut cluster = Cluster::empty().await;
+    let definition = format!("customresourcedefinition/{KYMA}");
+    let kept = cluster.kubectl(&format!("get {definition} -o json")).await;
+    cluster.kubectl(&format!("delete {definition}")).await;
+    cluster.start(Part::Controller).await;
+    cluster.start(Part::Dispatcher).await;
+    cluster
+        .apply(&own(
+            "orders",
+            "  sink: { uri: \"http://billing.shop.svc.cluster.local/\" }",
+        ))
+        .await;
+    cluster.until((OWN, "orders"), "ready", is_ready).await;
+    let mut definition: Value = serde_json::from_str(&kept).unwrap();
+    let metadata = definition["metadata"].as_object_mut().unwrap();
+    metadata.retain(|field, _| field == "name");
+    cluster.apply(&definition.to_string()).await;
+    cluster.apply(&service("billing")).await;
+    cluster
+        .kubectl(&format!("wait --for=condition=Established crd/{KYMA}"))
+        .await;
+    cluster
+        .apply(&kyma(
+            "others",
+            "http://billing.shop.svc.cluster.local/",
+            "a.b",
+        ))
+        .await;
+    cluster.until((KYMA, "others"), "ready", is_ready).await;
 }

@@ -90,39 +90,12 @@ impl Fleet {
 
     /// How what was written at a revision stands.
     pub(crate) fn progress(&self, key: &Key, revision: u64) -> Progress {
-        let inner = self.lock();
-        if !inner.is_settled() {
-            return Progress::Unknown;
-        }
-        let role = role_of(key.kind);
-        let able = inner.processes.values();
-        let able: Vec<&Process> = able.filter(|one| one.beat.roles.contains(&role)).collect();
-        if able.is_empty() {
-            return Progress::Nobody;
-        }
-        let (mut behind, mut all) = (0, None);
-        for process in &able {
-            match process.standings.get(key) {
-                Some(standing) if process.revision >= revision => {
-                    all = Some(match all {
-                        None => standing.clone(),
-                        Some(other) => worse(other, standing),
-                    });
-                }
-                _ => behind += 1,
-            }
-        }
-        match all {
-            Some(standing) if behind == 0 => Progress::Stands(Box::new(standing)),
-            _ => Progress::Behind(behind, able.len()),
-        }
+        self.lock().progress(key, revision)
     }
 
     /// Whether nobody runs what was taken out at a revision.
     pub(crate) fn is_out(&self, revision: u64) -> bool {
-        let inner = self.lock();
-        let mut beats = inner.processes.values().map(|process| &process.beat);
-        inner.is_settled() && beats.all(|beat| beat.revision >= revision)
+        self.lock().is_out(revision)
     }
 
     /// Consumers that processes have made anew since this one listens.
@@ -312,6 +285,39 @@ impl Fleet {
 }
 
 impl Inner {
+    fn progress(&self, key: &Key, revision: u64) -> Progress {
+        if !self.is_settled() {
+            return Progress::Unknown;
+        }
+        let role = role_of(key.kind);
+        let able = self.processes.values();
+        let able: Vec<&Process> = able.filter(|one| one.beat.roles.contains(&role)).collect();
+        if able.is_empty() {
+            return Progress::Nobody;
+        }
+        let (mut behind, mut all) = (0, None);
+        for process in &able {
+            match process.standings.get(key) {
+                Some(standing) if process.revision >= revision => {
+                    all = Some(match all {
+                        None => standing.clone(),
+                        Some(other) => worse(other, standing),
+                    });
+                }
+                _ => behind += 1,
+            }
+        }
+        match all {
+            Some(standing) if behind == 0 => Progress::Stands(Box::new(standing)),
+            _ => Progress::Behind(behind, able.len()),
+        }
+    }
+
+    fn is_out(&self, revision: u64) -> bool {
+        let mut beats = self.processes.values().map(|process| &process.beat);
+        self.is_settled() && beats.all(|beat| beat.revision >= revision)
+    }
+
     fn is_settled(&self) -> bool {
         self.called
             .is_some_and(|called| called.elapsed() >= SETTLED_AFTER)
@@ -347,3 +353,6 @@ fn worse(mut one: Standing, other: &Standing) -> Standing {
     one.lag = one.lag.max(other.lag);
     one
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,10 +22,8 @@ pub(crate) async fn watch(
     loop {
         ticks.tick().await;
         let now = fleet.consumers_lost();
-        for _ in lost..now {
-            metrics.drifted("consumer", true);
-        }
         if now > lost {
+            metrics.consumers_lost(now - lost);
             let note = "a consumer in JetStream was deleted by somebody else: made anew where it \
                         was; the dispatchers' log says which";
             let told = ("ConsumerReverted", "Revert");

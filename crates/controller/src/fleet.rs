@@ -168,7 +168,7 @@ impl Fleet {
                     let lost = process.beat.consumers_lost;
                     let lost = beat.consumers_lost.saturating_sub(lost);
                     (process.beat, process.heard) = (beat, now);
-                    inner.consumers_lost += lost;
+                    inner.consumers_lost = inner.consumers_lost.saturating_add(lost);
                     moved
                 }
                 None if is_full => {

@@ -107,6 +107,14 @@ impl Metrics {
         self.writes.get_or_create(&OfWrite { kind, what }).inc();
     }
 
+    /// So many of them were made anew.
+    pub(crate) fn consumers_lost(&self, count: u64) {
+        let (what, reverted) = ("consumer", "true");
+        self.drifts
+            .get_or_create(&OfDrift { what, reverted })
+            .inc_by(count);
+    }
+
     pub(crate) fn drifted(&self, what: &'static str, is_reverted: bool) {
         let reverted = if is_reverted { "true" } else { "false" };
         self.drifts.get_or_create(&OfDrift { what, reverted }).inc();

@@ -1,6 +1,6 @@
 //! `tidegate controller`: Subscriptions and Applications of a Kubernetes cluster.
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
@@ -72,7 +72,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .block_on(control(arguments, config))
 }
 
-#[expect(clippy::print_stdout, reason = "that is what it is asked for")]
 fn definitions(kyma: bool, folder: Option<&std::path::Path>) -> anyhow::Result<()> {
     for (name, definition) in tidegate_controller::definitions() {
         let text = serde_saphyr::to_string(&definition)?;
@@ -85,7 +84,9 @@ fn definitions(kyma: bool, folder: Option<&std::path::Path>) -> anyhow::Result<(
                 }
                 std::fs::write(&file, text).with_context(failed)?;
             }
-            None if kyma || !name.starts_with("kyma") => println!("---\n{text}"),
+            None if kyma || !name.starts_with("kyma") => {
+                writeln!(std::io::stdout(), "---\n{text}").context("cannot print")?;
+            }
             None => {}
         }
     }

@@ -10,26 +10,11 @@ use http::{
     header::{CONTENT_TYPE, Entry},
 };
 
-use crate::{Draft, Error, Event, Leniency, error::Shown, headers, percent};
+use crate::{Draft, Error, Event, Leniency, headers, mode, percent};
 
-/// The content type of the structured mode.
-pub const STRUCTURED: &str = "application/cloudevents+json";
-
-/// The content type of the batch mode.
-pub const BATCH: &str = "application/cloudevents-batch+json";
+pub use crate::mode::{BATCH, Mode, STRUCTURED};
 
 const PREFIX: &str = "ce-";
-
-/// How a message carries events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Attributes as `ce-` headers, data as the body.
-    Binary,
-    /// One event as JSON.
-    Structured,
-    /// A JSON array of events.
-    Batch,
-}
 
 /// The mode of a message; `None` when it does not say that it carries events.
 pub fn mode(headers: &HeaderMap) -> Result<Option<Mode>, Error> {
@@ -37,50 +22,12 @@ pub fn mode(headers: &HeaderMap) -> Result<Option<Mode>, Error> {
         .get(CONTENT_TYPE)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
-    let essence = content_type
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default();
-    let essence = essence.trim_ascii();
-    let mode = if essence.eq_ignore_ascii_case(STRUCTURED.as_bytes()) {
-        Mode::Structured
-    } else if essence.eq_ignore_ascii_case(BATCH.as_bytes()) {
-        Mode::Batch
-    } else if starts_with_ignoring_case(essence, b"application/cloudevents") {
-        return Err(Error::MediaType {
-            value: Shown::new(content_type),
-        });
-    } else if headers.contains_key("ce-specversion") {
-        return Ok(Some(Mode::Binary));
-    } else {
-        return Ok(None);
-    };
-    match charset(content_type) {
-        Some(charset) if !charset.eq_ignore_ascii_case(b"utf-8") => Err(Error::MediaType {
-            value: Shown::new(content_type),
-        }),
-        _ => Ok(Some(mode)),
-    }
-}
-
-fn starts_with_ignoring_case(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-fn charset(content_type: &[u8]) -> Option<&[u8]> {
-    content_type
-        .split(|byte| *byte == b';')
-        .skip(1)
-        .map(<[u8]>::trim_ascii)
-        .find(|parameter| starts_with_ignoring_case(parameter, b"charset="))
-        .and_then(|parameter| parameter.get(b"charset=".len()..))
-        .map(|value| {
-            value
-                .strip_prefix(b"\"")
-                .and_then(|v| v.strip_suffix(b"\""))
-                .unwrap_or(value)
-        })
+    let named = mode::named(content_type)?;
+    Ok(named.or_else(|| {
+        headers
+            .contains_key("ce-specversion")
+            .then_some(Mode::Binary)
+    }))
 }
 
 /// Reads an event in binary mode.
@@ -104,7 +51,7 @@ pub fn read_binary(headers: &HeaderMap, body: Bytes) -> Result<Draft, Error> {
     let content_type = content_type
         .map(HeaderValue::as_bytes)
         .filter(|value| !value.is_empty());
-    headers::read(attributes, content_type, body)
+    headers::read(attributes, content_type, body, percent::decode_into)
 }
 
 /// Writes the headers of an event in binary mode; the body is `event.data` as it is.

@@ -7,6 +7,7 @@ mod draft;
 mod error;
 mod event;
 mod headers;
+mod mode;
 mod percent;
 #[cfg(feature = "cloudevents-sdk")]
 mod sdk;

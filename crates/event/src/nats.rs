@@ -49,7 +49,7 @@ pub fn decode<'a>(
         }
         None
     });
-    let draft = headers::read(attributes, None, payload)?;
+    let draft = headers::read(attributes, None, payload, percent::decode_into)?;
     let mut event = draft.finish(Leniency::Lowercase)?;
     event.hop = hop;
     Ok(event)

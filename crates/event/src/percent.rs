@@ -34,10 +34,11 @@ fn needs_encoding(byte: u8) -> bool {
     !(0x21..=0x7e).contains(&byte) || byte == b'"' || byte == b'%'
 }
 
-/// Appends the text of a header value to `out`. `None` when it is not UTF-8.
+/// Appends the text of a header value to `out`; `Err` says that it is not UTF-8.
 ///
 /// A `%` that no two hexadecimal digits follow stays as it is.
-pub(crate) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    const REASON: &str = "must be percent-encoded UTF-8";
     let from = out.len();
     match value {
         [b'"', quoted @ .., b'"'] => {
@@ -46,7 +47,7 @@ pub(crate) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
             let mut bytes = quoted.iter();
             while let Some(byte) = bytes.next() {
                 unquoted.push(if *byte == b'\\' {
-                    *bytes.next()?
+                    *bytes.next().ok_or(REASON)?
                 } else {
                     *byte
                 });
@@ -55,7 +56,9 @@ pub(crate) fn decode_into(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         }
         _ => decode_escapes(value, out),
     }
-    std::str::from_utf8(out.get(from..)?).ok().map(|_| ())
+    std::str::from_utf8(out.get(from..).unwrap_or_default())
+        .map(|_| ())
+        .map_err(|_| REASON)
 }
 
 fn decode_escapes(value: &[u8], out: &mut Vec<u8>) {
@@ -91,7 +94,7 @@ mod tests {
 
     fn decode(value: &[u8]) -> Option<String> {
         let mut out = Vec::new();
-        decode_into(value, &mut out)?;
+        decode_into(value, &mut out).ok()?;
         String::from_utf8(out).ok()
     }
 

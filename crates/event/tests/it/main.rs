@@ -13,6 +13,8 @@ mod peer;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod sdk_java;
 
 use std::{env, path::PathBuf};

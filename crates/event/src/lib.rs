@@ -1,4 +1,4 @@
-//! CloudEvents 1.0: the event, its rules, and its bindings to HTTP, JSON and NATS.
+//! CloudEvents 1.0: the event, its rules, and its bindings to HTTP, JSON, Kafka and NATS.
 //!
 //! Data is bytes with a content type and is never re-serialised. Nothing here does I/O.
 
@@ -16,6 +16,7 @@ mod validate;
 
 pub mod http;
 pub mod json;
+pub mod kafka;
 pub mod nats;
 
 pub use attribute::{Name, Value};

@@ -7,6 +7,10 @@ mod format_cases;
 #[cfg(test)]
 mod http_scenarios;
 #[cfg(test)]
+mod kafka;
+#[cfg(test)]
+mod kafka_scenarios;
+#[cfg(test)]
 mod lenience;
 #[cfg(test)]
 mod peer;

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{collection::vec, option, prelude::*};
 use tidegate_event::{
     Event, Leniency, Name, TraceContext, Value,
-    http::{decode_binary, encode_binary},
-    json, nats, validate,
+    http::{Mode, decode_binary, encode_binary},
+    json, kafka, nats, validate,
 };
 
 use crate::vectors;
@@ -66,6 +66,15 @@ prop_compose! {
     }
 }
 
+fn hop() -> impl Strategy<Value = Option<TraceContext>> {
+    let ids = option::of((any::<[u8; 16]>(), any::<[u8; 8]>(), any::<bool>()));
+    ids.prop_map(|ids| {
+        let (trace, span, is_sampled) = ids?;
+        let hop = TraceContext::new(trace, span, is_sampled);
+        hop.is_legal().then_some(hop)
+    })
+}
+
 /// As it comes out of headers: extension values are text there.
 fn through_headers(mut event: Event) -> Event {
     let extensions: Vec<_> = event
@@ -94,14 +103,8 @@ proptest! {
 
     /// NATS binary mode, with the trace of the hop; a value can never end its header line.
     #[test]
-    fn events_survive_nats_headers(
-        event in event(),
-        hop in option::of((any::<[u8; 16]>(), any::<[u8; 8]>(), any::<bool>())),
-    ) {
-        let hop = hop.map(|(trace, span, is_sampled)| {
-            TraceContext::new(trace, span, is_sampled)
-        });
-        let event = Event { hop: hop.filter(|hop| hop.is_legal()), ..event };
+    fn events_survive_nats_headers(event in event(), hop in hop()) {
+        let event = Event { hop, ..event };
         let mut headers: Vec<(String, String)> = Vec::new();
         nats::encode(&event, |name, value| headers.push((name.to_owned(), value.to_owned())));
         prop_assert!(headers.iter().all(|(_, value)| value.bytes().all(|byte| byte.is_ascii_graphic())));
@@ -109,6 +112,35 @@ proptest! {
         let decoded = nats::decode(pairs, event.data.clone().unwrap_or_default()).unwrap();
         let hop = event.hop;
         prop_assert_eq!(decoded, Event { hop, ..through_headers(event) });
+    }
+
+    /// Kafka binary mode, with the trace of the hop; text stays as it is.
+    #[test]
+    fn events_survive_kafka_headers(event in event(), hop in hop()) {
+        let event = Event { hop, ..event };
+        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        kafka::encode_binary(&event, |name, value| headers.push((name.to_owned(), value.to_vec())));
+        let value = |name: &str| headers.iter().find(|(have, _)| have == name).map(|(_, value)| &**value);
+        prop_assert_eq!(value("ce_id"), Some(&**event.id.as_bytes()));
+        prop_assert_eq!(value("ce_subject"), event.subject.as_ref().map(|text| &**text.as_bytes()));
+        let pairs = || headers.iter().map(|(name, value)| (&**name, Some(&**value)));
+        prop_assert_eq!(kafka::mode(pairs()), Ok(Some(Mode::Binary)));
+        let decoded = kafka::decode_binary(pairs(), event.data.clone(), Leniency::Strict).unwrap();
+        prop_assert_eq!(decoded, through_headers(event));
+    }
+
+    /// Kafka structured mode: the same, and values keep their types.
+    #[test]
+    fn events_survive_kafka_values(event in event(), hop in hop()) {
+        let event = Event { hop, ..event };
+        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        let value = kafka::encode_structured(&event, |name, value| {
+            headers.push((name.to_owned(), value.to_vec()));
+        });
+        let pairs = || headers.iter().map(|(name, value)| (&**name, Some(&**value)));
+        prop_assert_eq!(kafka::mode(pairs()), Ok(Some(Mode::Structured)));
+        let decoded = json::decode(Bytes::from(value), Leniency::Strict).unwrap();
+        prop_assert_eq!(Event { hop: kafka::hop(pairs()), ..decoded }, event);
     }
 
     /// The JSON format, single and batch.
@@ -150,6 +182,24 @@ proptest! {
             }
         }
         if let Ok(event) = decode_binary(&headers, Bytes::new(), Leniency::Drop) {
+            prop_assert_eq!(validate(&event), Ok(()));
+        }
+    }
+
+    /// Records from anywhere are an event, none, or an error.
+    #[test]
+    fn arbitrary_records_never_panic(
+        pairs in vec(("(ce_|CE_|content-type|traceparent)?\\PC{0,6}", option::of(vec(any::<u8>(), 0..20))), 0..8),
+        value in option::of(vec(any::<u8>(), 0..20)),
+    ) {
+        let required = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/s"), ("ce_type", "t")];
+        let required = required.map(|(name, value)| (name, Some(value.as_bytes())));
+        let headers = || {
+            let pairs = pairs.iter().map(|(name, value)| (&**name, value.as_deref()));
+            required.into_iter().chain(pairs)
+        };
+        drop(kafka::mode(headers()));
+        if let Ok(event) = kafka::decode_binary(headers(), value.map(Bytes::from), Leniency::Drop) {
             prop_assert_eq!(validate(&event), Ok(()));
         }
     }

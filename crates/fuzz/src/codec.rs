@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tidegate_event::{Event, Leniency, Value, http as binding, json, nats, validate};
+use tidegate_event::{Event, Leniency, Value, http as binding, json, kafka, nats, validate};
 
-use crate::Request;
+use crate::{Record, Request};
 
 const LENIENCIES: [Leniency; 3] = [Leniency::Strict, Leniency::Lowercase, Leniency::Drop];
 
@@ -34,6 +34,20 @@ pub fn codec_json(input: &[u8]) {
             let encoded = Bytes::from(json::encode_batch(&events));
             let again = json::decode_batch(encoded, BATCH_EVENTS_MAX, Leniency::Strict);
             assert_eq!(again.as_deref(), Ok(&*events));
+        }
+    }
+}
+
+/// The modes of Kafka.
+pub fn codec_kafka(input: &[u8]) {
+    let record = Record::read(input);
+    let mode = kafka::mode(record.headers());
+    for leniency in LENIENCIES {
+        let decoded = kafka::decode_binary(record.headers(), record.value.clone(), leniency);
+        decoded.iter().for_each(survives);
+        if let Ok(event) = &decoded {
+            assert_ne!(mode, Ok(None), "what was taken says that it is one");
+            assert_eq!(event.hop, kafka::hop(record.headers()));
         }
     }
 }
@@ -69,10 +83,41 @@ pub(crate) fn survives(event: &Event) {
     let pairs = headers.iter().map(|(name, value)| (&**name, &**value));
     assert_eq!(nats::decode(pairs, payload.clone()), Ok(as_text(event)));
 
+    survives_kafka(event);
+
     let mut headers = HeaderMap::new();
     binding::encode_binary(event, &mut headers);
     let decoded = binding::decode_binary(&headers, payload, Leniency::Strict);
     assert_eq!(decoded, Ok(as_text(&without_hop)));
+}
+
+fn survives_kafka(event: &Event) {
+    let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+    kafka::encode_binary(event, |name, value| {
+        headers.push((name.to_owned(), value.to_vec()));
+    });
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| (&**name, Some(&**value)));
+    let decoded = kafka::decode_binary(pairs, event.data.clone(), Leniency::Strict);
+    assert_eq!(decoded, Ok(as_text(event)));
+
+    headers.clear();
+    let value = kafka::encode_structured(event, |name, value| {
+        headers.push((name.to_owned(), value.to_vec()));
+    });
+    let pairs = || {
+        headers
+            .iter()
+            .map(|(name, value)| (&**name, Some(&**value)))
+    };
+    assert_eq!(kafka::mode(pairs()), Ok(Some(kafka::Mode::Structured)));
+    let hop = kafka::hop(pairs());
+    let decoded = json::decode(Bytes::from(value), Leniency::Strict);
+    assert_eq!(
+        decoded.map(|decoded| Event { hop, ..decoded }).as_ref(),
+        Ok(event)
+    );
 }
 
 /// Headers know text only.

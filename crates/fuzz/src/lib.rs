@@ -6,19 +6,22 @@ mod applications;
 mod cesql;
 mod codec;
 mod formats;
+mod record;
 mod request;
 
 pub use cesql::cesql;
-pub use codec::{codec_http, codec_json, codec_nats};
+pub use codec::{codec_http, codec_json, codec_kafka, codec_nats};
 pub use formats::{detect, events, format, publish};
+pub use record::Record;
 pub use request::Request;
 
 use tidegate_application::Format;
 
 /// The targets that are no format's.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "codec_http",
     "codec_json",
+    "codec_kafka",
     "codec_nats",
     "detect",
     "publish",
@@ -41,6 +44,7 @@ pub fn run(target: &str, input: &[u8]) -> bool {
         "cesql" => cesql(input),
         "codec_http" => codec_http(input),
         "codec_json" => codec_json(input),
+        "codec_kafka" => codec_kafka(input),
         "codec_nats" => codec_nats(input),
         "detect" => detect(input),
         "publish" => publish(input),

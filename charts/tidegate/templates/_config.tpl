@@ -43,6 +43,9 @@ controller:
   cluster_domain: {{ .Values.clusterDomain }}
   lease:
     name: {{ include "tidegate.fullname" . }}-controller
+  {{- if .Values.controller.keepDeployed }}
+  deployed_objects: {{ include "tidegate.fullname" . }}-deployed
+  {{- end }}
 admin:
   listen: "0.0.0.0:8081"
   metrics_open: {{ .Values.admin.metricsOpen }}

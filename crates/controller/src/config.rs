@@ -20,6 +20,9 @@ pub struct Config {
     /// How often streams and what is registered are looked at.
     #[serde(with = "humantime_serde")]
     pub drift_interval: Duration,
+    /// The ConfigMap, beside the Lease, with the objects of its own deployment that are kept as they
+    /// are there; without one, none are.
+    pub deployed_objects: Option<String>,
     /// Resources that are looked after at once.
     pub concurrency: NonZeroU16,
 }
@@ -45,6 +48,7 @@ impl Default for Config {
             cluster_domain: "cluster.local".to_owned(),
             status_interval: Duration::from_secs(30),
             drift_interval: Duration::from_secs(10),
+            deployed_objects: None,
             concurrency: NonZeroU16::new(32).expect("32 is not 0"),
         }
     }

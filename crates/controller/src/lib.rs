@@ -12,6 +12,7 @@
 
 mod config;
 mod crd;
+mod deployed;
 mod drift;
 mod events;
 mod fleet;

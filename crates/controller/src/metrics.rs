@@ -89,7 +89,7 @@ impl Metrics {
         }
         let (kind, what) = ("lease", "event");
         drop(self.writes.get_or_create(&OfWrite { kind, what }));
-        for what in ["stream", "register", "consumer"] {
+        for what in ["stream", "register", "consumer", "object"] {
             for reverted in ["true", "false"] {
                 drop(self.drifts.get_or_create(&OfDrift { what, reverted }));
             }

@@ -32,7 +32,9 @@ use tokio::{
 };
 
 use crate::{
-    Config, Error, Metrics, drift,
+    Config, Error, Metrics,
+    deployed::Deployed,
+    drift::{self, Told, Watched},
     events::Events,
     fleet::Fleet,
     kinds::Kind,
@@ -192,20 +194,13 @@ impl Controller {
             tasks.spawn(until_there(missing));
         }
         for kind in kinds {
-            let mut named = Some(triggers.of(kind));
-            for api in self.apis(kind, &scopes) {
+            for (scope, api) in self.apis(kind, &scopes) {
                 let runtime = Runtime::new_with(api, watcher::Config::default(), kind.api());
                 stores.entry(kind).or_default().push(runtime.store());
                 let settings =
                     controller::Config::default().concurrency(self.config.concurrency.get());
-                let runtime = runtime.with_config(settings);
-                // One that is named and not in this one's namespaces is not found here.
-                let runtime = match named.take() {
-                    Some(named) if scopes.len() == 1 || !kind.is_namespaced() => {
-                        runtime.reconcile_on(triggers::stream(named))
-                    }
-                    _ => runtime,
-                };
+                let named = triggers::stream(triggers.of(kind, scope));
+                let runtime = runtime.with_config(settings).reconcile_on(named);
                 runtimes.push((kind, runtime));
             }
         }
@@ -235,11 +230,27 @@ impl Controller {
         }
         complete(&context, &known).await?;
         is_complete.send_replace(true);
-        let drift = (self.log.clone(), registry, fleet.clone());
+        let watched = Watched {
+            log: self.log.clone(),
+            registry,
+            fleet: fleet.clone(),
+            deployed: self.deployed(),
+        };
         let every = self.config.drift_interval;
-        tasks.spawn(drift::watch(drift, every, events, self.metrics.clone()));
+        let metrics = self.metrics.clone();
+        tasks.spawn(drift::watch(watched, every, Told { events, metrics }));
         tasks.spawn(count(fleet, self.metrics.clone(), every));
         Ok(())
+    }
+
+    /// The objects of its own deployment, where they are to be kept.
+    fn deployed(&self) -> Option<Deployed> {
+        let config_map = self.config.deployed_objects.as_ref()?;
+        Some(Deployed::new(
+            self.client.clone(),
+            &self.namespace,
+            config_map,
+        ))
     }
 
     /// The kinds that the cluster has, and an API of each that it has not.
@@ -249,7 +260,7 @@ impl Controller {
     ) -> Result<(Vec<Kind>, Vec<Api<DynamicObject>>), LeadError> {
         let (mut kinds, mut missing) = (Vec::new(), Vec::new());
         for kind in Kind::ALL {
-            let Some(api) = self.apis(kind, scopes).into_iter().next() else {
+            let Some((_, api)) = self.apis(kind, scopes).into_iter().next() else {
                 continue;
             };
             if is_there(&api).await? {
@@ -271,15 +282,26 @@ impl Controller {
         namespaces.iter().cloned().map(Some).collect()
     }
 
-    fn apis(&self, kind: Kind, scopes: &[Option<String>]) -> Vec<Api<DynamicObject>> {
+    /// The API of each scope.
+    fn apis<'a>(
+        &self,
+        kind: Kind,
+        scopes: &'a [Option<String>],
+    ) -> Vec<(Option<&'a str>, Api<DynamicObject>)> {
         let all = || Api::all_with(self.client.clone(), &kind.api());
         if !kind.is_namespaced() {
-            return vec![all()];
+            return vec![(None, all())];
         }
-        let apis = scopes.iter().map(|scope| match scope {
-            None => all(),
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind.api()),
-        });
+        let apis = scopes
+            .iter()
+            .map(Option::as_deref)
+            .map(|scope| match scope {
+                None => (scope, all()),
+                Some(namespace) => {
+                    let api = Api::namespaced_with(self.client.clone(), namespace, &kind.api());
+                    (scope, api)
+                }
+            });
         apis.collect()
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct Triggers(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    senders: BTreeMap<Kind, mpsc::Sender<ObjectRef<DynamicObject>>>,
+    /// Of a kind, by namespace, or of all namespaces.
+    senders: BTreeMap<(Kind, Option<String>), mpsc::Sender<ObjectRef<DynamicObject>>>,
     /// Whose resource has the name.
     owners: BTreeMap<Key, Kind>,
     /// Those that are to be looked at when processes get on.
@@ -35,10 +36,11 @@ struct Inner {
 }
 
 impl Triggers {
-    /// Those of a kind that are named, from now on.
-    pub(crate) fn of(&self, kind: Kind) -> Named {
+    /// Those of a kind that are named, from now on: in a namespace, or in all.
+    pub(crate) fn of(&self, kind: Kind, scope: Option<&str>) -> Named {
         let (sender, named) = mpsc::channel(WAITING_MAX);
-        self.lock().senders.insert(kind, sender);
+        let of = (kind, scope.map(str::to_owned));
+        self.lock().senders.insert(of, sender);
         named
     }
 
@@ -107,7 +109,9 @@ impl Inner {
         let Some(kind) = self.owners.get(key) else {
             return;
         };
-        let Some(sender) = self.senders.get(kind) else {
+        let of_all = self.senders.get(&(*kind, None));
+        let sender = of_all.or_else(|| self.senders.get(&(*kind, key.namespace.clone())));
+        let Some(sender) = sender else {
             return;
         };
         let named = ObjectRef::new_with(&key.name, kind.api());
@@ -133,4 +137,35 @@ pub(crate) fn stream<T>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
         let next = receiver.recv().await?;
         Some((next, receiver))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever looks after one namespace is told of that, and whoever looks after all, of all.
+    #[test]
+    fn a_resource_is_named_to_those_who_look_after_its_namespace() {
+        let triggers = Triggers::default();
+        let kind = Kind::ALL[0];
+        let key = |namespace: &str| Key {
+            kind: tidegate_snapshot::Kind::Subscription,
+            namespace: Some(namespace.to_owned()),
+            name: "orders".to_owned(),
+        };
+        let (mut shop, mut billing) = (
+            triggers.of(kind, Some("shop")),
+            triggers.of(kind, Some("billing")),
+        );
+        triggers.own(&key("billing"), kind);
+        triggers.changed(&BTreeSet::from([key("billing")]));
+        assert!(shop.try_recv().is_err());
+        assert_eq!(
+            billing.try_recv().unwrap().namespace.as_deref(),
+            Some("billing")
+        );
+        let mut all = triggers.of(kind, None);
+        triggers.changed(&BTreeSet::from([key("billing")]));
+        assert!(all.try_recv().is_ok() && billing.try_recv().is_err());
+    }
 }

@@ -31,6 +31,7 @@ controller:
   lease: { namespace: tidegate, duration: 3s }
   status_interval: 1s
   drift_interval: 1s
+  deployed_objects: tidegate-deployed
 ";
 
 /// Names that the cluster's DNS would have: all of them are this machine.

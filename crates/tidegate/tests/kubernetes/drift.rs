@@ -11,9 +11,12 @@ use std::{
 
 use async_nats::jetstream::{self, stream::DiscardPolicy};
 use futures_util::StreamExt as _;
+use serde_json::Value;
 use tidegate_testkit::Sink;
 
-use crate::cluster::{Cluster, KYMA, NAMESPACE, PATIENCE, Part, is_ready, kyma, service, sink_of};
+use crate::cluster::{
+    Cluster, KYMA, NAMESPACE, PATIENCE, Part, chart, is_ready, kyma, printed, service, sink_of,
+};
 
 /// As the goal is.
 const REVERTED_WITHIN: Duration = Duration::from_secs(30);
@@ -128,4 +131,74 @@ async fn an_edited_stream_and_a_hand_in_the_register_are_reverted() {
     assert_eq!(last().await.unwrap().payload, written.payload);
     cluster.publish(0, "order.created", "21").await;
     cluster.received(&sink, 1).await;
+}
+
+/// Its own objects are as the chart made them: what is changed by hand, what is deleted. What the
+/// chart says nothing about stays, and Helm has the last word, in an upgrade and when it takes all away.
+#[tokio::test]
+async fn its_own_objects_are_as_they_were_deployed() {
+    let mut cluster = Cluster::with(1, 0, 0).await;
+    let (scale, annotate) = (
+        "-n tidegate scale deployment tidegate-gateway --replicas=0",
+        "-n tidegate annotate deployment tidegate-gateway seen=yes",
+    );
+    cluster.kubectl(annotate).await;
+    cluster.kubectl(scale).await;
+    let gateway = "-n tidegate get deployment tidegate-gateway -o json";
+    let replicas = |text: &str| {
+        let deployment: Value = serde_json::from_str(text).unwrap();
+        deployment["spec"]["replicas"].as_u64()
+    };
+    until(&cluster, gateway, |text| replicas(text) == Some(2)).await;
+    assert!(cluster.kubectl(gateway).await.contains("\"seen\": \"yes\""));
+    told(&cluster, "ObjectReverted").await;
+    let metric = "tidegate_controller_drifts_total";
+    let before = &cluster.all(Part::Controller)[0];
+    assert_eq!(before.metric(metric, "what=\"object\"").await, 1.0);
+
+    cluster
+        .kubectl("-n tidegate delete service tidegate-gateway")
+        .await;
+    let service = "-n tidegate get service tidegate-gateway -o name --ignore-not-found";
+    until(&cluster, service, |text| !text.is_empty()).await;
+
+    // Helm changes the same.
+    let chart = chart();
+    let upgrade = ["upgrade", "tidegate", &chart, "-n", NAMESPACE];
+    let upgrade = [&upgrade[..], &["--set", "gateway.replicas=3"]].concat();
+    printed(&cluster.kubernetes.helm(&upgrade).await);
+    cluster.kubectl(scale).await;
+    until(&cluster, gateway, |text| replicas(text) == Some(3)).await;
+    // While all of it is taken away, nothing is made anew.
+    let dispatcher = "-n tidegate delete deployment tidegate-dispatcher";
+    cluster.kubectl(dispatcher).await;
+    let reads = "-n tidegate get deployments,services,configmaps -o name";
+    gone(&cluster, reads, "deployment.apps/tidegate-dispatcher").await;
+    let list = "-n tidegate delete configmap tidegate-deployed";
+    cluster.kubectl(list).await;
+    let uninstall = ["uninstall", "tidegate", "-n", NAMESPACE];
+    printed(&cluster.kubernetes.helm(&uninstall).await);
+    gone(&cluster, reads, "tidegate").await;
+}
+
+/// For some looks of the controller.
+async fn gone(cluster: &Cluster, line: &str, what: &str) {
+    for _ in 0..30 {
+        let left = cluster.kubectl(line).await;
+        assert!(!left.contains(what), "{left}\n{}", cluster.logs());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn until(cluster: &Cluster, line: &str, is_so: impl Fn(&str) -> bool) {
+    let began = Instant::now();
+    loop {
+        let text = cluster.kubectl(line).await;
+        if is_so(&text) {
+            return;
+        }
+        let logs = || cluster.logs();
+        assert!(began.elapsed() < REVERTED_WITHIN, "{text}\n{}", logs());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -1,6 +1,8 @@
 //! An Apache Kafka for the tests: the one that is named, or the pinned jars with their checksums
 //! verified, through the machine's own Maven and whatever repository that is set to.
 
+mod archive;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -61,7 +63,12 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
         fs::remove_dir_all(&part)?;
     }
     installed?;
-    Ok(folder.canonicalize()?)
+    let folder = folder.canonicalize()?;
+    // It has the jars' paths in it. All works without, only slower.
+    if let Err(error) = archive::make(&folder) {
+        println!("Kafka will start slowly: {error:#}");
+    }
+    Ok(folder)
 }
 
 /// Named by the list too, so that a change is another folder.
@@ -101,7 +108,7 @@ fn install(jars: &[Jar<'_>], part: &Path) -> anyhow::Result<()> {
     let mut output = std::ffi::OsString::from("-DoutputDirectory=");
     output.push(&part);
     Command::new("mvn")
-        .args(["--batch-mode", "--quiet", "-Dstyle.color=never", "--file"])
+        .args(["--batch-mode", "--quiet", "--file"])
         .arg(&project)
         .arg(COPY)
         .arg(output)

@@ -12,6 +12,7 @@ mod demo;
 mod figures;
 mod fuzz;
 mod instructions;
+mod kafka;
 mod kubernetes;
 mod lint;
 mod nats;
@@ -30,7 +31,8 @@ cargo xtask <command>
 
   demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
                     runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
-  test [-- ARGS]    every test, on a real nats-server; ARGS go to cargo test
+  test [-- ARGS]    every test, on a real nats-server and Kafka; ARGS go to cargo test. Kafka needs
+                    Java 17, and Maven, unless TIDEGATE_KAFKA names a folder of its jars
   test --kubernetes [-- ARGS]
                     the tests on a real kube-apiserver and etcd, which it builds once, with kubectl
                     and helm, below TIDEGATE_CACHE (~/.cache/tidegate); KUBEBUILDER_ASSETS names a
@@ -207,6 +209,7 @@ fn metrics() -> anyhow::Result<()> {
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
     let fsync_nats_server = nats::ensure_fsync()?;
+    let kafka = kafka::ensure()?;
     let collector = collector::ensure()?;
     let promcheck = promcheck::ensure()?;
     match env::var_os("TIDEGATE_VECTORS") {
@@ -219,6 +222,7 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats_server)
         .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
+        .env("TIDEGATE_KAFKA", kafka)
         .env("TIDEGATE_OTEL_COLLECTOR", collector)
         .env("TIDEGATE_PROMCHECK", promcheck)
         .run()

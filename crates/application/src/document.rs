@@ -90,7 +90,7 @@ struct LimitsSpec {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schemars(rename = "Mapping")]
-struct MappingSpec {
+pub(crate) struct MappingSpec {
     /// The id: a text with `{…}` for what stands at a path of the body.
     #[schemars(with = "Option<String>")]
     id: Option<Spanned<String>>,
@@ -285,7 +285,7 @@ fn limits(spec: &LimitsSpec, mistakes: &mut Mistakes) -> Limits {
     }
 }
 
-fn mapping(spec: MappingSpec, mistakes: &mut Mistakes) -> Mapping {
+pub(crate) fn mapping(spec: MappingSpec, mistakes: &mut Mistakes) -> Mapping {
     let mut template = |value: Option<Spanned<String>>, field: &str| {
         let value = value?;
         match Template::parse(&value.value) {

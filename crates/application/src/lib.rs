@@ -1,4 +1,5 @@
-//! Applications: connected systems, who they are and what they may send.
+//! Applications: connected systems, who they are and what they may send; and the topics that are read
+//! in their name.
 //!
 //! Documents are parsed and validated here, with the place of every mistake, and become one model.
 //! Nobody is authenticated here, and no file is read.
@@ -6,6 +7,7 @@
 pub mod authentication;
 mod document;
 mod format;
+mod kafka_source;
 mod mapping;
 mod pattern;
 
@@ -18,6 +20,7 @@ use tidegate_event::Leniency;
 
 pub use authentication::Authentication;
 pub use format::Format;
+pub use kafka_source::{KafkaSource, Start, Topics};
 pub use mapping::{Mapping, Part, Template};
 pub use pattern::Pattern;
 
@@ -126,6 +129,21 @@ impl Application {
 /// The JSON Schema of its `spec`.
 pub fn spec_schema() -> Value {
     document::spec_schema().to_value()
+}
+
+/// The JSON Schema of a KafkaSource's `spec`.
+pub fn source_spec_schema() -> Value {
+    kafka_source::spec_schema().to_value()
+}
+
+/// Parses the KafkaSource documents of a text.
+pub fn parse_sources(text: &str) -> Parsed<KafkaSource> {
+    const KIND: Kind<KafkaSource> = Kind {
+        api_version: document::API_VERSION,
+        kind: "KafkaSource",
+        parse: kafka_source::parse,
+    };
+    tidegate_document::parse(text, &[KIND])
 }
 
 /// Parses the Application documents of a text.

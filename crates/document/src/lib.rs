@@ -2,6 +2,7 @@
 //! every mistake with its place.
 
 mod envelope;
+pub mod kafka;
 mod metadata;
 mod secret;
 

@@ -6,10 +6,14 @@ use tidegate_document::Secret;
 use tidegate_event::Event;
 use url::Url;
 
-use crate::filter;
+use crate::{Topic, filter};
 
 /// Kyma's default window, and ours.
 pub(crate) const MAX_IN_FLIGHT_DEFAULT: NonZeroU32 = NonZeroU32::new(10).expect("10 is not 0");
+
+/// A topic takes records in batches: a small window would wait for each of them.
+pub(crate) const MAX_IN_FLIGHT_OF_TOPIC: NonZeroU32 =
+    NonZeroU32::new(1_000).expect("1000 is not 0");
 
 /// Above this, attempts wait for sockets rather than for the sink.
 pub(crate) const MAX_IN_FLIGHT_MAX: u32 = 10_000;
@@ -44,6 +48,8 @@ pub struct Delivery {
     pub order: Option<Order>,
     /// What becomes of an event that could not be delivered, beside being kept.
     pub dead_letter: DeadLetter,
+    /// The Kafka topic that is the sink, where it is one.
+    pub topic: Option<Topic>,
     /// Whether `originaltype` repeats the event's type, as Kyma's sinks know it.
     pub original_type: bool,
 }
@@ -225,6 +231,7 @@ impl Default for Delivery {
             reply: None,
             order: None,
             dead_letter: DeadLetter::default(),
+            topic: None,
             original_type: false,
         }
     }

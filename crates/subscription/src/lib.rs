@@ -15,6 +15,7 @@ mod matching;
 mod sink;
 mod subscribed;
 mod tidegate_v1alpha1;
+mod topic;
 
 use std::time::SystemTime;
 
@@ -33,6 +34,7 @@ pub use interest::{Interest, TypeInterest};
 pub use matching::{Matched, Matching};
 pub use subscribed::subscribed_types;
 pub use tidegate_document::Secret;
+pub use topic::{Topic, TopicName};
 
 /// Parses the Subscription documents of a text.
 pub fn parse(text: &str) -> Parsed<Subscription> {
@@ -63,7 +65,8 @@ pub struct Subscription {
     pub namespace: String,
     /// Its name, unique in the namespace.
     pub name: String,
-    /// Where events go.
+    /// Where events go: an http or https address, or `kafka://broker/topic`, of which
+    /// [`Delivery::topic`] says more.
     pub sink: Url,
     /// Which events it wants.
     pub matching: Matching,
@@ -107,8 +110,13 @@ impl Subscription {
             signing,
             tls,
             webhook,
+            topic,
             ..
         } = &self.delivery;
+        if let Some(Topic { cluster, .. }) = topic {
+            let sink = &self.sink;
+            return format!("{sink} in {cluster:?}");
+        }
         if auth.is_none() && signing.is_empty() && tls.is_usual() && webhook.is_none() {
             return self.sink.to_string();
         }
@@ -119,8 +127,13 @@ impl Subscription {
     /// The secrets that it names.
     pub fn secrets(&self) -> Vec<&Secret> {
         let Delivery {
-            auth, signing, tls, ..
+            auth,
+            signing,
+            tls,
+            topic,
+            ..
         } = &self.delivery;
+        let of_topic = topic.iter().flat_map(|topic| topic.cluster.secrets());
         let of_auth = auth.as_ref().map(|auth| match auth {
             Auth::Basic { password, .. } => password,
             Auth::Bearer { token } => token,
@@ -129,7 +142,8 @@ impl Subscription {
         let client = tls.client.iter();
         let client = client.flat_map(|(certificate, key)| [certificate, key]);
         let secrets = of_auth.into_iter().chain(signing);
-        secrets.chain(&tls.ca).chain(client).collect()
+        let secrets = secrets.chain(&tls.ca).chain(client);
+        secrets.chain(of_topic).collect()
     }
 
     /// The name of its durable consumer: legal in JetStream, and its own.

@@ -4,6 +4,7 @@
 mod credentials;
 mod delivery;
 mod filters;
+mod headers;
 mod sink;
 
 use std::time::{Duration, SystemTime};
@@ -130,13 +131,18 @@ fn parse(document: &str, first_line: usize) -> Result<Subscription, Vec<Mistake>
         spec,
         mut mistakes,
     } = Envelope::<Spec>::open(document, first_line, id)?;
-    let sink = sink::parse(spec.sink, "spec.sink", &namespace, &mut mistakes);
+    let sink = sink::parse(spec.sink, &namespace, &mut mistakes);
+    let (sink, topic) = sink.map_or((None, None), |one| (Some(one.address), one.topic));
     let filters = filters::parse(spec.filters, &mut mistakes);
-    let mut delivery = delivery::parse(spec.delivery, &namespace, &mut mistakes);
+    let mut delivery = delivery::parse(spec.delivery, (&namespace, topic), &mut mistakes);
     let line = spec.reply.as_ref().and_then(|spec| line_of(&spec.sources));
     delivery.reply = spec.reply.map(|spec| reply(spec, &mut mistakes));
     if delivery.reply.is_some() && matches!(delivery.format, Format::Batch { .. }) {
         let message = "must be left out: a batch has no reply";
+        mistakes.add(line, "spec.reply", message);
+    }
+    if delivery.reply.is_some() && delivery.topic.is_some() {
+        let message = "must be left out: a topic answers nothing";
         mistakes.add(line, "spec.reply", message);
     }
     let start = start(spec.start, &mut mistakes);

@@ -8,17 +8,14 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use tidegate_document::{Mistakes, line_of};
 
-use super::{credentials, sink};
-use crate::delivery::{
-    Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX, OnDeadLetter,
-    Order, Retry,
+use super::{credentials, headers, sink};
+use crate::{
+    Topic,
+    delivery::{
+        Backoff, DeadLetter, Delivery, Format, MAX_IN_FLIGHT_DEFAULT, MAX_IN_FLIGHT_MAX,
+        MAX_IN_FLIGHT_OF_TOPIC, OnDeadLetter, Order, Retry,
+    },
 };
-
-/// Header fields of every request.
-const HEADERS_MAX: usize = 32;
-
-/// Bytes of one header field's value.
-const HEADER_BYTES_MAX: usize = 4096;
 
 /// Longest timeout of an attempt: a Function that works for an hour is better off with a queue of
 /// its own.
@@ -177,7 +174,14 @@ impl Default for BatchSpec {
     }
 }
 
-pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Delivery {
+pub(super) fn parse(
+    spec: Spec,
+    (namespace, topic): (&str, Option<Topic>),
+    mistakes: &mut Mistakes,
+) -> Delivery {
+    if topic.is_some() {
+        of_http_alone(&spec, mistakes);
+    }
     let window = spec.max_in_flight.as_ref();
     let window = window.and_then(|spec| number(spec, "maxInFlight", MAX_IN_FLIGHT_MAX, mistakes));
     let rate = spec.rate_limit.as_ref();
@@ -193,7 +197,10 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
             mistakes.add(line, "spec.delivery.format.batch.size", message);
             window
         }
-        (_, window) => window.unwrap_or(MAX_IN_FLIGHT_DEFAULT),
+        (_, window) => window.unwrap_or(match &topic {
+            Some(_) => MAX_IN_FLIGHT_OF_TOPIC,
+            None => MAX_IN_FLIGHT_DEFAULT,
+        }),
     };
     Delivery {
         max_in_flight,
@@ -201,7 +208,7 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
         rate: rate.and_then(|spec| number(spec, "rateLimit", RATE_MAX, mistakes)),
         retry: retry(&spec.retry, mistakes),
         format,
-        headers: headers(spec.headers, &said, mistakes),
+        headers: headers::parse(spec.headers, &said, mistakes),
         auth: spec.auth.and_then(|spec| credentials::auth(spec, mistakes)),
         signing: credentials::signing(spec.signing, mistakes),
         tls: credentials::tls(spec.tls, mistakes),
@@ -211,7 +218,45 @@ pub(super) fn parse(spec: Spec, namespace: &str, mistakes: &mut Mistakes) -> Del
         reply: None,
         order: spec.order.and_then(|spec| order(spec, mistakes)),
         dead_letter: dead_letter(spec.dead_letter, namespace, mistakes),
+        topic,
         original_type: false,
+    }
+}
+
+/// What a topic has not.
+fn of_http_alone(spec: &Spec, mistakes: &mut Mistakes) {
+    let format = spec.format.as_ref();
+    let is_batch = format.is_some_and(|format| match &format.value {
+        FormatSpec::Word(word) => word == "batch",
+        FormatSpec::Batch(_) => true,
+    });
+    for (is_said, line, field) in [
+        (is_batch, format.and_then(line_of), "format"),
+        (
+            !spec.headers.is_empty(),
+            spec.headers.values().next().and_then(line_of),
+            "headers",
+        ),
+        (
+            spec.auth.is_some(),
+            spec.auth.as_ref().and_then(line_of),
+            "auth",
+        ),
+        (spec.signing.is_some(), None, "signing"),
+        (spec.webhook.is_some(), None, "webhook"),
+        (
+            spec.tls.is_some(),
+            spec.tls.as_ref().and_then(line_of),
+            "tls",
+        ),
+    ] {
+        if is_said {
+            let message = match field {
+                "format" => "must be binary or structured: the sink is a topic",
+                _ => "must be left out: the sink is a topic; see spec.sink.kafka",
+            };
+            mistakes.add(line, &format!("spec.delivery.{field}"), message);
+        }
     }
 }
 
@@ -256,7 +301,7 @@ fn retry(spec: &RetrySpec, mistakes: &mut Mistakes) -> Retry {
 fn dead_letter(spec: DeadLetterSpec, namespace: &str, mistakes: &mut Mistakes) -> DeadLetter {
     const SINK: &str = "spec.delivery.deadLetter.sink";
     let sink = spec.sink;
-    let sink = sink.and_then(|sink| sink::parse(Some(sink), SINK, namespace, mistakes));
+    let sink = sink.and_then(|sink| sink::http(sink, SINK, namespace, mistakes));
     let RetentionSpec { max_age, max_size } = &spec.retention;
     let age = max_age.as_ref();
     let size = max_size.as_ref();
@@ -330,21 +375,6 @@ fn order(spec: OrderSpec, mistakes: &mut Mistakes) -> Option<Order> {
     })
 }
 
-/// Names that a request has by itself, or that would speak in the event's name.
-fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 8] = [
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    ];
-    RESERVED.contains(&name) || name.starts_with("ce-")
-}
-
 /// Names that another part of the document speaks for.
 fn said_already(spec: &Spec) -> Vec<(&'static str, &'static str)> {
     let mut said = Vec::new();
@@ -359,45 +389,6 @@ fn said_already(spec: &Spec) -> Vec<(&'static str, &'static str)> {
         said.extend(names.map(|name| (name, "is said by signing already")));
     }
     said
-}
-
-fn headers(
-    spec: BTreeMap<String, Spanned<String>>,
-    said: &[(&str, &str)],
-    mistakes: &mut Mistakes,
-) -> Vec<(String, String)> {
-    const FIELD: &str = "spec.delivery.headers";
-    if spec.len() > HEADERS_MAX {
-        let message = format!(
-            "must not have more than {HEADERS_MAX} fields, got {}",
-            spec.len()
-        );
-        mistakes.add(None, FIELD, message);
-    }
-    let mut headers = Vec::new();
-    for (name, value) in spec {
-        let lower = name.to_ascii_lowercase();
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let is_text = |byte: u8| (0x20..0x7f).contains(&byte);
-        let message = if lower.is_empty() || !lower.bytes().all(is_token) {
-            Some("is no name of a header field".to_owned())
-        } else if is_reserved(&lower) {
-            Some("is a field that the request has by itself".to_owned())
-        } else if let Some((_, message)) = said.iter().find(|(said, _)| *said == lower) {
-            Some((*message).to_owned())
-        } else if value.value.len() > HEADER_BYTES_MAX || !value.value.bytes().all(is_text) {
-            let most = format!("must be printable ASCII of at most {HEADER_BYTES_MAX} bytes");
-            Some(most)
-        } else {
-            None
-        };
-        if let Some(message) = message {
-            mistakes.add(line_of(&value), &format!("{FIELD}.{name}"), message);
-        }
-        headers.push((lower, value.value));
-    }
-    headers
 }
 
 pub(super) fn number(

@@ -1,14 +1,17 @@
-//! `spec.sink`: an address, or a reference that has one.
+//! `spec.sink`: an address, a reference that has one, or a Kafka topic.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use tidegate_document::{Mistakes, line_of};
+use tidegate_document::{Mistakes, kafka, line_of};
 use url::Url;
 
-use crate::sink::address;
+use crate::{Topic, TopicName, sink::address};
 
-/// An address, or a reference that has one, as Knative's `Destination`.
+/// The attribute that says which events belong together (CloudEvents Partitioning extension).
+const PARTITION_KEY: &str = "partitionkey";
+
+/// An address, or a reference that has one, as Knative's `Destination`; or a Kafka topic.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sink", extend("minProperties" = 1))]
@@ -19,6 +22,37 @@ pub(super) struct Spec {
     /// What has an address.
     #[schemars(with = "Option<Reference>")]
     r#ref: Option<Spanned<Reference>>,
+    /// A topic.
+    #[schemars(with = "Option<KafkaSpec>")]
+    kafka: Option<Spanned<KafkaSpec>>,
+}
+
+/// A Kafka topic.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KafkaSink")]
+struct KafkaSpec {
+    /// Some of the cluster's brokers, each `host:port`.
+    #[schemars(with = "Vec<String>", length(min = 1, max = 32))]
+    brokers: Spanned<Vec<String>>,
+    /// The topic: a name, with `{attribute}` for what an event says, such as `orders-{type}`.
+    #[schemars(with = "String")]
+    topic: Spanned<String>,
+    /// The attribute whose text is the record's key; `partitionkey`, unless it says so.
+    #[schemars(with = "Option<String>", regex(pattern = "^[a-z0-9]+$"))]
+    key: Option<Spanned<String>>,
+    /// TLS to the brokers; `{}` is that with the machine's own authorities.
+    #[schemars(with = "Option<kafka::TlsSpec>")]
+    tls: Option<Spanned<kafka::TlsSpec>>,
+    /// How brokers know Tidegate.
+    #[schemars(with = "Option<kafka::SaslSpec>")]
+    sasl: Option<Spanned<kafka::SaslSpec>>,
+}
+
+/// What a document says of a sink.
+pub(super) struct Parsed {
+    pub(super) address: Url,
+    pub(super) topic: Option<Topic>,
 }
 
 /// A Service; on Kubernetes also a Kyma Function, or what tells its address as Knative has it, since
@@ -40,17 +74,42 @@ struct Reference {
     port: Option<u16>,
 }
 
+/// A sink of any kind.
 pub(super) fn parse(
     spec: Option<Spanned<Spec>>,
+    namespace: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Parsed> {
+    const FIELD: &str = "spec.sink";
+    let Some(spec) = spec else {
+        let message = "must be set: { uri: http://… }, { ref: … } or { kafka: … }";
+        mistakes.add(None, FIELD, message);
+        return None;
+    };
+    if let (None, None, Some(kafka)) = (&spec.value.uri, &spec.value.r#ref, &spec.value.kafka) {
+        let line = line_of(kafka);
+        return topic(spec.value.kafka?.value, line, mistakes);
+    }
+    let address = http(spec, FIELD, namespace, mistakes)?;
+    Some(Parsed {
+        address,
+        topic: None,
+    })
+}
+
+/// One that is an address.
+pub(super) fn http(
+    spec: Spanned<Spec>,
     field: &str,
     namespace: &str,
     mistakes: &mut Mistakes,
 ) -> Option<Url> {
-    let Some(spec) = spec else {
-        mistakes.add(None, field, "must be set: { uri: http://… } or { ref: … }");
-        return None;
-    };
     let line = line_of(&spec);
+    if let Some(kafka) = &spec.value.kafka {
+        let message = "must be left out: it is either a topic or an address";
+        mistakes.add(line_of(kafka), &format!("{field}.kafka"), message);
+        return None;
+    }
     let base = match &spec.value.r#ref {
         Some(reference) => Some(resolved(reference, field, namespace, mistakes)?),
         None => None,
@@ -75,6 +134,49 @@ pub(super) fn parse(
                 .ok()
         }
     }
+}
+
+fn topic(spec: KafkaSpec, line: Option<usize>, mistakes: &mut Mistakes) -> Option<Parsed> {
+    const FIELD: &str = "spec.sink.kafka";
+    let KafkaSpec {
+        brokers,
+        topic,
+        key,
+        tls,
+        sasl,
+    } = spec;
+    let cluster = kafka::parse(brokers, tls, sasl, FIELD, mistakes);
+    let name = TopicName::parse(&topic.value)
+        .map_err(|message| mistakes.add(line_of(&topic), &format!("{FIELD}.topic"), message))
+        .ok()?;
+    let key = match key {
+        None => PARTITION_KEY.to_owned(),
+        Some(key) => {
+            if !is_attribute(&key.value) {
+                let message = "must be an attribute: lower-case letters and digits";
+                mistakes.add(line_of(&key), &format!("{FIELD}.key"), message);
+            }
+            key.value
+        }
+    };
+    // What people see of it. Of a broker that is wrong, a mistake is told already.
+    let broker = cluster.brokers.first().map_or("", String::as_str);
+    match Url::parse(&format!("kafka://{broker}/{name}")) {
+        Ok(address) => {
+            let topic = Some(Topic { cluster, name, key });
+            Some(Parsed { address, topic })
+        }
+        Err(error) => {
+            let message = format!("no address can be made of it: {error}");
+            mistakes.add(line, &format!("{FIELD}.brokers[0]"), message);
+            None
+        }
+    }
+}
+
+fn is_attribute(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    !text.is_empty() && text.bytes().all(legal)
 }
 
 /// The address of what is referred to. A Service is found by its name in the cluster's DNS; other

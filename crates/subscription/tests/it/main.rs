@@ -10,5 +10,6 @@ mod filters;
 mod schema;
 #[cfg(test)]
 mod tidegate;
+mod topics;
 #[cfg(test)]
 mod wrong;

@@ -106,7 +106,7 @@ fn every_mistake_of_a_sink_is_told() {
             "  pause: false",
             1,
             "spec.sink",
-            "must be set: { uri: http://… } or { ref: … }",
+            "must be set: { uri: http://… }, { ref: … } or { kafka: … }",
         ),
         ("  sink: {}", 5, "spec.sink", "must have uri or ref"),
         (

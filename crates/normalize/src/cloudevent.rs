@@ -13,7 +13,7 @@ use crate::{Error, Events, Request, cloudevent_0_1, mend::mend, repair::Kind};
 
 /// An event, mended where real systems err.
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
-    let found = mode(request.headers).map_err(of_mode)?;
+    let found = request.binding.mode(request.headers).map_err(of_mode)?;
     match found.or_else(|| seen(request)) {
         Some(mode) => read_in(mode, request),
         None => Err(Error::NotAnEvent),
@@ -59,7 +59,7 @@ fn read_in(mode: Mode, request: &mut Request<'_>) -> Result<Events, Error> {
     let body = request.body.clone();
     match mode {
         Mode::Binary => {
-            let draft = read_binary(request.headers, body)?;
+            let draft = request.binding.read_binary(request.headers, body)?;
             finish(draft, request).map(Events::One)
         }
         Mode::Structured => {
@@ -94,7 +94,7 @@ fn judged(mut draft: Draft, request: &mut Request<'_>) -> Result<Event, tidegate
 
 /// Whether the request says that it carries events, or looks as if it did.
 pub(crate) fn is_event(request: &Request<'_>) -> Result<bool, Error> {
-    let found = mode(request.headers).map_err(of_mode)?;
+    let found = request.binding.mode(request.headers).map_err(of_mode)?;
     Ok(found.or_else(|| seen(request)).is_some())
 }
 

@@ -2,10 +2,10 @@
 
 use http::header::CONTENT_TYPE;
 use tidegate_application::Format;
-use tidegate_event::{http::mode, json};
+use tidegate_event::json;
 
 use crate::{
-    Error, Input, cloudevent_0_1, cxml, idoc, successfactors,
+    Binding, Error, Input, cloudevent_0_1, cxml, idoc, kafka_record, successfactors,
     xml::{Document, Forbidden},
 };
 
@@ -15,8 +15,12 @@ pub(crate) fn format(input: &Input<'_>) -> Result<Format, Error> {
         return Ok(format);
     }
     // A media type of CloudEvents that is not understood is refused where it is read.
-    if !matches!(mode(input.headers), Ok(None)) {
+    let binding = input.reading.binding();
+    if !matches!(binding.mode(input.headers), Ok(None)) {
         return Ok(Format::CloudEvent);
+    }
+    if binding == Binding::Kafka && kafka_record::is_one(input.headers) {
+        return Ok(Format::KafkaRecord);
     }
     let body = input.body.trim_ascii_start();
     match body.first() {

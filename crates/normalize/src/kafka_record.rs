@@ -2,7 +2,7 @@
 //! CloudEvents binding, and the value is the data.
 
 use bytestring::ByteString;
-use http::header::CONTENT_TYPE;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use tidegate_event::{Data, Draft, Loose};
 
 use crate::{Error, Events, Request, cloudevent};
@@ -12,6 +12,13 @@ const OWN: &str = "x-sap-cap-";
 
 const TOPIC: &str = "x-sap-cap-effective-topic";
 const TENANT: &str = "x-sap-cap-tenant-id";
+
+/// Whether a record without the binding's headers is one: it says where CAP has sent it, or has the
+/// attributes that every event has.
+pub(crate) fn is_one(headers: &HeaderMap) -> bool {
+    let has = |name: &str| headers.contains_key(name);
+    has(TOPIC) || ["id", "source", "type"].into_iter().all(has)
+}
 
 pub(crate) fn read(request: &mut Request<'_>) -> Result<Events, Error> {
     let mut draft = Draft::default();

@@ -40,9 +40,9 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use tidegate_application::{Application, Format};
 use tidegate_event::{
-    Event, Leniency,
-    http::{Mode, mode},
-    is_json, json,
+    Draft, Event, Leniency,
+    http::{self as http_binding, Mode},
+    is_json, json, kafka,
 };
 
 pub use config::Config;
@@ -58,6 +58,15 @@ pub enum Reading {
     As(Format),
     /// The Application's own format; without one, what the request looks like.
     Seen,
+    /// A Kafka record, whose headers are those of the request: this format, or as [`Self::Seen`].
+    Record(Option<Format>),
+}
+
+/// How headers carry attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binding {
+    Http,
+    Kafka,
 }
 
 /// What came in.
@@ -112,6 +121,7 @@ struct Request<'a> {
     headers: &'a HeaderMap,
     body: Bytes,
     topic: Option<&'a str>,
+    binding: Binding,
     leniency: Leniency,
     batch_events_max: usize,
     repairs: repair::Repairs,
@@ -124,8 +134,8 @@ pub fn normalize(mut input: Input<'_>) -> Result<Normalized, Error> {
     }
     let format = match input.reading {
         Reading::Publish => Format::CloudEvent,
-        Reading::As(format) => format,
-        Reading::Seen => detect::format(&input)?,
+        Reading::As(format) | Reading::Record(Some(format)) => format,
+        Reading::Seen | Reading::Record(None) => detect::format(&input)?,
     };
     if is_json_text(format, &input) {
         depth::check(&input.body)?;
@@ -136,6 +146,7 @@ pub fn normalize(mut input: Input<'_>) -> Result<Normalized, Error> {
         headers: input.headers,
         body: input.body,
         topic: input.topic,
+        binding: input.reading.binding(),
         leniency: input.application.extension_names,
         batch_events_max: input.batch_events_max,
         repairs: repair::Repairs::default(),
@@ -180,7 +191,7 @@ fn is_json_text(format: Format, input: &Input<'_>) -> bool {
         | Format::KafkaRecord => {
             let content_type = input.headers.get(CONTENT_TYPE);
             content_type.is_none_or(|value| value.to_str().is_ok_and(is_json))
-                || !is_binary(input.headers)
+                || !is_binary(input)
                     && (json::is_event(&input.body) || cloudevent_0_1::is_one(&input.body))
         }
         Format::CloudEvent01
@@ -216,8 +227,42 @@ fn check_repeated(bytes: usize, events: usize) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_binary(headers: &HeaderMap) -> bool {
-    matches!(mode(headers), Ok(Some(Mode::Binary)))
+fn is_binary(input: &Input<'_>) -> bool {
+    let mode = input.reading.binding().mode(input.headers);
+    matches!(mode, Ok(Some(Mode::Binary)))
+}
+
+impl Reading {
+    fn binding(self) -> Binding {
+        match self {
+            Self::Record(_) => Binding::Kafka,
+            Self::Publish | Self::As(_) | Self::Seen => Binding::Http,
+        }
+    }
+}
+
+impl Binding {
+    /// The mode of an event, where the headers say that there is one.
+    fn mode(self, headers: &HeaderMap) -> Result<Option<Mode>, tidegate_event::Error> {
+        match self {
+            Self::Http => http_binding::mode(headers),
+            Self::Kafka => kafka::mode(of_record(headers)),
+        }
+    }
+
+    /// What an event in binary mode says.
+    fn read_binary(self, headers: &HeaderMap, body: Bytes) -> Result<Draft, tidegate_event::Error> {
+        match self {
+            Self::Http => http_binding::read_binary(headers, body),
+            Self::Kafka => kafka::read_binary(of_record(headers), Some(body)),
+        }
+    }
+}
+
+fn of_record(headers: &HeaderMap) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), Some(value.as_bytes())))
 }
 
 /// Whether a byte order mark before JSON is no part of what is sent. Kyma's doors refuse it, and
@@ -225,7 +270,7 @@ fn is_binary(headers: &HeaderMap) -> bool {
 fn may_be_marked(input: &Input<'_>) -> bool {
     match input.reading {
         Reading::Publish | Reading::As(Format::KymaLegacy) => false,
-        Reading::As(_) | Reading::Seen => !is_binary(input.headers),
+        Reading::As(_) | Reading::Seen | Reading::Record(_) => !is_binary(input),
     }
 }
 
@@ -269,6 +314,14 @@ impl Events {
     pub fn as_slice(&self) -> &[Event] {
         match self {
             Self::One(event) => std::slice::from_ref(event),
+            Self::Batch(events) => events,
+        }
+    }
+
+    /// All of them.
+    pub fn into_vec(self) -> Vec<Event> {
+        match self {
+            Self::One(event) => vec![event],
             Self::Batch(events) => events,
         }
     }

@@ -17,6 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_otlp::SettingsError;
 
+use crate::kafka;
+
 use self::layers::Layers;
 pub(crate) use self::{
     admin::{Admin, Oidc, Role, Token},
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) resources: Resources,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) applications: Applications,
+    pub(crate) sources: Sources,
+    pub(crate) kafka: kafka::Config,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) server: Server,
     pub(crate) admin: Admin,
@@ -79,6 +83,18 @@ pub(crate) struct Applications {
     /// may name any Application, and whoever `receive.anonymous` lets in may send.
     pub(crate) folder: Option<PathBuf>,
     /// How often it, and the secrets that its files name, are looked at.
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll_interval: Duration,
+}
+
+/// Where sources that are not doors come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sources {
+    /// The folder of KafkaSource files, relative to the configuration file; without one there are
+    /// none.
+    pub(crate) folder: Option<PathBuf>,
+    /// How often it is looked at.
     #[serde(with = "humantime_serde")]
     pub(crate) poll_interval: Duration,
 }
@@ -128,6 +144,15 @@ impl Default for DeadLetters {
 }
 
 impl Default for Applications {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Sources {
     fn default() -> Self {
         Self {
             folder: None,
@@ -225,6 +250,8 @@ impl Config {
             resources: section(&mut layers, "resources", |_| Vec::new()),
             subscriptions: section(&mut layers, "subscriptions", Subscriptions::validate),
             applications: section(&mut layers, "applications", Applications::validate),
+            sources: section(&mut layers, "sources", Sources::validate),
+            kafka: section(&mut layers, "kafka", kafka::Config::validate),
             dead_letters: section(&mut layers, "dead_letters", |_| Vec::new()),
             server: section(&mut layers, "server", Server::validate),
             admin: section(&mut layers, "admin", Admin::validate),
@@ -277,6 +304,12 @@ impl Config {
         self.applications_folder()
     }
 
+    /// Where KafkaSource files are, and the secrets that they name.
+    pub(crate) fn sources_folder(&self) -> Option<PathBuf> {
+        let folder = self.sources.folder.as_ref()?;
+        Some(self.folder.join(folder))
+    }
+
     /// Where Subscription files are.
     pub(crate) fn subscriptions_folder(&self) -> PathBuf {
         self.folder.join(&self.subscriptions.folder)
@@ -302,6 +335,12 @@ impl Subscriptions {
 }
 
 impl Applications {
+    fn validate(&self) -> Vec<String> {
+        poll_interval(self.poll_interval)
+    }
+}
+
+impl Sources {
     fn validate(&self) -> Vec<String> {
         poll_interval(self.poll_interval)
     }

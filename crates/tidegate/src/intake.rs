@@ -24,10 +24,8 @@ use tidegate_subscription::{Subscription, subscribed_types};
 use tidegate_telemetry::spans::Tracer;
 use tokio::sync::watch;
 
-use self::{
-    sender::Sender,
-    traced::{Received, Traced},
-};
+pub(crate) use self::sender::Sender;
+use self::traced::{Received, Traced};
 use crate::{
     applications::{Known, Member},
     metrics::Metrics,

@@ -11,10 +11,12 @@ mod config;
 mod documents;
 mod folder;
 mod intake;
+mod kafka;
 mod kyma_metrics;
 mod metrics;
 mod nats_server;
 mod pipeline;
+mod sources;
 mod survey;
 
 pub use cli::run;

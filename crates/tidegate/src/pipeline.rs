@@ -31,7 +31,7 @@ mod roles;
 mod sharing;
 pub(crate) mod standing;
 pub(crate) mod states;
-mod worker;
+pub(crate) mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -77,6 +77,8 @@ use crate::{
     config::Config,
     documents::{Documented, Documents, Follower, PATIENCE},
     folder::Folder,
+    kafka::Kafka,
+    sources::{self, Sources},
 };
 
 /// All stages of one process, running.
@@ -88,6 +90,7 @@ pub(crate) struct Pipeline {
     /// What runs beside, and has nothing to finish.
     tasks: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
+    sources: Option<sources::Started>,
     sharing: Sharing,
     history: History,
     draining: watch::Sender<bool>,
@@ -126,6 +129,7 @@ impl Operations {
         (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
         admission: &Admission,
         (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
+        kafka: &Kafka,
     ) -> anyhow::Result<(Self, Asked)> {
         let (replays, replays_asked) = ReplayDoor::new();
         let (pauses, pauses_asked) = PauseDoor::new();
@@ -135,6 +139,7 @@ impl Operations {
             consumers: consumers.clone(),
             redrive: Redrive {
                 client: Client::new(&config.deliver, metrics.deliver())?,
+                kafka: kafka.clone(),
                 publisher: metrics.publisher(config, log.clone(), admission),
                 subscriptions: subscriptions.clone(),
                 config: Arc::new(config.clone()),
@@ -190,7 +195,9 @@ impl Pipeline {
         let history = History::start(&journal, consumers.log());
         let noted = (&metrics, &journal, &tracer);
         let known = (&subscribed, &applications);
-        let (operations, asked) = Operations::new(config, &consumers, known, &admission, noted)?;
+        let kafka = Kafka::register(&config.kafka, registry);
+        let (operations, asked) =
+            Operations::new(config, &consumers, known, &admission, noted, &kafka)?;
         let shared = worker::Shared {
             config: Arc::new(config.clone()),
             log: consumers.log().clone(),
@@ -208,6 +215,7 @@ impl Pipeline {
             hubs,
             budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
+            kafka,
         };
         let workers = started(doors, &shared).await?;
         let documents = documents(config, (consumers.log(), patient_until)).await?;
@@ -222,6 +230,7 @@ impl Pipeline {
         for worker in &workers {
             worker.serve().await;
         }
+        let sources = sources_of(config, roles, shared);
         Ok(Self {
             receive_addr,
             tls_addr,
@@ -229,6 +238,7 @@ impl Pipeline {
             control,
             tasks,
             workers,
+            sources,
             sharing,
             history,
             draining,
@@ -274,6 +284,9 @@ impl Pipeline {
         for task in self.tasks {
             task.abort();
         }
+        if let Some(sources) = self.sources {
+            sources.end().await;
+        }
         // Nobody listens when every worker has ended already.
         self.draining.send(true).ok();
         let ended = async {
@@ -290,6 +303,13 @@ impl Pipeline {
         self.sharing.end(grace).await;
         self.history.end().await;
     }
+}
+
+/// Topics are read by those who have doors.
+fn sources_of(config: &Config, roles: Roles, shared: worker::Shared) -> Option<sources::Started> {
+    let folder = config.sources_folder().filter(|_| roles.gateway)?;
+    let (sources, _known) = Sources::new(Folder::new(folder), shared);
+    Some(sources.start(config.sources.poll_interval))
 }
 
 /// Those of Subscriptions.

@@ -33,7 +33,7 @@ const TOP: [&str; 17] = [
 ];
 
 /// Which room may use which; the rest may use nothing of ours.
-const EDGES: [(&str, &[&str]); 25] = [
+const EDGES: [(&str, &[&str]); 26] = [
     ("tidegate-event", &[]),
     ("tidegate-document", &[]),
     (
@@ -94,6 +94,14 @@ const EDGES: [(&str, &[&str]); 25] = [
             "tidegate-event",
             "tidegate-subscription",
             "tidegate-telemetry",
+        ],
+    ),
+    (
+        "tidegate-kafka",
+        &[
+            "tidegate-document",
+            "tidegate-event",
+            "tidegate-subscription",
         ],
     ),
     ("tidegate-testkit", &[]),

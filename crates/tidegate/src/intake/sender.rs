@@ -13,7 +13,7 @@ use super::refusal;
 use crate::applications::{Directory, Member, Quota};
 
 /// A sender.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     member: Arc<Member>,
     identity: Identity,
 }
@@ -28,9 +28,9 @@ enum Identity {
 }
 
 /// Why an event may not be sent by its sender.
-pub(super) struct Denied {
-    pub(super) code: &'static str,
-    pub(super) detail: String,
+pub(crate) struct Denied {
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
 }
 
 impl Sender {
@@ -76,6 +76,13 @@ impl Sender {
         }
     }
 
+    /// One that need not prove who it is: who runs Tidegate has said it.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn acting_as(member: Arc<Member>) -> Self {
+        let identity = Identity::Known;
+        Self { member, identity }
+    }
+
     /// The same, once the body is there.
     pub(super) fn proven_by(self, body: &[u8], door: Door) -> Result<Self, Refusal> {
         match self.identity {
@@ -92,17 +99,17 @@ impl Sender {
         }
     }
 
-    pub(super) fn application(&self) -> &Application {
+    pub(crate) fn application(&self) -> &Application {
         &self.member.application
     }
 
-    pub(super) fn quota(&self) -> &Quota {
+    pub(crate) fn quota(&self) -> &Quota {
         &self.member.quota
     }
 
     /// Counts events that it sent, where it is a connected system that documents describe. Who has
     /// not proved to be one must not count as it.
-    pub(super) fn has_sent(&self, accepted: usize, refused: usize) {
+    pub(crate) fn has_sent(&self, accepted: usize, refused: usize) {
         if let (true, Some(counts)) = (self.is_known(), &self.member.counts) {
             counts.add(accepted, refused);
         }
@@ -114,7 +121,7 @@ impl Sender {
     }
 
     /// Whether an event is one that it may send.
-    pub(super) fn may_send(
+    pub(crate) fn may_send(
         &self,
         event: &Event,
         format: Format,

@@ -1,6 +1,6 @@
 //! One attempt at a Subscription's sink: what `consume` asks, answered by `deliver`.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytestring::ByteString;
@@ -16,7 +16,10 @@ use tidegate_telemetry::{
 };
 
 use super::{journal::Told, reply::Replies};
-use crate::config::Config;
+use crate::{
+    config::Config,
+    kafka::{Kafka, TopicSink},
+};
 
 /// The status that Knative tells of a failure without an answer.
 const NO_ANSWER: i32 = 500;
@@ -28,20 +31,28 @@ const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// Attempts at one sink.
 #[derive(Clone, Debug)]
 pub(super) struct SinkAttempt {
-    client: Client,
+    way: Way,
     /// Which speaks to the sink for dead letters too, with the usual TLS.
     usual: Client,
-    sink: Sink,
     original_type: bool,
     timeout: Duration,
-    /// Where several events share a request.
-    batches: Option<Batches>,
     replies: Option<Replies<Jetstream>>,
     dead_letter: Option<DeadLetterSink>,
     told: Told,
     tracer: Tracer,
     /// What its spans are called, and whose they are.
     named: Named,
+}
+
+/// How events get to the sink.
+#[derive(Clone, Debug)]
+enum Way {
+    /// Each in a request.
+    Http(Client, Sink),
+    /// Several in a request.
+    Batches(Batches, Client, Sink),
+    /// Each as a record.
+    Topic(TopicSink),
 }
 
 /// In spans.
@@ -63,7 +74,7 @@ struct DeadLetterSink {
 
 impl SinkAttempt {
     pub(super) fn new(
-        usual: &Client,
+        (usual, kafka): (&Client, &Kafka),
         publisher: &Publisher<Jetstream>,
         subscription: &Subscription,
         config: &Config,
@@ -71,49 +82,23 @@ impl SinkAttempt {
     ) -> anyhow::Result<Self> {
         let delivery = &subscription.delivery;
         let folder = config.secrets_folder(&subscription.namespace);
-        let headers = delivery.headers.iter();
-        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-        let mut sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;
-        if let Some(auth) = &delivery.auth {
-            sink = sink.with_auth(auth, &folder);
-        }
-        if !delivery.signing.is_empty() {
-            sink = sink.signed(&delivery.signing, &folder, &subscription.id());
-        }
-        if let Some(webhook) = &delivery.webhook {
-            sink = sink.permitting(webhook);
-        }
-        let replies = Replies::of(subscription, publisher);
-        if replies.is_some() {
-            sink = sink.replying();
-        }
-        let client = if delivery.tls.is_usual() {
-            usual.clone()
-        } else {
-            usual.with_tls(&delivery.tls, &folder)
-        };
         let timeout = delivery.timeout.unwrap_or(config.deliver.timeout);
-        let batches = match delivery.format {
-            Format::Binary | Format::Structured => None,
-            Format::Batch { size, wait } => {
-                let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
-                let (client, sink) = (client.clone(), sink.clone());
-                let tracer = tracer.clone();
-                Some(Batches::new(client, sink, (size, wait), timeout, tracer))
-            }
+        let replies = Replies::of(subscription, publisher);
+        let way = match &delivery.topic {
+            Some(topic) => Way::Topic(kafka.sink(subscription, topic, &folder, timeout)?),
+            None => Way::http(
+                (usual, subscription),
+                (&folder, timeout),
+                replies.is_some(),
+                tracer,
+            )?,
         };
         Ok(Self {
-            batches,
-            replies,
-            client,
+            way,
             usual: usual.clone(),
-            sink: match delivery.format {
-                // In the handshake nothing is in any format.
-                Format::Binary | Format::Batch { .. } => sink,
-                Format::Structured => sink.structured(),
-            },
             original_type: delivery.original_type,
             timeout,
+            replies,
             dead_letter: None,
             told,
             tracer: tracer.clone(),
@@ -126,21 +111,25 @@ impl SinkAttempt {
         let Some(webhook) = &subscription.delivery.webhook else {
             return;
         };
+        // No document has a topic that is asked.
+        let (Way::Http(client, sink) | Way::Batches(_, client, sink)) = &self.way else {
+            return;
+        };
         let mut pause = ASK_AGAIN;
         loop {
-            let (subscription, sink) = (subscription.id(), &subscription.sink);
-            match self.client.ask(&self.sink, webhook).await {
+            let (subscription, address) = (subscription.id(), &subscription.sink);
+            match client.ask(sink, webhook).await {
                 Ok(Granted { every }) => {
                     let most = every.map(|every| format!("one in {every:?}"));
                     let most = most.as_deref().unwrap_or("any number");
-                    tracing::info!(subscription, %sink, most, "the sink permits requests");
+                    tracing::info!(subscription, sink = %address, most, "the sink permits requests");
                     return gate.permitted(every);
                 }
                 Err(reason) => {
                     gate.forbidden();
                     tracing::warn!(
                         subscription,
-                        %sink,
+                        sink = %address,
                         reason,
                         "the sink does not permit requests; events wait, and it is asked again"
                     );
@@ -171,6 +160,48 @@ impl SinkAttempt {
     }
 }
 
+impl Way {
+    fn http(
+        (usual, subscription): (&Client, &Subscription),
+        (folder, timeout): (&Path, Duration),
+        replies: bool,
+        tracer: &Tracer,
+    ) -> anyhow::Result<Self> {
+        let delivery = &subscription.delivery;
+        let headers = delivery.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut sink = Sink::new(subscription.sink.as_str())?.with_headers(headers)?;
+        if let Some(auth) = &delivery.auth {
+            sink = sink.with_auth(auth, folder);
+        }
+        if !delivery.signing.is_empty() {
+            sink = sink.signed(&delivery.signing, folder, &subscription.id());
+        }
+        if let Some(webhook) = &delivery.webhook {
+            sink = sink.permitting(webhook);
+        }
+        if replies {
+            sink = sink.replying();
+        }
+        let client = if delivery.tls.is_usual() {
+            usual.clone()
+        } else {
+            usual.with_tls(&delivery.tls, folder)
+        };
+        Ok(match delivery.format {
+            Format::Binary => Self::Http(client, sink),
+            Format::Structured => Self::Http(client, sink.structured()),
+            Format::Batch { size, wait } => {
+                let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
+                let (of, to) = (client.clone(), sink.clone());
+                let batches = Batches::new(of, to, (size, wait), timeout, tracer.clone());
+                // In the handshake nothing is in any format.
+                Self::Batches(batches, client, sink)
+            }
+        })
+    }
+}
+
 impl Named {
     fn of(subscription: &Subscription) -> Self {
         let id = subscription.id();
@@ -191,12 +222,10 @@ impl SinkAttempt {
             original_type: self.original_type,
             span: begun.map(Begun::context),
         };
-        let outcome = match &self.batches {
-            Some(batches) => batches.attempt(event, seen).await,
-            None => {
-                let (client, sink) = (&self.client, &self.sink);
-                client.attempt(sink, event, seen, self.timeout).await
-            }
+        let outcome = match &self.way {
+            Way::Batches(batches, ..) => batches.attempt(event, seen).await,
+            Way::Http(client, sink) => client.attempt(sink, event, seen, self.timeout).await,
+            Way::Topic(topic) => return topic.attempt(&in_span(event, seen)).await,
         };
         match outcome {
             Outcome::Delivered { status, reply } => {
@@ -297,6 +326,18 @@ impl Attempt for SinkAttempt {
                 detail = failure.detail,
                 "the sink for dead letters did not take it; it is kept"
             ),
+        }
+    }
+}
+
+/// The event under the span of its attempt.
+fn in_span<'a>(event: &'a Event, seen: Seen<'_>) -> Cow<'a, Event> {
+    match seen.span {
+        None => Cow::Borrowed(event),
+        span => {
+            let mut event = event.clone();
+            event.hop = span;
+            Cow::Owned(event)
         }
     }
 }

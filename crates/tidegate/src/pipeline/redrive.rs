@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{attempt::SinkAttempt, journal::Told, worker::Subscriptions};
-use crate::config::Config;
+use crate::{config::Config, kafka::Kafka};
 
 /// Says how often an event was sent again.
 const COUNT: &str = "redrivecount";
@@ -23,6 +23,7 @@ const COUNT: &str = "redrivecount";
 #[derive(Clone, Debug)]
 pub(crate) struct Redrive {
     pub(super) client: Client,
+    pub(super) kafka: Kafka,
     pub(super) publisher: Publisher<Jetstream>,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
     pub(super) config: Arc<Config>,
@@ -74,8 +75,14 @@ impl Redrive {
         let told = Told::redriven(&letter.subscription, &self.journal);
         let (client, publisher) = (&self.client, &self.publisher);
         let told = (told, &self.tracer);
-        let attempt = SinkAttempt::new(client, publisher, &subscription, &self.config, told)
-            .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
+        let attempt = SinkAttempt::new(
+            (client, &self.kafka),
+            publisher,
+            &subscription,
+            &self.config,
+            told,
+        )
+        .map_err(|error| not_taken("deliver/connect", error.to_string()))?;
         // What it wants now may be something else; it was given up by it all the same.
         let matched = subscription.matches(event).unwrap_or_default();
         let began = Instant::now();

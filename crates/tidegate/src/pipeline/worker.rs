@@ -27,7 +27,7 @@ use super::{
     sharing::{Consumers, SharedHub},
     states::{State, States},
 };
-use crate::{applications::Known, config::Config, intake::Intake};
+use crate::{applications::Known, config::Config, intake::Intake, kafka::Kafka};
 
 /// Commands that may wait for a worker; the control task waits beyond that.
 const COMMANDS_MAX: usize = 64;
@@ -51,24 +51,34 @@ pub(super) enum Command {
 
 /// What all workers share.
 #[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) config: Arc<Config>,
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
     /// Each worker has connections of its own beside these.
-    pub(super) log: Jetstream,
+    pub(crate) log: Jetstream,
     pub(super) admission: Admission,
     pub(super) limits: SharedLimits,
     pub(super) subscriptions: watch::Receiver<Subscriptions>,
-    pub(super) applications: Known,
+    pub(crate) applications: Known,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
-    pub(super) journal: Journal,
+    pub(crate) journal: Journal,
     pub(super) tracer: Tracer,
     pub(super) states: States,
     pub(super) gates: Gates,
     pub(super) hubs: Arc<[SharedHub]>,
     pub(super) budget: Budget,
     pub(super) ended: mpsc::Sender<()>,
+    /// What sources and sinks of Kafka share.
+    pub(crate) kafka: Kafka,
+}
+
+impl Shared {
+    /// Publishes through this log.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn publisher(&self, log: Jetstream) -> Publisher<Jetstream> {
+        self.metrics.publisher(&self.config, log, &self.admission)
+    }
 }
 
 /// Tells that a worker has ended, be it by a panic.
@@ -394,7 +404,7 @@ impl Deliveries {
             return None;
         }
         SinkAttempt::new(
-            &self.client,
+            (&self.client, &shared.kafka),
             &self.publisher,
             subscription,
             &shared.config,

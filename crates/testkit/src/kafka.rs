@@ -3,6 +3,7 @@
 //!
 //! Installing the jars is `cargo xtask test`'s; Java is the machine's.
 
+mod events;
 mod java;
 mod ports;
 mod probe;
@@ -232,17 +233,20 @@ impl Kafka {
     /// # Panics
     /// When it cannot be run.
     pub async fn run_with_input(&self, class: &str, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.java.tool(class, self.folder.path());
+        self.output_of(command.args(arguments), input).await
+    }
+
+    async fn output_of(&self, command: &mut Command, input: &str) -> Output {
         const OURS: &str = "the temporary folder can be written to";
         let files = tempfile::tempdir_in(self.folder.path()).expect(OURS);
         let path = |name| files.path().join(name);
         write(&path("in"), input);
-        let mut command = self.java.tool(class, self.folder.path());
         command
-            .args(arguments)
             .stdin(File::open(path("in")).expect(OURS))
             .stdout(File::create(path("out")).expect(OURS))
             .stderr(File::create(path("err")).expect(OURS));
-        let mut tool = tethered(&mut command);
+        let mut tool = tethered(command);
         let status = loop {
             if let Some(status) = tool.ended() {
                 break status;

@@ -11,9 +11,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
 
-use crate::{process::Run, root, target};
+use crate::{
+    process::Run,
+    root, target,
+    tools::{self, sha256},
+};
 
 /// The jars of a broker and of its tools that are needed, and no others: a checksum and coordinates
 /// a line. Maven is not asked what they depend on, so that nothing comes that does not stand there.
@@ -48,21 +51,12 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
         return Ok(folder.canonicalize()?);
     }
     println!("installing Kafka below {}", folder.display());
-    fs::create_dir_all(folder.parent().context("it is below target")?)?;
-    // Another run may install the same meanwhile.
-    let mut part = folder.clone().into_os_string();
-    part.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(part);
-    let installed = install(&jars, &part)
-        .context(
+    tools::place(&folder, |part| {
+        install(&jars, part).context(
             "no Kafka could be had; install Java 17 and Maven, or name a folder of Kafka's jars in \
              TIDEGATE_KAFKA",
         )
-        .and_then(|()| place(&part, &folder));
-    if part.exists() {
-        fs::remove_dir_all(&part)?;
-    }
-    installed?;
+    })?;
     let folder = folder.canonicalize()?;
     // It has the jars' paths in it. All works without, only slower.
     if let Err(error) = archive::make(&folder) {
@@ -77,8 +71,7 @@ fn folder(list: &str, jars: &[Jar<'_>]) -> anyhow::Result<PathBuf> {
         .iter()
         .find(|jar| format!("{}:{}", jar.group, jar.artifact) == BROKER)
         .with_context(|| format!("{LIST} has no {BROKER}"))?;
-    let digest: String = sha256(list.as_bytes()).chars().take(12).collect();
-    let name = format!("kafka-{}-{digest}", broker.version);
+    let name = format!("kafka-{}-{}", broker.version, tools::digest(list));
     Ok(target().join("tools").join(name))
 }
 
@@ -159,24 +152,6 @@ fn verify(jars: &[Jar<'_>], folder: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// Where it is looked for; whoever was first has the same.
-fn place(part: &Path, folder: &Path) -> anyhow::Result<()> {
-    let Err(error) = fs::rename(part, folder) else {
-        return Ok(());
-    };
-    if folder.is_dir() {
-        return Ok(());
-    }
-    Err(error).with_context(|| folder.display().to_string())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod cloudevents;
 mod collector;
 mod demo;
 mod figures;
@@ -19,6 +20,7 @@ mod nats;
 mod process;
 mod promcheck;
 mod tidy;
+mod tools;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -32,7 +34,8 @@ cargo xtask <command>
   demo [--once]     the whole path on this machine: a nats-server, tidegate, a Function, SAP events;
                     runs until Ctrl-C, with --once it ends by itself and tells whether all arrived
   test [-- ARGS]    every test, on a real nats-server and Kafka; ARGS go to cargo test. Kafka needs
-                    Java 17, and Maven, unless TIDEGATE_KAFKA names a folder of its jars
+                    Java 17, and Maven, unless TIDEGATE_KAFKA names a folder of its jars; its
+                    events are read with Python 3.10
   test --kubernetes [-- ARGS]
                     the tests on a real kube-apiserver and etcd, which it builds once, with kubectl
                     and helm, below TIDEGATE_CACHE (~/.cache/tidegate); KUBEBUILDER_ASSETS names a
@@ -210,6 +213,7 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let nats_server = nats::ensure()?;
     let fsync_nats_server = nats::ensure_fsync()?;
     let kafka = kafka::ensure()?;
+    let cloudevents = cloudevents::ensure()?;
     let collector = collector::ensure()?;
     let promcheck = promcheck::ensure()?;
     match env::var_os("TIDEGATE_VECTORS") {
@@ -223,6 +227,7 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .env("TIDEGATE_NATS_SERVER", nats_server)
         .env("TIDEGATE_NATS_SERVER_FSYNC", fsync_nats_server)
         .env("TIDEGATE_KAFKA", kafka)
+        .env("TIDEGATE_CLOUDEVENTS_PYTHON", cloudevents)
         .env("TIDEGATE_OTEL_COLLECTOR", collector)
         .env("TIDEGATE_PROMCHECK", promcheck)
         .run()

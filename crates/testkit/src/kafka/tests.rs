@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::*;
@@ -57,6 +58,61 @@ async fn it_keeps_its_records_when_it_is_killed() {
     kafka.stop().await;
     assert!(TcpStream::connect(&bootstrap).await.is_err());
     assert!(kafka.log().contains("shut down completely"));
+}
+
+/// As a line of the console producer: headers, a tab, the key, a tab, the value.
+const EVENTS: &str = "\
+ce_specversion:1.0,ce_id:1,ce_source:/Gerüche/雨,ce_type:order.made.v1,ce_partitionkey:ö-7,content-type:text/xml\tkéy\t<Größe/>
+content-type:application/cloudevents+json; charset=utf-8\t-\t\
+{\"specversion\":\"1.0\",\"id\":\"2\",\"source\":\"/雨\",\"type\":\"t\",\"time\":\"2026-07-01T10:00:00Z\",\"count\":7,\"data\":{\"b\":\"ß\", \"a\": [1, null]}}
+content-type:application/cloudevents+json\t-\t\
+{\"specversion\":\"1.0\",\"id\":\"3\",\"source\":\"/\",\"type\":\"t\",\"data_base64\":\"/wA=\"}
+";
+
+const NO_EVENT: &str = "content-type:application/json,ce_id:4,ce_source:/,ce_type:t\t-\t{}\n";
+
+async fn produce_with_headers(kafka: &Kafka, records: &str) {
+    let properties = ["parse.headers=true", "parse.key=true", "null.marker=-"];
+    let more = properties.map(|property| ["--reader-property", property]);
+    let output = produce(kafka, &kafka.bootstrap(), more.as_flattened(), records).await;
+    succeeded(&output);
+}
+
+/// A program that has nothing of ours reads the events that are there, and says so when one is none.
+#[tokio::test]
+async fn its_events_are_read_by_the_cloudevents_package() {
+    let kafka = Kafka::start().await;
+    kafka.create_topic(TOPIC, 1).await;
+    produce_with_headers(&kafka, EVENTS).await;
+    let began = Instant::now();
+    let events = kafka.read_events(TOPIC, 3).await;
+    println!("read in {:?}", began.elapsed());
+    let attributes = [
+        json!({"specversion": "1.0", "id": "1", "source": "/Gerüche/雨", "type": "order.made.v1",
+               "partitionkey": "ö-7", "datacontenttype": "text/xml"}),
+        json!({"specversion": "1.0", "id": "2", "source": "/雨", "type": "t",
+               "time": "2026-07-01T10:00:00Z", "count": 7}),
+        json!({"specversion": "1.0", "id": "3", "source": "/", "type": "t"}),
+    ];
+    // In Base64: `<Größe/>`, `{"a":[1,null],"b":"ß"}`, and the bytes as they were.
+    let data = [
+        "PEdyw7bDn2UvPg==",
+        "eyJhIjpbMSxudWxsXSwiYiI6IsOfIn0=",
+        "/wA=",
+    ];
+    let keys = [Some("kéy"), None, None];
+    for (offset, event) in events.iter().enumerate() {
+        let wanted = json!({"attributes": attributes[offset], "data": data[offset],
+                            "key": keys[offset], "partition": 0, "offset": offset});
+        assert_eq!(*event, wanted);
+    }
+    assert_eq!(events.len(), 3);
+    produce_with_headers(&kafka, NO_EVENT).await;
+    let output = kafka.events(TOPIC, 4).await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    let wanted = "partition 0, offset 3 cannot be read: ValueError: no specversion";
+    assert!(told.contains(wanted), "{told}");
 }
 
 /// A client's properties file: this authority's servers are trusted.

@@ -1,4 +1,4 @@
-//! A real Apache Kafka for one test: one node that is broker and controller, in a folder of its own,
+//! A real Apache Kafka for one test or one measurement: one node that is broker and controller, in a folder of its own,
 //! on loopback, on free ports.
 //!
 //! Installing the jars is `cargo xtask test`'s; Java is the machine's.
@@ -21,7 +21,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{Authority, signal, tether::Tethered};
-use java::Java;
+use java::{Java, Use};
 use ports::Port;
 
 /// Longer than a start takes on a loaded machine; only ever reached by a failure.
@@ -56,6 +56,16 @@ struct SecurePorts {
     certificates: Port,
 }
 
+impl Ports {
+    fn plain() -> Self {
+        Self {
+            plain: Port::reserve(),
+            controller: Port::reserve(),
+            secure: None,
+        }
+    }
+}
+
 impl Kafka {
     /// Who is let in by the listener with SASL.
     pub const USER: &str = "tidegate";
@@ -77,12 +87,16 @@ impl Kafka {
     /// # Panics
     /// When it does not start, or there is none.
     pub async fn start_with(property_lines: &str) -> Self {
-        let ports = Ports {
-            plain: Port::reserve(),
-            controller: Port::reserve(),
-            secure: None,
-        };
-        Self::start_on(ports, None, property_lines).await
+        Self::start_on(Ports::plain(), None, Use::Test, property_lines).await
+    }
+
+    /// As [`Self::start_with`], to be measured: Java has the memory and the settings that Kafka's own
+    /// scripts give it, and so have the tools.
+    ///
+    /// # Panics
+    /// When it does not start, or there is none.
+    pub async fn start_for_load(property_lines: &str) -> Self {
+        Self::start_on(Ports::plain(), None, Use::Load, property_lines).await
     }
 
     /// Starts one that has two listeners more, whose certificate is this authority's, for
@@ -94,17 +108,21 @@ impl Kafka {
     /// When it does not start, or there is none.
     pub async fn start_secure(authority: &Authority) -> Self {
         let ports = Ports {
-            plain: Port::reserve(),
-            controller: Port::reserve(),
             secure: Some(SecurePorts {
                 sasl: Port::reserve(),
                 certificates: Port::reserve(),
             }),
+            ..Ports::plain()
         };
-        Self::start_on(ports, Some(authority), "").await
+        Self::start_on(ports, Some(authority), Use::Test, "").await
     }
 
-    async fn start_on(ports: Ports, authority: Option<&Authority>, property_lines: &str) -> Self {
+    async fn start_on(
+        ports: Ports,
+        authority: Option<&Authority>,
+        is_for: Use,
+        property_lines: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut text = properties::plain(&ports, &folder.path().join("data"));
         if let (Some(secure), Some(authority)) = (&ports.secure, authority) {
@@ -118,7 +136,7 @@ impl Kafka {
         text.push_str(property_lines);
         write(&folder.path().join("server.properties"), &text);
         let mut kafka = Self {
-            java: Java::find(),
+            java: Java::find(is_for),
             ports,
             process: None,
             folder,

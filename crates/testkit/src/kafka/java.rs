@@ -1,4 +1,4 @@
-//! Java, as Kafka's own scripts would start it, but for a short life.
+//! Java, as Kafka's own scripts would start it, and for a short life unless it is to be measured.
 
 use std::{
     env,
@@ -8,18 +8,29 @@ use std::{
     process::Command,
 };
 
-/// For a process that lives for seconds: few records, and little that is compiled. Nothing is left
-/// behind in the machine's folder for temporary files, and Java itself says what is wrong where nobody
-/// takes it for a tool's output.
-const OPTIONS: [&str; 7] = [
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
+/// Nothing is left behind in the machine's folder for temporary files, and Java itself says what is
+/// wrong where nobody takes it for a tool's output.
+const OPTIONS: [&str; 4] = [
     "-Xshare:auto",
     "-XX:-UsePerfData",
     "-Xlog:disable",
     "-Xlog:all=error:stderr",
 ];
+
+/// For a process that lives for seconds: few records, and little that is compiled.
+const SHORT: [&str; 3] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// What Kafka's own scripts say to all, where nobody says otherwise.
+const LOADED: [&str; 4] = [
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
+
+/// What they say to a server, and to the tools that measure.
+const LOADED_BROKER: [&str; 2] = ["-Xms1g", "-Xmx1g"];
+const LOADED_TOOL: [&str; 1] = ["-Xmx512m"];
 
 /// What `cargo xtask` has Java keep beside the jars, so that it starts sooner.
 const ARCHIVE: &str = "classes.jsa";
@@ -28,9 +39,19 @@ const ARCHIVE: &str = "classes.jsa";
 /// distribution.
 const LOG_LEVELS: [&str; 2] = ["org.slf4j.simpleLogger.defaultLogLevel", "log4j2.level"];
 
+/// What its processes are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A few records.
+    Test,
+    /// As many as they can take.
+    Load,
+}
+
 /// A Java and Kafka's jars.
 #[derive(Debug)]
 pub(super) struct Java {
+    is_for: Use,
     binary: PathBuf,
     classes: OsString,
     archive: Option<PathBuf>,
@@ -41,7 +62,7 @@ impl Java {
     ///
     /// # Panics
     /// When there are none.
-    pub(super) fn find() -> Self {
+    pub(super) fn find(is_for: Use) -> Self {
         let jars = env::var_os("TIDEGATE_KAFKA")
             .map(PathBuf::from)
             .expect("a folder of Kafka's jars in TIDEGATE_KAFKA; `cargo xtask test` installs one");
@@ -55,6 +76,7 @@ impl Java {
             .expect("a Java 17 in JAVA_HOME or on PATH");
         let archive = jars.join(ARCHIVE);
         Self {
+            is_for,
             binary,
             classes: classes(&jars),
             archive: archive.is_file().then_some(archive),
@@ -63,18 +85,22 @@ impl Java {
 
     /// The server; its properties are still to be named.
     pub(super) fn broker(&self, folder: &Path) -> Command {
-        self.command("kafka.Kafka", folder, "info")
+        self.command("kafka.Kafka", &LOADED_BROKER, folder, "info")
     }
 
     /// A tool, which says what it is asked for, and what goes wrong.
     pub(super) fn tool(&self, class: &str, folder: &Path) -> Command {
-        self.command(class, folder, "warn")
+        self.command(class, &LOADED_TOOL, folder, "warn")
     }
 
     /// Nothing is taken from this process' surroundings.
-    fn command(&self, class: &str, folder: &Path, log_level: &str) -> Command {
+    fn command(&self, class: &str, loaded: &[&str], folder: &Path, log_level: &str) -> Command {
         let mut command = Command::new(&self.binary);
         command.env_clear().args(OPTIONS);
+        match self.is_for {
+            Use::Test => command.args(SHORT),
+            Use::Load => command.args(LOADED).args(loaded),
+        };
         if let Some(archive) = &self.archive {
             command.arg(format!("-XX:SharedArchiveFile={}", archive.display()));
         }

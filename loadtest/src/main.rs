@@ -26,6 +26,7 @@ mod handover;
 mod histogram;
 mod isolation;
 mod jetstream;
+mod kafka;
 mod listen;
 mod load;
 mod measure;
@@ -154,6 +155,11 @@ enum Command {
         after_help = "Example:\n  loadtest outage --tidegate target/release/tidegate --nats-server nats-server --seconds 60"
     )]
     Outage(outage::Outage),
+    /// A topic in and a topic out, beside Kafka's own consumer and producer in the same run
+    #[command(
+        after_help = "Kafka's jars are in the folder that TIDEGATE_KAFKA names; cargo xtask bench kafka installs them.\n\nExample:\n  loadtest kafka --tidegate target/release/tidegate --nats-server nats-server"
+    )]
+    Kafka(kafka::Kafka),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -181,6 +187,7 @@ fn main() -> anyhow::Result<()> {
             Command::Handover(arguments) => handover::run(&arguments).await,
             Command::Apply(arguments) => apply::run(&arguments).await,
             Command::Outage(arguments) => outage::run(&arguments).await,
+            Command::Kafka(arguments) => kafka::run(&arguments).await,
         }
     })
 }

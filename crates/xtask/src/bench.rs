@@ -11,23 +11,37 @@ use anyhow::Context;
 
 use crate::{
     demo::gateway::Gateway,
-    nats,
+    kafka, nats,
     process::{Run, Running, address, cargo},
     target,
 };
 
 /// A scenario of deliveries, which starts what it needs.
 pub(crate) fn delivery(scenario: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    driver(scenario, arguments)?.run()
+}
+
+/// A topic in and a topic out, on a Kafka of its own.
+pub(crate) fn topics(arguments: &[&str]) -> anyhow::Result<()> {
+    let jars = kafka::ensure()?;
+    driver("kafka", arguments)?
+        .env("TIDEGATE_KAFKA", jars)
+        .run()
+}
+
+/// What runs a scenario.
+fn driver(scenario: &str, arguments: &[&str]) -> anyhow::Result<Command> {
     let nats_server = nats::ensure()?;
     let release = build(arguments)?;
-    Command::new(release.join("loadtest"))
+    let mut command = Command::new(release.join("loadtest"));
+    command
         .arg(scenario)
         .arg("--tidegate")
         .arg(release.join("tidegate"))
         .arg("--nats-server")
         .arg(nats_server)
-        .args(arguments)
-        .run()
+        .args(arguments);
+    Ok(command)
 }
 
 /// The log alone, without doors.

@@ -79,6 +79,9 @@ cargo xtask <command>
                     20 of 1,000 sinks down for ten minutes, and what comes when they are back
   bench modes [-- ARGS]
                     structured mode beside binary mode
+  bench kafka [-- ARGS]
+                    a topic in and a topic out, beside Kafka's own consumer and producer; needs what
+                    test needs of Kafka
   bench fsync [-- ARGS]
                     appends per second on a server that syncs each write, together and each alone
   bench batches [-- ARGS]
@@ -149,6 +152,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["bench", "compare", "--", rest @ ..] => bench::compare(rest),
         ["bench", "modes"] => bench::modes(&[]),
         ["bench", "modes", "--", rest @ ..] => bench::modes(rest),
+        ["bench", "kafka"] => bench::topics(&[]),
+        ["bench", "kafka", "--", rest @ ..] => bench::topics(rest),
         ["bench", "fsync"] => bench::fsync(&[]),
         ["bench", "fsync", "--", rest @ ..] => bench::fsync(rest),
         ["bench", "batches"] => bench::batches(&[]),

@@ -126,7 +126,7 @@ const EDGES: [(&str, &[&str]); 26] = [
     ),
     ("tidegate-instructions", &["*"]),
     ("xtask", &[]),
-    ("tidegate-loadtest", &[]),
+    ("tidegate-loadtest", &["tidegate-testkit"]),
     ("tidegate", &["*"]),
 ];
 

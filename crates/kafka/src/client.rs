@@ -3,7 +3,10 @@
 use std::{
     error,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +16,7 @@ use rdkafka::{
     client::OAuthToken,
     config::{ClientConfig, RDKafkaLogLevel},
     consumer::{BaseConsumer, ConsumerContext, Rebalance},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use serde::Deserialize;
 use tidegate_document::{
@@ -136,27 +139,85 @@ fn text(secret: &Secret, folder: &Path) -> Result<String, String> {
 /// What librdkafka calls back.
 pub(crate) struct Context {
     token: Option<(Secret, PathBuf)>,
-    shown: Shown,
+    pub(crate) shown: Shown,
     /// What goes wrong, until something goes well.
     trouble: Arc<Trouble>,
+    /// Partitions that have gone to somebody else.
+    revoked: Mutex<Vec<(String, i32)>>,
+    has_revoked: AtomicBool,
 }
 
 /// What goes wrong with a client as a whole.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble(Mutex<Option<String>>);
+pub(crate) struct Trouble(Mutex<Option<Wrong>>);
+
+#[derive(Debug)]
+struct Wrong {
+    reason: String,
+    /// It is over as soon as a broker is there.
+    is_connection: bool,
+}
 
 impl Trouble {
-    pub(crate) fn set(&self, what: Option<String>) {
-        // Every change is complete before anything in it can panic.
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    /// All is well.
+    pub(crate) fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    /// A broker is there.
+    fn connected(&self) {
+        let mut wrong = self.lock();
+        if wrong.as_ref().is_some_and(|wrong| wrong.is_connection) {
+            *wrong = None;
+        }
+    }
+
+    /// Something is wrong. That all brokers are down says less than why the last one is.
+    pub(crate) fn add(&self, error: &KafkaError, reason: &str) {
+        let is_sum = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        let mut wrong = self.lock();
+        if is_sum && wrong.is_some() {
+            return;
+        }
+        *wrong = Some(Wrong {
+            reason: reason.to_owned(),
+            is_connection: is_sum || is_connection(error),
+        });
+    }
+
+    /// No token is there.
+    fn unarmed(&self, reason: &str) {
+        *self.lock() = Some(Wrong {
+            reason: reason.to_owned(),
+            is_connection: true,
+        });
     }
 
     pub(crate) fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().as_ref().map(|wrong| wrong.reason.clone())
     }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Wrong>> {
+        // Every change is complete before anything in it can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an error is about reaching brokers.
+fn is_connection(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::Resolve
+                | Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::SSL
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+        )
+    )
 }
 
 impl Context {
@@ -174,7 +235,17 @@ impl Context {
             token,
             shown,
             trouble,
+            revoked: Mutex::default(),
+            has_revoked: AtomicBool::new(false),
         }
+    }
+
+    /// Partitions that have gone to somebody else since this was last asked.
+    pub(crate) fn take_revoked(&self) -> Vec<(String, i32)> {
+        if !self.has_revoked.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.revoked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -196,11 +267,15 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         self.shown.told(&statistics);
+        let mut brokers = statistics.brokers.values();
+        if brokers.any(|broker| broker.state == "UP") {
+            self.trouble.connected();
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
-        self.trouble.set(Some(reason.to_owned()));
+        self.trouble.add(&error, reason);
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn error::Error>> {
@@ -209,7 +284,7 @@ impl ClientContext for Context {
         };
         let token = text(secret, folder).and_then(|token| said(token, SystemTime::now()));
         token.map_err(|reason| {
-            self.trouble.set(Some(reason.clone()));
+            self.trouble.unarmed(&reason);
             reason.into()
         })
     }
@@ -226,6 +301,14 @@ impl ConsumerContext for Context {
                 );
             }
             Rebalance::Revoke(partitions) => {
+                let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+                let of = partitions.elements();
+                revoked.extend(
+                    of.iter()
+                        .map(|one| (one.topic().to_owned(), one.partition())),
+                );
+                drop(revoked);
+                self.has_revoked.store(true, Ordering::Release);
                 tracing::info!(partitions = partitions.count(), "kafka: partitions revoked");
             }
             Rebalance::Error(error) => tracing::warn!(%error, "kafka: no rebalance"),
@@ -291,6 +374,29 @@ mod tests {
             (&*opaque.principal_name, opaque.lifetime_ms),
             ("tidegate", 1_300_000)
         );
+    }
+
+    /// People learn why brokers are not there, and not only that; and what is over is not told.
+    #[test]
+    fn trouble_says_why_and_ends() {
+        let error = KafkaError::Global;
+        let trouble = Trouble::default();
+        trouble.add(&error(RDKafkaErrorCode::Authentication), "bad password");
+        trouble.add(
+            &error(RDKafkaErrorCode::AllBrokersDown),
+            "1/1 brokers are down",
+        );
+        assert_eq!(trouble.get().as_deref(), Some("bad password"));
+        trouble.connected();
+        assert_eq!(trouble.get(), None);
+        trouble.add(
+            &error(RDKafkaErrorCode::UnknownTopicOrPartition),
+            "no such topic",
+        );
+        trouble.connected();
+        assert_eq!(trouble.get().as_deref(), Some("no such topic"));
+        trouble.clear();
+        assert_eq!(trouble.get(), None);
     }
 
     /// Without either, nothing is hidden; each adds its own.

@@ -17,6 +17,9 @@ pub struct Config {
     pub queued_records_max: NonZeroUsize,
     /// Largest record that is sent; brokers have a limit of their own.
     pub record_bytes_max: ByteSize,
+    /// How long a record of a sink may wait for its brokers, where its Subscription says nothing.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
     /// How long a sink waits for more to send together.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
@@ -35,6 +38,7 @@ impl Default for Config {
             queued_bytes_max: ByteSize::mib(32),
             queued_records_max: NonZeroUsize::new(100_000).expect("100000 is not 0"),
             record_bytes_max: ByteSize::mib(8),
+            timeout: Duration::from_secs(30),
             linger: Duration::from_millis(1),
             commit_interval: Duration::from_secs(1),
             statistics_interval: Duration::from_secs(10),
@@ -52,7 +56,8 @@ impl Config {
                 mistakes.push(format!("{key}: must be from {least:?} to {most:?}"));
             }
         };
-        durations("linger", self.linger, 0, 900_000);
+        durations("timeout", self.timeout, 1_000, 3_600_000);
+        durations("linger", self.linger, 0, 1_000);
         durations("commit_interval", self.commit_interval, 10, 86_400_000);
         durations(
             "statistics_interval",
@@ -62,7 +67,12 @@ impl Config {
         );
         // As librdkafka has them.
         for (key, value, least, most) in [
-            ("queued_bytes_max", self.queued_bytes_max, 1 << 10, 1 << 31),
+            (
+                "queued_bytes_max",
+                self.queued_bytes_max,
+                1 << 10,
+                2_097_151 << 10,
+            ),
             (
                 "record_bytes_max",
                 self.record_bytes_max,
@@ -99,10 +109,11 @@ mod tests {
             queued_bytes_max: ByteSize::b(1),
             queued_records_max: NonZeroUsize::MAX,
             record_bytes_max: ByteSize::b(1),
+            timeout: Duration::ZERO,
             linger: Duration::MAX,
             commit_interval: Duration::ZERO,
             statistics_interval: Duration::ZERO,
         };
-        assert_eq!(wrong.validate().len(), 7);
+        assert_eq!(wrong.validate().len(), 8);
     }
 }

@@ -5,6 +5,7 @@
 //! JetStream ─► consume ─► Sink ─► topic                           acknowledged after the brokers'
 //! ```
 
+mod batch;
 mod client;
 mod config;
 mod metrics;

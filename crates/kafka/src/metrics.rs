@@ -1,9 +1,9 @@
 //! What is counted, and what librdkafka's statistics say.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64},
     },
     time::Duration,
@@ -23,6 +23,9 @@ const DURATION_BUCKETS: [f64; 12] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 180.0,
 ];
 
+/// Most partitions of a source that are shown, each with its own row.
+const PARTITIONS_MAX: usize = 1_000;
+
 /// The families.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -35,6 +38,8 @@ pub struct Metrics {
     queued_bytes: Family<OfClient, Gauge<i64, AtomicI64>>,
     brokers: Family<OfClient, Gauge<i64, AtomicI64>>,
     round_trip: Family<OfClient, Gauge<f64, AtomicU64>>,
+    /// Names that clients have now.
+    names: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +78,7 @@ impl Metrics {
             queued_bytes: Family::default(),
             brokers: Family::default(),
             round_trip: Family::default(),
+            names: Arc::default(),
         };
         let Self {
             taken,
@@ -84,6 +90,7 @@ impl Metrics {
             queued_bytes,
             brokers,
             round_trip,
+            names: _,
         } = metrics.clone();
         let text = "Records of a Kafka source, by what became of them";
         registry.register("tidegate_kafka_records_taken", text, taken);
@@ -118,6 +125,19 @@ impl Metrics {
         }
     }
 
+    /// A name that no other client has: this one, if it is free.
+    fn named(&self, wanted: &str) -> String {
+        // Every change is complete before anything in it can panic.
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut name = wanted.to_owned();
+        let mut number = 2;
+        while !names.insert(name.clone()) {
+            name = format!("{wanted} ({number})");
+            number += 1;
+        }
+        name
+    }
+
     pub(crate) fn attempted(&self, outcome: &'static str, took: Duration) {
         self.sent.get_or_create(&OfOutcome { outcome }).inc();
         self.duration.observe(took.as_secs_f64());
@@ -129,7 +149,8 @@ impl Metrics {
 pub(crate) struct Shown {
     metrics: Metrics,
     client: OfClient,
-    partitions: Mutex<BTreeSet<OfPartition>>,
+    /// The lag of each partition that is shown.
+    partitions: Mutex<BTreeMap<OfPartition, i64>>,
 }
 
 impl Shown {
@@ -137,7 +158,7 @@ impl Shown {
         Self {
             metrics: metrics.clone(),
             client: OfClient {
-                client: client.to_owned(),
+                client: metrics.named(client),
             },
             partitions: Mutex::default(),
         }
@@ -190,13 +211,17 @@ impl Shown {
             .partitions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut now = BTreeSet::new();
+        let mut now = BTreeMap::new();
         for topic in statistics.topics.values() {
             // -1 stands for all others, and for what is not known.
             let partitions = topic.partitions.values();
             for one in partitions.filter(|one| one.partition >= 0 && one.fetch_state == "active") {
-                let lag = one.consumer_lag_stored;
-                if lag < 0 {
+                // Until an offset is kept, what is behind the one that was read.
+                let lag = match one.consumer_lag_stored {
+                    unknown if unknown < 0 => one.consumer_lag,
+                    lag => lag,
+                };
+                if lag < 0 || now.len() == PARTITIONS_MAX {
                     continue;
                 }
                 let of = OfPartition {
@@ -205,13 +230,27 @@ impl Shown {
                     partition: one.partition,
                 };
                 self.metrics.lag.get_or_create(&of).set(lag);
-                now.insert(of);
+                now.insert(of, lag);
             }
         }
-        for gone in before.difference(&now) {
+        for gone in before.keys().filter(|of| !now.contains_key(of)) {
             self.metrics.lag.remove(gone);
         }
         *before = now;
+    }
+
+    /// How many records of a partition are not stored yet, where that is known.
+    pub(crate) fn lag_of(&self, topic: &str, partition: i32) -> Option<i64> {
+        let partitions = self
+            .partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of = OfPartition {
+            source: self.client.client.clone(),
+            topic: topic.to_owned(),
+            partition,
+        };
+        partitions.get(&of).copied()
     }
 }
 
@@ -226,12 +265,18 @@ impl Drop for Shown {
             ..
         } = &self.metrics;
         let partitions = self.partitions.get_mut();
-        for of in &*partitions.unwrap_or_else(PoisonError::into_inner) {
+        for of in partitions.unwrap_or_else(PoisonError::into_inner).keys() {
             lag.remove(of);
         }
         queued.remove(&self.client);
         queued_bytes.remove(&self.client);
         brokers.remove(&self.client);
         round_trip.remove(&self.client);
+        let mut names = self
+            .metrics
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        names.remove(&self.client.client);
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long a rotated secret may stay unnoticed.
 const FRESH_FOR: Duration = Duration::from_secs(5);
+
+/// How long a topic is looked for that nobody knows.
+const TOPIC_WITHIN: Duration = Duration::from_secs(5);
 
 /// Those of a process. Clones are the same.
 #[derive(Clone)]
@@ -43,7 +47,8 @@ pub(crate) struct Key {
 
 /// One producer.
 pub(crate) struct Producer {
-    pub(crate) client: FutureProducer<Context>,
+    /// There until it is dropped.
+    client: Option<FutureProducer<Context>>,
     pub(crate) trouble: Arc<Trouble>,
     secrets: Secrets,
     looked: Mutex<Instant>,
@@ -114,7 +119,16 @@ impl Producers {
             // Nothing twice, nothing out of order, whatever is sent again on the way.
             ("enable.idempotence", "true".to_owned()),
             ("acks", "all".to_owned()),
-            ("linger.ms", linger.as_millis().to_string()),
+            // Always shorter than the timeout.
+            (
+                "linger.ms",
+                (*linger).min(key.timeout / 2).as_millis().to_string(),
+            ),
+            // Of a topic that is not there, an attempt tells that, and not that it took too long.
+            (
+                "topic.metadata.propagation.max.ms",
+                TOPIC_WITHIN.min(key.timeout / 2).as_millis().to_string(),
+            ),
             (
                 "message.timeout.ms",
                 key.timeout.as_millis().max(1).to_string(),
@@ -137,7 +151,7 @@ impl Producers {
         let context = Context::new(&key.cluster, &key.folder, shown, Arc::clone(&trouble));
         let client = FutureProducer::from_config_and_context(&client, context);
         Ok(Producer {
-            client: client.map_err(|error| error.to_string())?,
+            client: Some(client.map_err(|error| error.to_string())?),
             trouble,
             secrets,
             looked: Mutex::new(Instant::now()),
@@ -151,6 +165,12 @@ impl Producers {
 }
 
 impl Producer {
+    pub(crate) fn client(&self) -> &FutureProducer<Context> {
+        self.client
+            .as_ref()
+            .expect("it is there until it is dropped")
+    }
+
     /// Whether it can still send, with the secrets of now.
     fn goes_on(&self, key: &Key) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,12 +179,21 @@ impl Producer {
         }
         *looked = Instant::now();
         drop(looked);
-        self.client.client().fatal_error().is_none()
+        self.client().client().fatal_error().is_none()
             && self.has_secrets_of(&key.cluster, &key.folder)
     }
 
     fn has_secrets_of(&self, cluster: &Cluster, folder: &Path) -> bool {
         // One that cannot be read now may be on its way: what is known goes on.
         Secrets::read(cluster, folder).map_or(true, |now| now == self.secrets)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        let client = self.client.take();
+        // Its end waits for threads of librdkafka, which nobody who delivers should.
+        let ends = thread::Builder::new().name("kafka-end".to_owned());
+        ends.spawn(move || drop(client)).ok();
     }
 }

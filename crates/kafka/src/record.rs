@@ -28,6 +28,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Of its value.
+    pub(crate) fn bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
+
     pub(crate) fn of(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Self {
         let headers = message.headers().map(|headers| {
             let one = |header: rdkafka::message::Header<'_, &[u8]>| {

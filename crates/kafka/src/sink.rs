@@ -101,8 +101,8 @@ const TOO_LARGE: &str = "kafka/too-large";
 const TOPIC_NAME: &str = "kafka/topic-name";
 
 impl Sink {
-    /// A topic; `folder` is that of the document with its secrets. An attempt takes as long as
-    /// `timeout` and then a moment at most.
+    /// A topic; `folder` is that of the document with its secrets. An attempt waits for `timeout` at
+    /// most for a place, and then as long for the brokers.
     pub fn new(producers: &Producers, topic: &Topic, folder: &Path, timeout: Duration) -> Self {
         Self {
             producers: producers.clone(),
@@ -182,13 +182,13 @@ impl Sink {
             headers: Some(headers),
         };
         let most = Timeout::After(self.key.timeout);
-        match producer.client.send(record, most).await {
+        match producer.client().send(record, most).await {
             Ok(_) => {
-                producer.trouble.set(None);
+                producer.trouble.clear();
                 Outcome::Stored
             }
             Err((error, _)) => {
-                if producer.client.client().fatal_error().is_some() {
+                if producer.client().client().fatal_error().is_some() {
                     // It will never send again: the next attempt has another.
                     self.forget(&producer);
                 }

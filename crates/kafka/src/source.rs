@@ -2,7 +2,7 @@
 //! what is before it is durable.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     future::Future,
     path::{Path, PathBuf},
     pin::pin,
@@ -12,7 +12,6 @@ use std::{
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use rdkafka::{
-    Message as _,
     config::{ClientConfig, FromClientConfigAndContext as _},
     consumer::{CommitMode, Consumer as _, StreamConsumer},
     error::KafkaError,
@@ -22,11 +21,12 @@ use rdkafka::{
 use tidegate_document::kafka::Cluster;
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
     Config, Metrics, Record,
+    batch::{Batch, Next},
     client::{Access, Context, Secrets, Trouble},
     metrics::Shown,
 };
@@ -87,8 +87,9 @@ pub enum Begin {
 /// How a source is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// The partitions that this process has, by topic.
-    pub partitions: BTreeMap<String, Vec<i32>>,
+    /// The partitions that this process has, by topic; and how many records of each are not stored
+    /// yet, where that is known.
+    pub partitions: BTreeMap<String, BTreeMap<i32, Option<i64>>>,
     /// What is wrong, if something is.
     pub trouble: Option<String>,
 }
@@ -109,9 +110,6 @@ enum Over {
 }
 
 type Stream<'a> = rdkafka::consumer::MessageStream<'a, Context>;
-
-/// Records by partition, each in order.
-type Batch = HashMap<(Arc<str>, i32), Vec<Record>>;
 
 impl Source {
     /// A source with these settings.
@@ -246,71 +244,32 @@ struct Run<'a, I> {
 
 impl<I: Intake> Run<'_, I> {
     async fn until(&self, mut stop: impl Future<Output = ()> + Unpin, grace: Duration) -> Over {
-        let records_max = self.source.config.records_max.get();
         let mut stream = self.consumer.stream();
         let mut next = Next::default();
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked_at = Instant::now();
         let over = loop {
+            if looked_at.elapsed() >= LOOK {
+                looked_at = Instant::now();
+                if let Some(over) = self.look() {
+                    break over;
+                }
+            }
             // The first records are taken as they come, those behind them together meanwhile.
             if next.count == 0 {
                 tokio::select! {
                     () = &mut stop => break Over::Stopped,
-                    _ = looks.tick() => {
-                        if let Some(over) = self.look() {
-                            break over;
-                        }
-                    }
+                    () = sleep_until(looked_at + LOOK) => {}
                     message = stream.next() => if let Some(over) = self.came(message, &mut next) {
                         break over;
                     },
                 }
                 continue;
             }
-            self.more(&mut stream, &mut next, records_max);
+            self.more(&mut stream, &mut next);
+            next.forget_all(self.consumer.context().take_revoked());
             let batch = std::mem::take(&mut next);
-            let ends = batch.ends();
-            let mut taking = pin!(self.take(batch.records));
-            let mut paused = false;
-            let mut stuck_at = Instant::now() + STUCK_AFTER;
-            let over = loop {
-                let has_room = next.count < records_max;
-                tokio::select! {
-                    biased;
-                    () = &mut taking => break None,
-                    () = &mut stop => break Some(Over::Stopped),
-                    // More is read meanwhile; and when that is enough, the group still has to see
-                    // that somebody is there.
-                    message = stream.next(), if has_room || paused => {
-                        if let Some(over) = self.came(message, &mut next) {
-                            break Some(over);
-                        }
-                        if paused {
-                            self.pause();
-                        } else {
-                            self.more(&mut stream, &mut next, records_max);
-                        }
-                    }
-                    () = sleep_until(stuck_at) => {
-                        paused = true;
-                        stuck_at = Instant::now() + STUCK_AFTER;
-                        self.pause();
-                        if let Some(over) = self.look() {
-                            break Some(over);
-                        }
-                    }
-                }
-            };
-            if matches!(over, Some(Over::Stopped)) && timeout(grace, &mut taking).await.is_err() {
-                break Over::Stopped;
-            }
-            if matches!(over, None | Some(Over::Stopped)) {
-                self.keep(&ends);
-            }
-            if paused {
-                self.resume();
-            }
-            if let Some(over) = over {
+            let reading = (&mut stream, &mut next);
+            if let Some(over) = self.settle(batch, reading, (&mut stop, grace)).await {
                 break over;
             }
         };
@@ -322,11 +281,73 @@ impl<I: Intake> Run<'_, I> {
         over
     }
 
+    /// Takes these to their end, keeps their offsets, and reads more meanwhile. When that is enough,
+    /// the group still has to see that somebody is there.
+    async fn settle(
+        &self,
+        batch: Next,
+        (stream, next): (&mut Stream<'_>, &mut Next),
+        (stop, grace): (&mut (impl Future<Output = ()> + Unpin), Duration),
+    ) -> Option<Over> {
+        let ends = batch.ends();
+        let mut taking = pin!(self.take(batch.records));
+        let mut paused = false;
+        let mut stuck_at = Instant::now() + STUCK_AFTER;
+        let over = loop {
+            tokio::select! {
+                biased;
+                () = &mut taking => break None,
+                () = &mut *stop => break Some(Over::Stopped),
+                message = stream.next(), if paused || self.has_room(next) => {
+                    if let Some(over) = self.came(message, next) {
+                        break Some(over);
+                    }
+                    if paused {
+                        self.pause();
+                    } else {
+                        self.more(stream, next);
+                    }
+                }
+                () = sleep_until(stuck_at) => {
+                    paused = true;
+                    stuck_at = Instant::now() + STUCK_AFTER;
+                    self.pause();
+                    if let Some(over) = self.look() {
+                        break Some(over);
+                    }
+                }
+            }
+        };
+        match over {
+            None => self.keep(&ends),
+            // What is under way has a grace.
+            Some(Over::Stopped) => {
+                if timeout(grace, taking).await.is_ok() {
+                    self.keep(&ends);
+                }
+            }
+            Some(Over::Again(_)) => {}
+        }
+        if paused {
+            self.resume();
+        }
+        over
+    }
+
+    fn has_room(&self, next: &Next) -> bool {
+        let Config {
+            records_max,
+            queued_bytes_max,
+            ..
+        } = &self.source.config;
+        next.count < records_max.get() && next.bytes < queued_bytes_max.as_u64()
+    }
+
     /// What is there already, as far as there is room.
-    fn more(&self, stream: &mut Stream<'_>, next: &mut Next, records_max: usize) {
-        while next.count < records_max {
+    fn more(&self, stream: &mut Stream<'_>, next: &mut Next) {
+        while self.has_room(next) {
             match stream.next().now_or_never() {
-                Some(Some(Ok(message))) => next.add(&message),
+                Some(Some(Ok(message))) => self.add(&message, next),
                 // An error comes again, or has passed.
                 Some(Some(Err(error))) => drop(self.failed(&error)),
                 Some(None) | None => break,
@@ -341,13 +362,19 @@ impl<I: Intake> Run<'_, I> {
     ) -> Option<Over> {
         match message {
             Some(Ok(message)) => {
-                next.add(&message);
-                self.trouble.set(None);
+                self.add(&message, next);
+                self.trouble.clear();
                 None
             }
             Some(Err(error)) => self.failed(&error),
             None => Some(Over::Again(Some("the consumer has ended".to_owned()))),
         }
+    }
+
+    /// What has gone to somebody else meanwhile is theirs to take, and not also ours.
+    fn add(&self, message: &BorrowedMessage<'_>, next: &mut Next) {
+        next.forget_all(self.consumer.context().take_revoked());
+        next.add(message);
     }
 
     fn failed(&self, error: &KafkaError) -> Option<Over> {
@@ -357,8 +384,10 @@ impl<I: Intake> Run<'_, I> {
         if is_fatal {
             return Some(Over::Again(Some(reason)));
         }
-        // librdkafka tries again by itself.
-        self.trouble.set(Some(reason));
+        // librdkafka tries again by itself. What it has told already says more.
+        if self.trouble.get().is_none() {
+            self.trouble.add(error, &reason);
+        }
         None
     }
 
@@ -389,7 +418,7 @@ impl<I: Intake> Run<'_, I> {
             return Some(Over::Again(None));
         }
         let state = State {
-            partitions: partitions(&self.assignment()),
+            partitions: self.partitions(),
             trouble: self.trouble.get(),
         };
         self.source.state.send_if_modified(|was| {
@@ -398,6 +427,17 @@ impl<I: Intake> Run<'_, I> {
             changed
         });
         None
+    }
+
+    fn partitions(&self) -> BTreeMap<String, BTreeMap<i32, Option<i64>>> {
+        let mut partitions: BTreeMap<String, BTreeMap<i32, Option<i64>>> = BTreeMap::new();
+        let shown = &self.consumer.context().shown;
+        for one in self.assignment().elements() {
+            let (topic, partition) = (one.topic(), one.partition());
+            let of_topic = partitions.entry(topic.to_owned()).or_default();
+            of_topic.insert(partition, shown.lag_of(topic, partition));
+        }
+        partitions
     }
 
     fn assignment(&self) -> TopicPartitionList {
@@ -420,84 +460,4 @@ impl<I: Intake> Run<'_, I> {
 fn has_others(cluster: &Cluster, folder: &Path, secrets: &Secrets) -> bool {
     // One that cannot be read now may be on its way: what is known goes on.
     Secrets::read(cluster, folder).is_ok_and(|now| now != *secrets)
-}
-
-fn partitions(list: &TopicPartitionList) -> BTreeMap<String, Vec<i32>> {
-    let mut partitions: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for one in list.elements() {
-        let of_topic = partitions.entry(one.topic().to_owned()).or_default();
-        of_topic.push(one.partition());
-    }
-    partitions.values_mut().for_each(|of| of.sort_unstable());
-    partitions
-}
-
-/// What is taken next.
-#[derive(Default)]
-struct Next {
-    records: Batch,
-    count: usize,
-}
-
-impl Next {
-    fn add(&mut self, message: &BorrowedMessage<'_>) {
-        let known = self
-            .records
-            .keys()
-            .find(|(topic, _)| &**topic == message.topic());
-        let topic = known.map_or_else(|| message.topic().into(), |(topic, _)| Arc::clone(topic));
-        let record = Record::of(message, &topic);
-        self.push(record);
-    }
-
-    fn push(&mut self, record: Record) {
-        let partition = (Arc::clone(&record.topic), record.partition);
-        self.records.entry(partition).or_default().push(record);
-        self.count += 1;
-    }
-
-    /// The last offset of each partition.
-    fn ends(&self) -> Vec<(Arc<str>, i32, i64)> {
-        let last = |((topic, partition), records): (&(Arc<str>, i32), &Vec<Record>)| {
-            let offset = records.last()?.offset;
-            Some((Arc::clone(topic), *partition, offset))
-        };
-        self.records.iter().filter_map(last).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(topic: &str, partition: i32, offset: i64) -> Record {
-        Record {
-            topic: topic.into(),
-            partition,
-            offset,
-            timestamp: None,
-            key: None,
-            headers: Vec::new(),
-            value: None,
-        }
-    }
-
-    /// Partitions are taken each for itself and in order, and each ends with its own offset.
-    #[test]
-    fn records_are_taken_by_partition() {
-        let mut next = Next::default();
-        for (topic, partition, offset) in [("a", 0, 7), ("a", 1, 3), ("b", 0, 1), ("a", 0, 8)] {
-            next.push(record(topic, partition, offset));
-        }
-        assert_eq!((next.count, next.records.len()), (4, 3));
-        let of = next.records.get(&("a".into(), 0)).unwrap();
-        let offsets: Vec<i64> = of.iter().map(|record| record.offset).collect();
-        assert_eq!(offsets, [7, 8]);
-        let mut ends = next.ends();
-        ends.sort();
-        assert_eq!(
-            ends,
-            [("a".into(), 0, 8), ("a".into(), 1, 3), ("b".into(), 0, 1)]
-        );
-    }
 }

@@ -77,6 +77,7 @@ fn once(
         headers: &request.headers,
         body: request.body.clone(),
         topic: request.topic.as_deref(),
+        place: None,
         batch_events_max: BATCH_EVENTS_MAX,
         received_at: Timestamp::UNIX_EPOCH,
     })

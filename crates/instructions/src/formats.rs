@@ -123,6 +123,7 @@ fn normalized(times: u32, reading: Reading, headers: &HeaderMap, body: &Bytes, e
             headers,
             body: body.clone(),
             topic: None,
+            place: None,
             batch_events_max: 1_000,
             received_at: Timestamp::UNIX_EPOCH,
         }));

@@ -93,6 +93,7 @@ impl Sample {
             headers: &self.headers,
             body: self.body.clone(),
             topic: self.topic.as_deref(),
+            place: None,
             batch_events_max: 1000,
             received_at: Timestamp::UNIX_EPOCH,
         });

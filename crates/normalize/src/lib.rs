@@ -84,6 +84,8 @@ pub struct Input<'a> {
     pub body: Bytes,
     /// The topic or queue of the path, percent-decoded, where there is one.
     pub topic: Option<&'a str>,
+    /// What tells it from all others, where the carrier has it: the id of an event that has none.
+    pub place: Option<&'a str>,
     /// Most events of a request.
     pub batch_events_max: usize,
     /// When it came in.
@@ -121,6 +123,9 @@ struct Request<'a> {
     headers: &'a HeaderMap,
     body: Bytes,
     topic: Option<&'a str>,
+    place: Option<&'a str>,
+    /// How many events were made that have no id of their own.
+    unnamed: usize,
     binding: Binding,
     leniency: Leniency,
     batch_events_max: usize,
@@ -146,6 +151,8 @@ pub fn normalize(mut input: Input<'_>) -> Result<Normalized, Error> {
         headers: input.headers,
         body: input.body,
         topic: input.topic,
+        place: input.place,
+        unnamed: 0,
         binding: input.reading.binding(),
         leniency: input.application.extension_names,
         batch_events_max: input.batch_events_max,

@@ -39,8 +39,8 @@ pub(crate) enum Payload {
 }
 
 impl Made<'_> {
-    /// The event: the sender's id, else one derived of what tells it from others (D2), else a
-    /// fresh one (D3).
+    /// The event: the sender's id, else its place where the carrier has one, else one
+    /// derived of what tells it from others (D2), else a fresh one (D3).
     pub(crate) fn finish(self, request: &mut Request<'_>) -> Result<Event, Error> {
         let time = self
             .time
@@ -64,6 +64,9 @@ impl Made<'_> {
         let subject = subject.filter(|text| is_legal("subject", text, &mut request.repairs));
         let id = match self.id.filter(|id| !id.is_empty()) {
             Some(id) => id,
+            None if request.place.is_some() && !request.application.content_dedup => {
+                request.next_place().into()
+            }
             None if told_apart || request.application.content_dedup => {
                 let occurrence = identity::Occurrence {
                     format: request.format.name(),
@@ -96,6 +99,19 @@ impl Made<'_> {
         }
         validate(&event)?;
         Ok(event)
+    }
+}
+
+impl Request<'_> {
+    /// What tells the next event of the request from all others.
+    fn next_place(&mut self) -> String {
+        let place = self.place.unwrap_or_default();
+        let before = self.unnamed;
+        self.unnamed += 1;
+        match before {
+            0 => place.to_owned(),
+            before => format!("{place}/{before}"),
+        }
     }
 }
 

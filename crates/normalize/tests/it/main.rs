@@ -49,6 +49,7 @@ impl Sent<'_> {
             headers: &map,
             body: Bytes::copy_from_slice(self.body),
             topic: self.topic,
+            place: None,
             batch_events_max: 100,
             received_at: Timestamp::UNIX_EPOCH,
         })

@@ -203,6 +203,9 @@ spec:
     {{- range $index, $secret := $root.Values.applicationSecrets }}
     - { name: application-secret-{{ $index }}, mountPath: /etc/tidegate/secrets/_applications/{{ $secret }}, readOnly: true }
     {{- end }}
+    {{- range $index, $secret := $root.Values.sourceSecrets }}
+    - { name: source-secret-{{ $index }}, mountPath: /etc/tidegate/secrets/_sources/{{ $secret }}, readOnly: true }
+    {{- end }}
     {{- end }}
     {{- if eq $role "controller" }}
     - { name: api-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
@@ -281,6 +284,10 @@ spec:
 {{- if $doors }}
 {{- range $index, $secret := $root.Values.applicationSecrets }}
 - name: application-secret-{{ $index }}
+  secret: { secretName: {{ $secret | quote }}, defaultMode: 0440, optional: true }
+{{- end }}
+{{- range $index, $secret := $root.Values.sourceSecrets }}
+- name: source-secret-{{ $index }}
   secret: { secretName: {{ $secret | quote }}, defaultMode: 0440, optional: true }
 {{- end }}
 {{- end }}

@@ -17,10 +17,11 @@ fn condition(name: &str) -> String {
 }
 
 /// All of them, by the name of a file: Tidegate's own, and Kyma's for clusters without it.
-pub fn definitions() -> [(&'static str, Value); 3] {
+pub fn definitions() -> [(&'static str, Value); 4] {
     [
         ("subscriptions.yaml", subscriptions()),
         ("applications.yaml", applications()),
+        ("kafka-sources.yaml", kafka_sources()),
         ("kyma-subscriptions.yaml", kyma_subscriptions()),
     ]
 }
@@ -73,6 +74,33 @@ fn applications() -> Value {
     let schema = json!({
         "type": "object",
         "description": "A connected system: how it proves who it is, and what it may send.",
+        "required": ["spec"],
+        "properties": {
+            "spec": spec,
+            "status": status::<ApplicationStatus>("How it stands; written by Tidegate."),
+        },
+    });
+    definition((GROUP, VERSION, "Cluster"), &names, &columns, schema)
+}
+
+fn kafka_sources() -> Value {
+    let mut spec = structural::of(tidegate_application::source_spec_schema());
+    let rule = "has(self.topics) != has(self.topicPattern)";
+    add_rule(&mut spec, rule, "must have either topics or topicPattern");
+    let columns = json!([
+        column("Ready", "string", &condition("Ready")),
+        column("Application", "string", ".spec.application"),
+        column("Topics", "string", ".spec.topics"),
+        column("Age", "date", ".metadata.creationTimestamp"),
+    ]);
+    let names = json!({
+        "kind": "KafkaSource", "listKind": "KafkaSourceList",
+        "plural": "kafkasources", "singular": "kafkasource",
+        "shortNames": ["tgkafka"], "categories": ["tidegate"],
+    });
+    let schema = json!({
+        "type": "object",
+        "description": "Kafka topics whose records are taken as events of an Application.",
         "required": ["spec"],
         "properties": {
             "spec": spec,
@@ -206,8 +234,8 @@ fn validations(spec: &mut Value) {
     if let Some(sink) = spec.pointer_mut("/properties/sink") {
         add_rule(
             sink,
-            "has(self.uri) || has(self.ref)",
-            "must have uri or ref",
+            "has(self.kafka) != (has(self.uri) || has(self.ref))",
+            "must have uri or ref, or else kafka",
         );
     }
     if let Some(place) = spec.pointer_mut("/properties/delivery/properties/tls") {

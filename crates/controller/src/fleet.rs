@@ -328,7 +328,7 @@ impl Inner {
 fn role_of(kind: Kind) -> Role {
     match kind {
         Kind::Subscription => Role::Dispatcher,
-        Kind::Application => Role::Gateway,
+        Kind::Application | Kind::Source => Role::Gateway,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) enum Verdict {
     /// It does.
     Runs {
         entry: Entry,
-        /// None for an Application.
+        /// None for what gateways take.
         subscription: Option<Box<Subscription>>,
     },
     /// Its document is wrong: what ran of it before goes on.
@@ -71,13 +71,19 @@ pub(crate) async fn judge(
             let resolved = sinks.resolve(&mut document, &namespace).await?;
             subscription(document, resolved)
         }
-        Kind::Application => Judged {
-            verdict: application(document),
-            services: Vec::new(),
-            is_polled: false,
-        },
+        Kind::Application => alone(application(document)),
+        Kind::KafkaSource => alone(kafka_source(document)),
     };
     Ok(judged)
+}
+
+/// It depends on nothing else.
+fn alone(verdict: Verdict) -> Judged {
+    Judged {
+        verdict,
+        services: Vec::new(),
+        is_polled: false,
+    }
 }
 
 /// Settings of a backend that there is not here stay in the cluster: one is a secret in clear text.
@@ -160,6 +166,23 @@ fn application(document: Value) -> Verdict {
         let mut secrets = found.authentication.iter().filter_map(|one| one.secret());
         secrets.all(|secret| secret.is_below())
     });
+    taken(document, is_below)
+}
+
+fn kafka_source(document: Value) -> Verdict {
+    let parsed = tidegate_application::parse_sources(&document.to_string());
+    if !parsed.mistakes.is_empty() {
+        return Verdict::Invalid(texts(&parsed.mistakes));
+    }
+    let is_below = parsed.documents.iter().all(|(_, found)| {
+        let mut secrets = found.cluster.secrets();
+        secrets.all(|secret| secret.is_below())
+    });
+    taken(document, is_below)
+}
+
+/// By gateways, if its secrets are where it may have some.
+fn taken(document: Value, is_below: bool) -> Verdict {
     if !is_below {
         return Verdict::Invalid(vec![NOT_BELOW.to_owned()]);
     }

@@ -27,14 +27,17 @@ pub(crate) enum Kind {
     Subscription,
     /// A connected system.
     Application,
+    /// Topics that are read.
+    KafkaSource,
 }
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::KymaSubscription,
         Self::Subscription,
         Self::Application,
+        Self::KafkaSource,
     ];
 
     /// As the API server knows it.
@@ -43,6 +46,7 @@ impl Kind {
             Self::KymaSubscription => (KYMA_GROUP, KYMA_VERSION, "Subscription", "subscriptions"),
             Self::Subscription => (GROUP, VERSION, "Subscription", "subscriptions"),
             Self::Application => (GROUP, VERSION, "Application", "applications"),
+            Self::KafkaSource => (GROUP, VERSION, "KafkaSource", "kafkasources"),
         };
         let kind = GroupVersionKind::gvk(group, version, kind);
         ApiResource::from_gvk_with_plural(&kind, plural)
@@ -52,7 +56,7 @@ impl Kind {
     pub(crate) fn is_namespaced(self) -> bool {
         match self {
             Self::KymaSubscription | Self::Subscription => true,
-            Self::Application => false,
+            Self::Application | Self::KafkaSource => false,
         }
     }
 
@@ -61,7 +65,9 @@ impl Kind {
     pub(crate) fn finalizer(self) -> &'static str {
         match self {
             Self::KymaSubscription => "eventing.kyma-project.io",
-            Self::Subscription | Self::Application => "eventing.tidegate.dev/runs",
+            Self::Subscription | Self::Application | Self::KafkaSource => {
+                "eventing.tidegate.dev/runs"
+            }
         }
     }
 
@@ -71,6 +77,7 @@ impl Kind {
             Self::KymaSubscription => "kyma_subscription",
             Self::Subscription => "subscription",
             Self::Application => "application",
+            Self::KafkaSource => "kafka_source",
         }
     }
 
@@ -82,6 +89,7 @@ impl Kind {
                 Key::subscription(&object.namespace().unwrap_or_default(), &name)
             }
             Self::Application => Key::application(&name),
+            Self::KafkaSource => Key::source(&name),
         }
     }
 }

@@ -256,7 +256,7 @@ impl Context {
         let other = match seen.kind {
             Kind::KymaSubscription => Kind::Subscription,
             Kind::Subscription => Kind::KymaSubscription,
-            Kind::Application => return false,
+            Kind::Application | Kind::KafkaSource => return false,
         };
         let stores = self.stores.get(&other).into_iter().flatten();
         let mut others = stores.flat_map(Store::state);

@@ -48,7 +48,7 @@ pub(crate) struct DeliveryStatus {
     pub(crate) breaker: Option<String>,
 }
 
-/// How an Application stands.
+/// How an Application stands, or a KafkaSource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ApplicationStatus {

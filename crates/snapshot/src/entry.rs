@@ -13,6 +13,8 @@ pub enum Kind {
     Subscription,
     /// A connected system.
     Application,
+    /// Topics that are read.
+    Source,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
         match self {
             Self::Subscription => "subscription",
             Self::Application => "application",
+            Self::Source => "source",
         }
     }
 }
@@ -54,6 +57,15 @@ impl Key {
         }
     }
 
+    /// That of a source.
+    pub fn source(name: &str) -> Self {
+        Self {
+            kind: Kind::Source,
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+
     /// As a name in the register, which has no dots; a resource's name has no `_` and no `=`.
     pub(crate) fn entry(&self) -> String {
         let namespace = self.namespace.as_deref().unwrap_or_default();
@@ -64,7 +76,7 @@ impl Key {
         let text = entry.replace('=', ".");
         let mut parts = text.splitn(3, '_');
         let word = parts.next()?;
-        let kinds = [Kind::Subscription, Kind::Application];
+        let kinds = [Kind::Subscription, Kind::Application, Kind::Source];
         let kind = kinds.into_iter().find(|kind| kind.word() == word)?;
         let namespace = parts.next()?;
         Some(Self {
@@ -80,6 +92,7 @@ impl fmt::Display for Key {
         let kind = match self.kind {
             Kind::Subscription => "Subscription",
             Kind::Application => "Application",
+            Kind::Source => "KafkaSource",
         };
         match &self.namespace {
             Some(namespace) => write!(f, "{kind} {namespace}/{}", self.name),

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
-use crate::{nats, process::Run, process::cargo, root, which};
+use crate::{cloudevents, kafka, nats, process::Run, process::cargo, root, which};
 
 const SOURCE: &str = "crates/testkit/kubernetes";
 
@@ -41,6 +41,8 @@ pub(crate) fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .args(["--locked", "--test", "kubernetes"])
         .args(arguments)
         .env("TIDEGATE_NATS_SERVER", nats::ensure()?)
+        .env("TIDEGATE_KAFKA", kafka::ensure()?)
+        .env("TIDEGATE_CLOUDEVENTS_PYTHON", cloudevents::ensure()?)
         .env("TIDEGATE_HELM", helm()?)
         .env("KUBEBUILDER_ASSETS", assets)
         .run()

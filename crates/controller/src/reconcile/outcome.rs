@@ -58,7 +58,7 @@ impl Outcome {
                 standing: None,
             },
             Verdict::Runs { subscription, .. } => {
-                let is_application = seen.kind == Kind::Application;
+                let at_gateways = matches!(seen.kind, Kind::Application | Kind::KafkaSource);
                 let standing = match progress {
                     Some(Progress::Stands(standing)) => Some(standing.clone()),
                     Some(Progress::Unknown | Progress::Nobody | Progress::Behind(..)) | None => {
@@ -66,7 +66,7 @@ impl Outcome {
                     }
                 };
                 Self {
-                    ready: ready(progress, is_application),
+                    ready: ready(progress, at_gateways),
                     mistakes: Vec::new(),
                     no_sink: None,
                     subscription,
@@ -94,7 +94,7 @@ impl Outcome {
         match seen.kind {
             Kind::KymaSubscription => value(&self.of_kyma(seen, now)),
             Kind::Subscription => value(&self.of_subscription(seen, now)),
-            Kind::Application => {
+            Kind::Application | Kind::KafkaSource => {
                 let before: ApplicationStatus = status::before(&seen.object.data);
                 let mut conditions = vec![self.ready.clone()];
                 self.dress(seen, &mut conditions, &before.conditions, now);
@@ -215,13 +215,13 @@ impl Outcome {
     }
 }
 
-fn ready(progress: Option<&Progress>, is_application: bool) -> Condition {
+fn ready(progress: Option<&Progress>, at_gateways: bool) -> Condition {
     let (is_true, reason, message) = match progress {
         None | Some(Progress::Unknown) => {
             let message = "it is not known yet which processes are there".to_owned();
             (None, "Opening", message)
         }
-        Some(Progress::Nobody) if is_application => {
+        Some(Progress::Nobody) if at_gateways => {
             let message = "no gateway is running; it counts as soon as one is";
             (Some(false), "NoGateway", message.to_owned())
         }
@@ -244,7 +244,7 @@ fn ready(progress: Option<&Progress>, is_application: bool) -> Condition {
                     format!("nothing is delivered, and what it wants is kept for it: {paused}");
                 (Some(false), "Paused", message)
             }
-            (State::Open, None) if is_application => {
+            (State::Open, None) if at_gateways => {
                 (Some(true), "Known", "its events are taken".to_owned())
             }
             (State::Open, None) => (Some(true), "Open", "it gets what is stored".to_owned()),

@@ -11,6 +11,8 @@ mod cluster;
 #[cfg(test)]
 mod drift;
 #[cfg(test)]
+mod kafka;
+#[cfg(test)]
 mod kyma;
 #[cfg(test)]
 mod many;

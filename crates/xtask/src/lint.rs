@@ -10,7 +10,11 @@ use crate::{
 pub(crate) fn run() -> anyhow::Result<()> {
     cargo("fmt").args(["--all", "--check"]).run()?;
     // All targets are all that are built without being named.
-    for targets in [&["--all-targets"][..], &["--test", "kubernetes"]] {
+    for targets in [
+        &["--all-targets"][..],
+        &["--test", "kubernetes"],
+        &["--no-default-features", "--test", "absent"],
+    ] {
         cargo("clippy")
             .arg("--workspace")
             .args(targets)

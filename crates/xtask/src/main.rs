@@ -22,7 +22,11 @@ mod promcheck;
 mod tidy;
 mod tools;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::bail;
 
@@ -40,6 +44,8 @@ cargo xtask <command>
                     the tests on a real kube-apiserver and etcd, which it builds once, with kubectl
                     and helm, below TIDEGATE_CACHE (~/.cache/tidegate); KUBEBUILDER_ASSETS names a
                     folder that has them
+  test --without-kafka [-- ARGS]
+                    what a program says that is built without the feature kafka
   metrics           writes docs/metrics.md, what /metrics shows, from a running tidegate
   lint              format, clippy, and the project's own rules
   tidy              only the project's own rules
@@ -140,6 +146,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["test", "--", rest @ ..] => test(rest),
         ["test", "--kubernetes"] => kubernetes::test(&[]),
         ["test", "--kubernetes", "--", rest @ ..] => kubernetes::test(rest),
+        ["test", "--without-kafka"] => without_kafka(&[]),
+        ["test", "--without-kafka", "--", rest @ ..] => without_kafka(rest),
         ["metrics"] => metrics(),
         ["lint"] => lint::run(),
         ["tidy"] => tidy::run(),
@@ -169,18 +177,21 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
 }
 
-/// Delivery under faults.
+/// Delivery under faults. The program is one of those that tests of all packages are built with: by
+/// itself it would stand on others, which takes minutes.
 fn simulation(arguments: &[&str]) -> anyhow::Result<()> {
-    cargo("run")
+    cargo("test")
         .args([
+            "--workspace",
             "--quiet",
             "--locked",
-            "--package",
-            "tidegate-simulation",
-            "--",
+            "--no-run",
+            "--test",
+            "it",
         ])
-        .args(arguments)
-        .run()
+        .run()?;
+    let binary = target().canonicalize()?.join("debug/tidegate-simulation");
+    Command::new(binary).args(arguments).run()
 }
 
 /// The project's folder.
@@ -235,6 +246,16 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
         .env("TIDEGATE_CLOUDEVENTS_PYTHON", cloudevents)
         .env("TIDEGATE_OTEL_COLLECTOR", collector)
         .env("TIDEGATE_PROMCHECK", promcheck)
+        .run()
+}
+
+/// Of all packages, so that what they stand on is built as for all other tests.
+fn without_kafka(arguments: &[&str]) -> anyhow::Result<()> {
+    cargo("test")
+        .args(["--workspace", "--no-default-features"])
+        .args(["--locked", "--test", "absent"])
+        .args(arguments)
+        .env("TIDEGATE_NATS_SERVER", nats::ensure()?)
         .run()
 }
 

@@ -268,7 +268,7 @@ mod tests {
         let usual = "  application: erp\n  brokers: [k:9092]\n";
         for (spec, said) in [
             (
-                format!("{usual}"),
+                usual.to_owned(),
                 "spec: must have either topics or topicPattern",
             ),
             (

@@ -12,6 +12,7 @@ mod origin;
 mod page;
 mod problem;
 mod replays;
+mod sources;
 mod status;
 mod subscriptions;
 
@@ -134,6 +135,7 @@ impl Admin {
             .merge(events::routes(all.clone()))
             .merge(subscriptions::routes(all.clone()))
             .merge(applications::routes(all.applications.clone()))
+            .merge(sources::routes(all.sources.clone()))
             .merge(log_level::routes(level))
             .merge(status::routes(
                 all.clone(),

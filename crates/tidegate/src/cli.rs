@@ -19,7 +19,7 @@ use clap_complete::Shell;
 use crate::{
     command::{
         applications, check, context, controller, dead_letters, events, listen, log_level, publish,
-        replay, status, subscriptions, up,
+        replay, sources, status, subscriptions, up,
     },
     config::Mistakes,
 };
@@ -50,6 +50,8 @@ enum Command {
     Status(status::Arguments),
     /// See connected systems, and what a payload of theirs becomes
     Applications(applications::Arguments),
+    /// See which Kafka topics are read, and how each source stands
+    Sources(sources::Arguments),
     /// See what a Subscription reads and matches, and why
     Subscriptions(subscriptions::Arguments),
     /// Find an event, and see what happened to it
@@ -103,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Controller(arguments) => controller::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Applications(arguments) => applications::run(&arguments),
+        Command::Sources(arguments) => sources::run(&arguments),
         Command::Subscriptions(arguments) => subscriptions::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::DeadLetters(arguments) => dead_letters::run(&arguments),

@@ -15,6 +15,7 @@ mod output;
 pub(crate) mod publish;
 pub(crate) mod replay;
 mod server_sent;
+pub(crate) mod sources;
 pub(crate) mod status;
 pub(crate) mod subscriptions;
 pub(crate) mod up;

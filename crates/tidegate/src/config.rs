@@ -304,10 +304,21 @@ impl Config {
         self.applications_folder()
     }
 
-    /// Where KafkaSource files are, and the secrets that they name.
+    /// Where KafkaSource files are, if there are any.
     pub(crate) fn sources_folder(&self) -> Option<PathBuf> {
         let folder = self.sources.folder.as_ref()?;
         Some(self.folder.join(folder))
+    }
+
+    /// Where the secrets are that KafkaSources name.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn source_secrets_folder(&self) -> PathBuf {
+        if self.resources.are_in_a_cluster() {
+            // No namespace is called so.
+            let secrets = self.folder.join(&self.resources.secrets);
+            return secrets.join("_sources");
+        }
+        self.sources_folder().unwrap_or_default()
     }
 
     /// Where Subscription files are.

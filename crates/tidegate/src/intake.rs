@@ -114,6 +114,7 @@ impl<L: Log> Intake<L> {
             headers,
             body,
             topic,
+            place: None,
             batch_events_max: own_max.unwrap_or(usize::MAX).min(self.batch_events_max),
             received_at: Timestamp::now(),
         })

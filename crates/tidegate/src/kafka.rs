@@ -12,8 +12,12 @@ mod topic;
 #[cfg(feature = "kafka")]
 pub(crate) use tidegate_kafka::Config;
 
+/// Why nothing of Kafka runs, where that is so.
+#[cfg(feature = "kafka")]
+pub(crate) const ABSENT: Option<&str> = None;
+
 #[cfg(not(feature = "kafka"))]
-pub(crate) use self::absent::{Config, Kafka, Running, TopicSink};
+pub(crate) use self::absent::{ABSENT, Config, Kafka, Running, TopicSink};
 #[cfg(feature = "kafka")]
 pub(crate) use self::{
     source::Running,

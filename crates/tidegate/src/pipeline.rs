@@ -21,6 +21,7 @@ mod doors;
 mod expiry;
 mod fleet;
 pub(crate) mod journal;
+mod metrics;
 pub(crate) mod pauses;
 pub(crate) mod readiness;
 mod redrive;
@@ -37,6 +38,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
+use tidegate_application::KafkaSource;
 use tidegate_backbone::jetstream::{Jetstream, JetstreamRegister};
 use tidegate_consume::{Budget, Gates};
 use tidegate_deliver::Client;
@@ -83,8 +85,8 @@ use crate::{
 
 /// All stages of one process, running.
 pub(crate) struct Pipeline {
-    receive_addr: Option<SocketAddr>,
-    tls_addr: Option<SocketAddr>,
+    /// Of the doors, and of those over TLS.
+    addresses: (Option<SocketAddr>, Option<SocketAddr>),
     operations: Operations,
     control: Control,
     /// What runs beside, and has nothing to finish.
@@ -112,6 +114,7 @@ pub(crate) struct Operations {
     pub(crate) pauses: PauseDoor,
     pub(crate) subscriptions: watch::Receiver<Subscriptions>,
     pub(crate) applications: applications::Known,
+    pub(crate) sources: sources::Known,
     pub(crate) states: States,
     pub(crate) consume: tidegate_consume::Metrics,
     pub(crate) gates: Gates,
@@ -126,9 +129,13 @@ impl Operations {
     fn new(
         config: &Config,
         consumers: &Consumers,
-        (subscriptions, applications): (&watch::Receiver<Subscriptions>, &applications::Known),
+        (subscriptions, applications, sources): (
+            &watch::Receiver<Subscriptions>,
+            &applications::Known,
+            sources::Known,
+        ),
         admission: &Admission,
-        (metrics, journal, tracer): (&worker::Metrics, &Journal, &Tracer),
+        (metrics, journal, tracer): (&metrics::Metrics, &Journal, &Tracer),
         kafka: &Kafka,
     ) -> anyhow::Result<(Self, Asked)> {
         let (replays, replays_asked) = ReplayDoor::new();
@@ -150,6 +157,7 @@ impl Operations {
             pauses,
             subscriptions: subscriptions.clone(),
             applications: applications.clone(),
+            sources,
             states: States::default(),
             consume: metrics.consume(),
             gates: Gates::new(&config.consume.breaker).with_places(config.deliver.connections_max),
@@ -175,26 +183,26 @@ impl Pipeline {
         let log = open_log(config, nats_url).await?;
         let patient_until = Instant::now() + PATIENCE;
         let doors = Doors::bind(&config.receive, roles)?;
-        let (receive_addr, tls_addr) = (doors.local_addr(), doors.tls_addr());
+        let addresses = (doors.local_addr(), doors.tls_addr());
         let (applications, mut applied, mut tasks) =
             connected(config, (&log, patient_until), registry).await?;
         let (draining, drained) = watch::channel(false);
         let (ended, failures) = mpsc::channel(1);
         let (subscriptions, subscribed) = watch::channel(Arc::default());
-        let metrics = worker::Metrics::register(registry);
+        let metrics = metrics::Metrics::register(registry);
         let admission = Admission::new(&config.publish);
         let pauses = pauses_of(&log).await?;
         let sharing = Sharing::start((config, roles), &log, &metrics.consume()).await?;
         let (readiness, follows) = readiness::follow(log.clone());
         tasks.push(follows);
-        let hubs = sharing.hubs();
-        let consumers = Consumers::new(log, Arc::clone(&hubs));
+        let consumers = Consumers::new(log, sharing.hubs());
         let ends = look_after_ends((config, roles), &consumers, &subscribed, registry);
         tasks.extend(ends);
         let journal = Journal::new(&config.history, &metrics.history());
         let history = History::start(&journal, consumers.log());
         let noted = (&metrics, &journal, &tracer);
-        let known = (&subscribed, &applications);
+        let (sources, sources_known) = watch::channel(Arc::default());
+        let known = (&subscribed, &applications, sources_known);
         let kafka = Kafka::register(&config.kafka, registry);
         let (operations, asked) =
             Operations::new(config, &consumers, known, &admission, noted, &kafka)?;
@@ -212,28 +220,24 @@ impl Pipeline {
             tracer,
             states: operations.states.clone(),
             gates: operations.gates.clone(),
-            hubs,
+            hubs: sharing.hubs(),
             budget: Budget::new(config.consume.held_bytes_total_max),
             ended,
             kafka,
         };
         let workers = started(doors, &shared).await?;
-        let documents = documents(config, (consumers.log(), patient_until)).await?;
-        applied.extend(documents.applied());
+        let reading = (consumers.log(), patient_until);
+        let (documents, topics) = run_by((config, roles), reading, &mut applied).await?;
         let commands = workers.iter().map(Worker::commands).collect();
         let stand = (operations.states.clone(), pauses);
-        let control = State::new((config, roles), consumers, commands, subscriptions, stand);
+        let state = State::new((config, roles), consumers, commands, subscriptions, stand);
         let poll = config.subscriptions.poll_interval;
-        let control = Control::start(control, documents, poll, asked).await;
+        let control = Control::start(state, documents, poll, asked).await;
         tasks.extend(told(roles, applied, &operations, &draining));
         // Not before: what is acknowledged belongs to every Subscription that was there.
-        for worker in &workers {
-            worker.serve().await;
-        }
-        let sources = sources_of(config, roles, shared);
+        let sources = opened(&workers, topics, (shared, sources)).await;
         Ok(Self {
-            receive_addr,
-            tls_addr,
+            addresses,
             operations,
             control,
             tasks,
@@ -249,12 +253,12 @@ impl Pipeline {
 
     /// Where the doors are, if there are any.
     pub(crate) fn receive_addr(&self) -> Option<SocketAddr> {
-        self.receive_addr
+        self.addresses.0
     }
 
     /// Where the doors are over TLS.
     pub(crate) fn tls_addr(&self) -> Option<SocketAddr> {
-        self.tls_addr
+        self.addresses.1
     }
 
     /// What an operator may do.
@@ -305,11 +309,43 @@ impl Pipeline {
     }
 }
 
-/// Topics are read by those who have doors.
-fn sources_of(config: &Config, roles: Roles, shared: worker::Shared) -> Option<sources::Started> {
-    let folder = config.sources_folder().filter(|_| roles.gateway)?;
-    let (sources, _known) = Sources::new(Folder::new(folder), shared);
-    Some(sources.start(config.sources.poll_interval))
+/// Those of topics, where this process reads any: those who have doors do.
+async fn source_documents(
+    (config, roles): (&Config, Roles),
+    log: (&Jetstream, Instant),
+) -> anyhow::Result<Option<Documents<KafkaSource>>> {
+    let folder = config.sources_folder();
+    if !roles.gateway || folder.is_none() && !config.resources.are_in_a_cluster() {
+        return Ok(None);
+    }
+    let folder = Folder::new(folder.unwrap_or_default());
+    documented(config, log, folder).await.map(Some)
+}
+
+/// What Subscriptions say, and sources where there are any; `applied` tells how far they are known.
+async fn run_by(
+    of: (&Config, Roles),
+    log: (&Jetstream, Instant),
+    applied: &mut Vec<watch::Receiver<u64>>,
+) -> anyhow::Result<(Documents<Subscription>, Option<Documents<KafkaSource>>)> {
+    let documents = documents(of.0, log).await?;
+    applied.extend(documents.applied());
+    let topics = source_documents(of, log).await?;
+    applied.extend(topics.as_ref().and_then(Documents::applied));
+    Ok((documents, topics))
+}
+
+/// Opens the doors, and begins to read topics.
+async fn opened(
+    workers: &[Worker],
+    topics: Option<Documents<KafkaSource>>,
+    (shared, known): (worker::Shared, watch::Sender<sources::All>),
+) -> Option<sources::Started> {
+    for worker in workers {
+        worker.serve().await;
+    }
+    let poll = shared.config.sources.poll_interval;
+    topics.map(|topics| Sources::new(topics, shared, known).start(poll))
 }
 
 /// Those of Subscriptions.

@@ -7,7 +7,8 @@ use std::{
 };
 
 use tidegate_application::KafkaSource;
-use tidegate_document::Parsed;
+use tidegate_document::{Parsed, Secret};
+use tidegate_snapshot::Kind;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -15,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    folder::{Folder, Loaded, Resource},
+    documents::{Documented, Documents},
+    folder::{Loaded, Resource},
     kafka::Running,
     pipeline::worker,
 };
@@ -23,21 +25,26 @@ use crate::{
 /// How a source stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stand {
-    /// The partitions that this process reads, by topic.
-    pub(crate) partitions: BTreeMap<String, Vec<i32>>,
+    /// The partitions that this process reads, by topic; and how many records of each are not stored
+    /// yet, where that is known.
+    pub(crate) partitions: BTreeMap<String, BTreeMap<i32, Option<i64>>>,
     /// What is wrong, if something is.
     pub(crate) trouble: Option<String>,
 }
 
-/// The sources that there are, and how each stands.
-pub(crate) type Known = watch::Receiver<Arc<Vec<(KafkaSource, Stand)>>>;
+/// The sources that there are, by name, and how each stands.
+pub(crate) type All = Arc<Vec<(KafkaSource, Stand)>>;
+
+/// The same, as it changes.
+pub(crate) type Known = watch::Receiver<All>;
 
 /// Keeps what runs as documents say.
 pub(crate) struct Sources {
-    folder: Folder<KafkaSource>,
+    documents: Documents<KafkaSource>,
     shared: worker::Shared,
-    running: HashMap<String, (KafkaSource, Option<Running>)>,
-    known: watch::Sender<Arc<Vec<(KafkaSource, Stand)>>>,
+    /// Each running, or why not.
+    running: HashMap<String, (KafkaSource, Result<Running, String>)>,
+    known: watch::Sender<All>,
 }
 
 /// Running sources.
@@ -56,24 +63,39 @@ impl Resource for KafkaSource {
     }
 }
 
+impl Documented for KafkaSource {
+    const KIND: Kind = Kind::Source;
+
+    /// What it reads is never held.
+    fn held(self) -> Self {
+        self
+    }
+
+    fn secrets(&self) -> Vec<&Secret> {
+        self.cluster.secrets().collect()
+    }
+}
+
 impl Sources {
-    /// Those of a folder; nothing runs yet.
-    pub(crate) fn new(folder: Folder<KafkaSource>, shared: worker::Shared) -> (Self, Known) {
-        let (known, receiver) = watch::channel(Arc::default());
-        let sources = Self {
-            folder,
+    /// Those of these documents; nothing runs yet.
+    pub(crate) fn new(
+        documents: Documents<KafkaSource>,
+        shared: worker::Shared,
+        known: watch::Sender<All>,
+    ) -> Self {
+        Self {
+            documents,
             shared,
             running: HashMap::new(),
             known,
-        };
-        (sources, receiver)
+        }
     }
 
     /// Runs them, and looks for changes this often.
     pub(crate) fn start(mut self, poll: Duration) -> Started {
         let (stop, mut stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
-            let loaded = self.folder.load();
+            let loaded = self.documents.load().await;
             self.apply(loaded).await;
             let mut ticks = interval(poll);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -83,14 +105,14 @@ impl Sources {
                     _ = stopped.wait_for(|stop| *stop) => break,
                     _ = ticks.tick() => {}
                 }
-                if let Some(loaded) = self.folder.poll() {
+                if let Some(loaded) = self.documents.poll().await {
                     self.apply(loaded).await;
                 }
                 self.retry().await;
                 self.tell();
             }
             for (_, (_, running)) in self.running {
-                if let Some(running) = running {
+                if let Ok(running) = running {
                     running.end().await;
                 }
             }
@@ -114,37 +136,41 @@ impl Sources {
             .map(|(name, _)| name.clone())
             .collect();
         for name in over {
-            if let Some((_, Some(running))) = self.running.remove(&name) {
+            if let Some((_, Ok(running))) = self.running.remove(&name) {
                 // The one in its place is in the same group: it waits for what is under way.
                 running.end().await;
             }
         }
         for source in loaded.resources {
             let entry = self.running.entry(source.name.clone());
-            entry.or_insert_with(|| (source, None));
+            entry.or_insert_with(|| (source, Err(String::new())));
         }
         self.retry().await;
         self.tell();
+        self.documents.is_applied();
     }
 
     /// Starts those that do not run.
     async fn retry(&mut self) {
         for (source, running) in self.running.values_mut() {
-            if running.is_some() {
-                continue;
+            if running.as_ref().is_ok_and(Running::has_ended) {
+                *running = Err(String::new());
             }
+            let Err(reason) = running else {
+                continue;
+            };
             match Running::start(source, &self.shared).await {
                 Ok(started) => {
                     tracing::info!(source = source.name, group = source.group, "a source runs");
-                    *running = Some(started);
+                    *running = Ok(started);
                 }
                 Err(error) => {
-                    let source = &source.name;
-                    tracing::warn!(
-                        source,
-                        error = format!("{error:#}"),
-                        "a source does not run"
-                    );
+                    let error = format!("{error:#}");
+                    // Told once, not at each try.
+                    if *reason != error {
+                        tracing::warn!(source = source.name, error, "a source does not run");
+                        *reason = error;
+                    }
                 }
             }
         }
@@ -156,9 +182,9 @@ impl Sources {
             .values()
             .map(|(source, running)| {
                 let stand = match running {
-                    Some(running) => running.stand(),
-                    None => Stand {
-                        trouble: Some("it does not run; the log says why".to_owned()),
+                    Ok(running) => running.stand(),
+                    Err(reason) => Stand {
+                        trouble: Some(reason.clone()),
                         ..Stand::default()
                     },
                 };

@@ -48,87 +48,80 @@ fn credentials_are_part_of_a_sink() {
     assert_eq!(token.secrets().len(), 2);
 }
 
-/// Each with its line, field and reason; and an editor sees the shape.
+fn kafka(rest: &str) -> String {
+    format!("  sink: {{ kafka: {{ brokers: ['k:1'], {rest} }} }}\n")
+}
+
+/// A mistake in this field, at this line.
+fn is_told(spec: &str, (line, field, reason): (usize, &str, &str)) {
+    let mistakes = parse(&document(spec)).mistakes;
+    let found = mistakes.iter().find(|mistake| mistake.field == field);
+    let Some(found) = found else {
+        unreachable!("{spec}: {mistakes:?}");
+    };
+    assert!(found.message.contains(reason), "{spec}: {found}");
+    assert_eq!(found.line, line, "{spec}: {found}");
+}
+
+/// Each with its line, field and reason.
 #[test]
 fn mistakes_are_told_where_they_are() {
-    let kafka = |rest: &str| format!("  sink: {{ kafka: {{ brokers: ['k:1'], {rest} }} }}\n");
-    let with = |delivery: &str| format!("{}  delivery:\n    {delivery}\n", kafka("topic: t"));
-    for (spec, line, field, reason) in [
+    for (spec, told) in [
         (
             kafka("topic: 'a b'"),
-            5,
-            "spec.sink.kafka.topic",
-            "must be from 1 to 249",
+            (5, "spec.sink.kafka.topic", "must be from 1 to 249"),
         ),
         (
             kafka("topic: 'a-{Type}'"),
-            5,
-            "spec.sink.kafka.topic",
-            "{Type} is no attribute",
+            (5, "spec.sink.kafka.topic", "{Type} is no attribute"),
         ),
         (
             kafka("topic: t, key: Key"),
-            5,
-            "spec.sink.kafka.key",
-            "must be an attribute",
+            (5, "spec.sink.kafka.key", "must be an attribute"),
         ),
         (
             "  sink: { kafka: { brokers: [k], topic: t } }\n".to_owned(),
-            5,
-            "spec.sink.kafka.brokers[0]",
-            "must be host:port",
+            (5, "spec.sink.kafka.brokers[0]", "must be host:port"),
         ),
         (
             "  sink: { uri: 'http://h/', kafka: { brokers: ['k:1'], topic: t } }\n".to_owned(),
-            5,
-            "spec.sink.kafka",
-            "must be left out",
-        ),
-        (
-            with("format: batch"),
-            7,
-            "spec.delivery.format",
-            "must be binary or structured",
-        ),
-        (
-            with("headers: { a: b }"),
-            7,
-            "spec.delivery.headers",
-            "see spec.sink.kafka",
-        ),
-        (
-            with("auth: { bearer: { token: { file: t } } }"),
-            7,
-            "spec.delivery.auth",
-            "see spec.sink.kafka",
-        ),
-        (
-            with("tls: { ca: { file: t } }"),
-            7,
-            "spec.delivery.tls",
-            "see spec.sink.kafka",
+            (5, "spec.sink.kafka", "must be left out"),
         ),
         (
             format!("{}  reply: {{ sources: [a] }}\n", kafka("topic: t")),
-            6,
-            "spec.reply",
-            "a topic answers nothing",
+            (6, "spec.reply", "a topic answers nothing"),
         ),
+    ] {
+        is_told(&spec, told);
+    }
+}
+
+/// What only requests have is a mistake beside a topic, and so is a topic for dead letters.
+#[test]
+fn what_only_requests_have_is_refused() {
+    for (delivery, field, reason) in [
+        ("format: batch", "format", "must be binary or structured"),
+        ("headers: { a: b }", "headers", "see spec.sink.kafka"),
         (
-            with("deadLetter: { sink: { kafka: { brokers: ['k:1'], topic: t } } }"),
-            7,
-            "spec.delivery.deadLetter.sink.kafka",
+            "auth: { bearer: { token: { file: t } } }",
+            "auth",
+            "see spec.sink.kafka",
+        ),
+        ("tls: { ca: { file: t } }", "tls", "see spec.sink.kafka"),
+        (
+            "deadLetter: { sink: { kafka: { brokers: ['k:1'], topic: t } } }",
+            "deadLetter.sink.kafka",
             "must be left out",
         ),
     ] {
-        let mistakes = parse(&document(&spec)).mistakes;
-        let found = mistakes.iter().find(|mistake| mistake.field == field);
-        let Some(found) = found else {
-            unreachable!("{spec}: {mistakes:?}");
-        };
-        assert!(found.message.contains(reason), "{spec}: {found}");
-        assert_eq!(found.line, line, "{spec}: {found}");
+        let spec = format!("{}  delivery:\n    {delivery}\n", kafka("topic: t"));
+        is_told(&spec, (7, &format!("spec.delivery.{field}"), reason));
     }
+}
+
+/// An editor sees the shape.
+#[test]
+fn the_schema_knows_topics() {
     let validator = jsonschema::validator_for(&tidegate_subscription::schema()).unwrap();
     let value = |spec: &str| serde_saphyr::from_str::<Value>(&document(spec)).unwrap();
     assert!(validator.is_valid(&value(USUAL)));

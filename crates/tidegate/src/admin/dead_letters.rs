@@ -9,10 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
-use tidegate_backbone::jetstream::{Jetstream, Letter};
+use tidegate_backbone::{
+    Unreadable,
+    jetstream::{Jetstream, Letter},
+};
 use tidegate_event::json as event_json;
 use url::Url;
 
@@ -54,7 +58,9 @@ pub(super) fn paths(shapes: &mut Shapes) -> Value {
         "type": ["object", "null"],
         "description": "In the JSON format of CloudEvents; null where what is stored is none.",
     });
-    let whole = json!({ "allOf": [letter], "properties": { "event": event } });
+    let raw = shapes.of::<Raw>();
+    let raw = json!({ "anyOf": [raw, { "type": "null" }] });
+    let whole = json!({ "allOf": [letter], "properties": { "event": event, "raw": raw } });
     let page = json!({
         "allOf": [openapi::items(&letter)],
         "properties": {
@@ -222,6 +228,37 @@ struct Shown {
     #[serde(flatten)]
     summary: Summary,
     event: Option<Box<RawValue>>,
+    raw: Option<Raw>,
+}
+
+/// What is kept in the place of an event, such as a record that could not be read.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Raw")]
+struct Raw {
+    /// What is wrong with it.
+    reason: String,
+    /// Its headers, in order: names and values.
+    headers: Vec<(String, String)>,
+    /// Its bytes, where they are text.
+    text: Option<String>,
+    /// Its bytes in base64, where they are not.
+    base64: Option<String>,
+}
+
+impl Raw {
+    fn of(unreadable: &Unreadable) -> Self {
+        let headers = unreadable.headers.iter();
+        let text = str::from_utf8(&unreadable.payload).ok();
+        Self {
+            reason: unreadable.reason.clone(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            base64: text.is_none().then(|| STANDARD.encode(&unreadable.payload)),
+            text: text.map(str::to_owned),
+        }
+    }
 }
 
 async fn show(
@@ -234,6 +271,7 @@ async fn show(
     let shown = Shown {
         summary: Summary::of(&letter),
         event: event.and_then(|json| RawValue::from_string(json).ok()),
+        raw: letter.event.as_ref().err().map(Raw::of),
     };
     Ok(Json(shown).into_response())
 }

@@ -8,7 +8,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Access, applications, dead_letters, events, log_level, problem, replays, status, subscriptions,
+    Access, applications, dead_letters, events, log_level, problem, replays, sources, status,
+    subscriptions,
 };
 
 /// The routes.
@@ -30,6 +31,7 @@ fn document(access: &Access) -> Value {
         dead_letters::paths(&mut shapes),
         replays::paths(&mut shapes),
         applications::paths(&mut shapes),
+        sources::paths(&mut shapes),
         log_level::paths(&mut shapes),
         status::paths(&mut shapes),
     ] {

@@ -140,6 +140,7 @@ impl Test {
             headers: &headers,
             body: Bytes::from(body),
             topic: self.topic.as_deref(),
+            place: None,
             batch_events_max: own_max.unwrap_or(config.receive.batch_events_max),
             received_at: Timestamp::now(),
         })

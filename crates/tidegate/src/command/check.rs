@@ -1,4 +1,4 @@
-//! `tidegate check`: configuration, Subscriptions and Applications, validated by the code that
+//! `tidegate check`: configuration, Subscriptions, Applications and sources, validated by the code that
 //! runs them.
 #![expect(clippy::print_stdout, reason = "the result is for standard output")]
 
@@ -8,13 +8,15 @@ use std::{
 };
 
 use clap::Args;
-use tidegate_application::Application;
+use tidegate_application::{Application, KafkaSource};
+use tidegate_document::Mistake;
 use tidegate_subscription::Subscription;
 
 use crate::{
     cli::ConfigFile,
     config::{Config, Mistakes},
     folder::{FileMistake, Folder, Resource},
+    kafka,
 };
 
 const EXAMPLES: &str = "\
@@ -30,7 +32,7 @@ Prints every mistake as file:line: field: message, and exits 2 when there is one
 pub(crate) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// Subscription or Application files; without any, those of the configured folders
+    /// Subscription, Application or KafkaSource files; without any, those of the configured folders
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -60,14 +62,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if let Some(folder) = config.applications_folder() {
             counts.applications += loaded::<Application>(folder, &mut mistakes);
         }
+        if let Some(folder) = config.sources_folder() {
+            counts.sources += loaded::<KafkaSource>(folder, &mut mistakes);
+        }
+    }
+    if counts.sources > 0 {
+        mistakes.extend(kafka::ABSENT.map(str::to_owned));
     }
     if mistakes.is_empty() {
         let Counts {
             subscriptions,
             applications,
+            sources,
         } = counts;
         println!(
-            "configuration, {subscriptions} Subscriptions and {applications} Applications are fine"
+            "configuration, {subscriptions} Subscriptions, {applications} Applications and {sources} \
+             sources are fine"
         );
         return Ok(());
     }
@@ -79,23 +89,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 struct Counts {
     subscriptions: usize,
     applications: usize,
+    sources: usize,
 }
 
 impl Counts {
     /// A file holds documents of one kind, as in a folder: that of its first document.
     fn add_file(&mut self, file: &Path, text: &str, mistakes: &mut Vec<String>) {
-        let is_application = text
-            .lines()
-            .find_map(|line| line.strip_prefix("kind:"))
-            .is_some_and(|kind| kind.trim() == "Application");
-        let (count, found) = if is_application {
-            let parsed = tidegate_application::parse(text);
-            self.applications += parsed.documents.len();
-            (parsed.documents.len(), parsed.mistakes)
-        } else {
-            let parsed = tidegate_subscription::parse(text);
-            self.subscriptions += parsed.documents.len();
-            (parsed.documents.len(), parsed.mistakes)
+        let kind = text.lines().find_map(|line| line.strip_prefix("kind:"));
+        let (count, found) = match kind.map(str::trim) {
+            Some("Application") => counted::<Application>(text, &mut self.applications),
+            Some("KafkaSource") => counted::<KafkaSource>(text, &mut self.sources),
+            Some(_) | None => counted::<Subscription>(text, &mut self.subscriptions),
         };
         let told = found
             .iter()
@@ -105,6 +109,12 @@ impl Counts {
             mistakes.push(format!("{}: no document", file.display()));
         }
     }
+}
+
+fn counted<T: Resource>(text: &str, count: &mut usize) -> (usize, Vec<Mistake>) {
+    let parsed = T::parse(text);
+    *count += parsed.documents.len();
+    (parsed.documents.len(), parsed.mistakes)
 }
 
 fn loaded<T: Resource>(folder: PathBuf, mistakes: &mut Vec<String>) -> usize {

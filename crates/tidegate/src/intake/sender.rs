@@ -76,11 +76,19 @@ impl Sender {
         }
     }
 
-    /// One that need not prove who it is: who runs Tidegate has said it.
+    /// One that need not prove who it is, since who runs Tidegate has said it; none yet, where
+    /// documents say who there is, and not this one.
     #[cfg(feature = "kafka")]
-    pub(crate) fn acting_as(member: Arc<Member>) -> Self {
-        let identity = Identity::Known;
-        Self { member, identity }
+    pub(crate) fn acting_as(name: &str, directory: &Directory) -> Option<Self> {
+        if let Some(member) = directory.member(name) {
+            let identity = Identity::Known;
+            return Some(Self { member, identity });
+        }
+        let nobody = || Self {
+            member: Arc::new(Member::undocumented(name)),
+            identity: Identity::Anonymous,
+        };
+        (!directory.is_documented()).then(nobody)
     }
 
     /// The same, once the body is there.
@@ -116,7 +124,7 @@ impl Sender {
     }
 
     /// Whether it is a connected system.
-    pub(super) fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         matches!(self.identity, Identity::Known)
     }
 

@@ -1,6 +1,6 @@
 //! Without Kafka: whoever asks for it is told so.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::bail;
 use prometheus_client::registry::Registry;
@@ -12,8 +12,11 @@ use tidegate_subscription::{Subscription, Topic};
 
 use crate::{pipeline::worker, sources::Stand};
 
-const ABSENT: &str = "this tidegate is built without Kafka: build it with the feature kafka, which \
-                      is on by default";
+const WHY: &str = "this tidegate is built without Kafka: build it with the feature kafka, which is on \
+                   by default";
+
+/// Why nothing of it runs.
+pub(crate) const ABSENT: Option<&str> = Some(WHY);
 
 /// Nothing can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,14 +45,8 @@ impl Kafka {
         Self
     }
 
-    pub(crate) fn sink(
-        &self,
-        _: &Subscription,
-        _: &Topic,
-        _: &Path,
-        _: Duration,
-    ) -> anyhow::Result<TopicSink> {
-        bail!(ABSENT)
+    pub(crate) fn sink(&self, _: &Subscription, _: &Topic, _: &Path) -> anyhow::Result<TopicSink> {
+        bail!(WHY)
     }
 }
 
@@ -61,15 +58,19 @@ impl TopicSink {
 
 impl Running {
     pub(crate) async fn start(source: &KafkaSource, _: &worker::Shared) -> anyhow::Result<Self> {
-        tracing::error!(source = source.name, "{ABSENT}");
+        tracing::error!(source = source.name, "{WHY}");
         Ok(Self)
     }
 
     pub(crate) fn stand(&self) -> Stand {
         Stand {
-            trouble: Some(ABSENT.to_owned()),
+            trouble: Some(WHY.to_owned()),
             ..Stand::default()
         }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        false
     }
 
     pub(crate) async fn end(self) {}

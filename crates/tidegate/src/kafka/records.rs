@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    applications::{Known, Member},
+    applications::Known,
     intake::Sender,
     pipeline::{journal, worker},
 };
@@ -110,13 +110,7 @@ impl Records {
         let mut applications = self.applications.clone();
         loop {
             let directory = Arc::clone(&applications.borrow_and_update());
-            let member = match directory.member(name) {
-                Some(member) => Some(member),
-                None if !directory.is_documented() => Some(Arc::new(Member::undocumented(name))),
-                None => None,
-            };
-            if let Some(member) = member {
-                let sender = Sender::acting_as(member);
+            if let Some(sender) = Sender::acting_as(name, &directory) {
                 let Some(wait) = sender.quota().wait(Instant::now()) else {
                     self.wait_for(None);
                     return sender;
@@ -145,10 +139,12 @@ impl Records {
         let normalized = normalize(Input {
             reading: Reading::Record(application.format),
             application,
-            proven: true,
+            proven: sender.is_known(),
             headers: &headers,
             body: record.value.clone().unwrap_or_default(),
             topic: Some(&record.topic),
+            // The same whenever it is read again.
+            place: Some(&place(record)),
             batch_events_max: self.batch_events_max,
             received_at: Timestamp::now(),
         });
@@ -160,12 +156,7 @@ impl Records {
         let mut events = normalized.events.into_vec();
         let directory = self.applications.borrow();
         let hop = kafka::hop(of_record(record));
-        let has_id = has_id(format, application);
         for event in &mut events {
-            if !has_id {
-                // The same whenever it is read again.
-                event.id = place(record).into();
-            }
             if self.source.partition_key {
                 set_key(event, record.key.as_ref());
             }
@@ -184,12 +175,13 @@ impl Records {
     async fn store(&self, records: &[Record], count: &mut Count) {
         let mut pause = AGAIN;
         let mut left = records;
+        let mut most = records.len();
         while !left.is_empty() {
             let sender = self.sender().await;
             let application = acting(&self.source, sender.application());
             let (mut events, mut ends) = (Vec::new(), Vec::new());
             let mut poison = None;
-            for record in left {
+            for record in left.iter().take(most) {
                 match self.events(record, (&sender, &application)) {
                     Ok(of_record) => events.extend(of_record),
                     Err(found) => {
@@ -199,14 +191,14 @@ impl Records {
                 }
                 ends.push(events.len());
             }
-            let bytes = events.iter().map(Event::data_len).sum();
-            sender.quota().charge(events.len(), bytes, Instant::now());
+            let sizes: Vec<usize> = events.iter().map(Event::data_len).collect();
             let name = &sender.application().name;
             let results = self.publisher.publish_all(name, events).await;
             let (stored, failed) = settled(&results, &ends);
             for stored in results.iter().flatten() {
                 journal::received(&self.journal, name, stored);
             }
+            charge(&sender, &results, &sizes);
             let refused = usize::from(poison.is_some());
             sender.has_sent(results.iter().flatten().count(), refused);
             count.stored += stored as u64;
@@ -223,6 +215,8 @@ impl Records {
                         left = rest;
                     }
                     None => {
+                        // Where others have most of the room, less of it is wanted at once.
+                        most = (most / 2).max(1);
                         self.wait_for(Some(error.to_string()));
                         sleep(pause).await;
                         pause = (pause * 2).min(AGAIN_MAX);
@@ -315,7 +309,11 @@ impl tidegate_kafka::Intake for Records {
 /// The Application, with what the source says itself.
 fn acting(source: &KafkaSource, application: &Application) -> Application {
     Application {
-        format: source.format.or(application.format),
+        // Kyma's own is of requests.
+        format: source
+            .format
+            .or(application.format)
+            .filter(|format| *format != Format::KymaLegacy),
         mapping: source
             .mapping
             .clone()
@@ -324,11 +322,14 @@ fn acting(source: &KafkaSource, application: &Application) -> Application {
     }
 }
 
-/// Whether the record itself says which event it is.
-fn has_id(format: Format, application: &Application) -> bool {
-    let is_generic = matches!(format, Format::GenericJson | Format::GenericXml);
-    let mapping = application.mapping.as_ref();
-    !is_generic || application.content_dedup || mapping.is_some_and(|mapping| mapping.id.is_some())
+/// What is stored counts, and not how often it was tried.
+fn charge(sender: &Sender, results: &[Result<Stored, tidegate_publish::Error>], sizes: &[usize]) {
+    let of_stored = results.iter().zip(sizes);
+    let of_stored = of_stored.filter(|(result, _)| result.is_ok());
+    let (events, bytes) = of_stored.fold((0, 0), |(events, bytes), (_, size)| {
+        (events + 1, bytes + size)
+    });
+    sender.quota().charge(events, bytes, Instant::now());
 }
 
 /// How many records are stored from the first on, and why the next is not.

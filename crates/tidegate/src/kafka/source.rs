@@ -72,12 +72,16 @@ impl Running {
             partitions,
             trouble,
         } = self.state.borrow().clone();
-        let has_ended = self.state.has_changed().is_err();
-        let ended = has_ended.then(|| "it has ended; the log says why".to_owned());
+        let waiting = self.waiting.borrow().clone();
         Stand {
             partitions,
-            trouble: ended.or_else(|| self.waiting.borrow().clone()).or(trouble),
+            trouble: waiting.or(trouble),
         }
+    }
+
+    /// Whether it has ended by itself, which only a panic does.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.has_changed().is_err()
     }
 
     /// Stops it, and waits for what is under way.
@@ -101,6 +105,6 @@ fn settings(document: &KafkaSource, shared: &worker::Shared) -> Settings {
             Start::Earliest => Begin::Earliest,
             Start::Latest => Begin::Latest,
         },
-        folder: shared.config.sources_folder().unwrap_or_default(),
+        folder: shared.config.source_secrets_folder(),
     }
 }

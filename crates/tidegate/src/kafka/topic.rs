@@ -13,6 +13,7 @@ use tidegate_subscription::{Format, Subscription, Topic};
 pub(crate) struct Kafka {
     pub(super) metrics: Metrics,
     producers: Producers,
+    timeout: Duration,
 }
 
 /// A topic.
@@ -24,6 +25,7 @@ impl Kafka {
         let metrics = Metrics::register(registry);
         Self {
             producers: Producers::new(config, &metrics),
+            timeout: config.timeout,
             metrics,
         }
     }
@@ -34,8 +36,8 @@ impl Kafka {
         subscription: &Subscription,
         topic: &Topic,
         folder: &Path,
-        timeout: Duration,
     ) -> anyhow::Result<TopicSink> {
+        let timeout = subscription.delivery.timeout.unwrap_or(self.timeout);
         let sink = Sink::new(&self.producers, topic, folder, timeout);
         Ok(TopicSink(match subscription.delivery.format {
             Format::Structured => sink.structured(),

@@ -85,7 +85,7 @@ impl SinkAttempt {
         let timeout = delivery.timeout.unwrap_or(config.deliver.timeout);
         let replies = Replies::of(subscription, publisher);
         let way = match &delivery.topic {
-            Some(topic) => Way::Topic(kafka.sink(subscription, topic, &folder, timeout)?),
+            Some(topic) => Way::Topic(kafka.sink(subscription, topic, &folder)?),
             None => Way::http(
                 (usual, subscription),
                 (&folder, timeout),

@@ -14,7 +14,7 @@ use tidegate_backbone::{
     jetstream::{Channel, Listener, Said},
 };
 use tidegate_snapshot::{
-    ASK, Ask, BEAT, BEAT_EVERY, Beat, CALL, CHANNEL, Failure, Key, Page, Standing, State,
+    ASK, Ask, BEAT, BEAT_EVERY, Beat, CALL, CHANNEL, Failure, Key, Kind, Page, Standing, State,
 };
 use tidegate_subscription::Subscription;
 use tokio::{
@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{Operations, Roles, standing, states};
+use crate::sources;
 
 /// Documents of one answer: a few KiB each at most, of the MiB that a nats-server takes.
 const PAGE: usize = 200;
@@ -156,12 +157,18 @@ impl Fleet {
         let revision = self.revision();
         let subscriptions = Arc::clone(&self.operations.subscriptions.borrow());
         let applications = Arc::clone(&self.operations.applications.borrow());
+        let sources = Arc::clone(&self.operations.sources.borrow());
         let mut keys: Vec<(Key, Option<&Arc<Subscription>>)> = subscriptions
             .iter()
             .map(|one| (Key::subscription(&one.namespace, &one.name), Some(one)))
             .collect();
         let members = applications.members();
         keys.extend(members.map(|one| (Key::application(&one.application.name), None)));
+        keys.extend(
+            sources
+                .iter()
+                .map(|(one, _)| (Key::source(&one.name), None)),
+        );
         keys.retain(|(key, _)| after.as_ref().is_none_or(|after| key > after));
         keys.sort_by(|(a, _), (b, _)| a.cmp(b));
         let is_last = keys.len() <= PAGE;
@@ -169,7 +176,10 @@ impl Fleet {
         let standings = page.map(|(key, subscription)| match subscription {
             Some(subscription) => self.standing(key, subscription),
             None => {
-                let mistake = applications.mistake(&key.name);
+                let mistake = match key.kind {
+                    Kind::Subscription | Kind::Application => applications.mistake(&key.name),
+                    Kind::Source => trouble(&sources, &key.name),
+                };
                 let state = mistake.map(|mistake| State::Unusable(mistake.to_owned()));
                 blank(key, state.unwrap_or(State::Open))
             }
@@ -231,6 +241,12 @@ impl Fleet {
             self.seen.insert(id, seen);
         }
     }
+}
+
+/// What is wrong with a source.
+fn trouble<'a>(sources: &'a sources::All, name: &str) -> Option<&'a str> {
+    let (_, stand) = sources.iter().find(|(source, _)| source.name == name)?;
+    stand.trouble.as_deref()
 }
 
 fn blank(key: Key, state: State) -> Standing {

@@ -4,7 +4,6 @@
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
-use prometheus_client::registry::Registry;
 use tidegate_backbone::jetstream::Jetstream;
 use tidegate_consume::{Attempt, Budget, Gates, Pace, Service};
 use tidegate_deliver::Client;
@@ -23,6 +22,7 @@ use super::{
     Readiness,
     attempt::SinkAttempt,
     journal::Told,
+    metrics::Metrics,
     replays::{Assigned, ReplayAttempt},
     sharing::{Consumers, SharedHub},
     states::{State, States},
@@ -88,66 +88,6 @@ impl Drop for Ended {
     fn drop(&mut self) {
         // Full means that it is told already.
         self.0.try_send(()).ok();
-    }
-}
-
-/// The metrics of every stage.
-#[derive(Clone)]
-pub(super) struct Metrics {
-    receive: tidegate_receive::Metrics,
-    intake: crate::metrics::Metrics,
-    publish: tidegate_publish::Metrics,
-    consume: tidegate_consume::Metrics,
-    deliver: tidegate_deliver::Metrics,
-    history: tidegate_history::Metrics,
-}
-
-impl Metrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        Self {
-            receive: tidegate_receive::Metrics::register(registry),
-            intake: crate::metrics::Metrics::register(registry),
-            publish: tidegate_publish::Metrics::register(registry),
-            consume: tidegate_consume::Metrics::register(registry),
-            deliver: tidegate_deliver::Metrics::register(registry),
-            history: tidegate_history::Metrics::register(registry),
-        }
-    }
-
-    /// Those of attempts.
-    pub(super) fn deliver(&self) -> tidegate_deliver::Metrics {
-        self.deliver.clone()
-    }
-
-    /// Publishes through this log, and counts it.
-    pub(super) fn publisher(
-        &self,
-        config: &Config,
-        log: Jetstream,
-        admission: &Admission,
-    ) -> Publisher<Jetstream> {
-        Publisher::new(
-            &config.publish,
-            log,
-            &config.backbone.events_root(),
-            admission.clone(),
-            self.publish.clone(),
-        )
-    }
-
-    /// Those of what happens to events.
-    pub(super) fn history(&self) -> tidegate_history::Metrics {
-        self.history.clone()
-    }
-
-    /// Those of Subscriptions.
-    pub(super) fn consume(&self) -> tidegate_consume::Metrics {
-        self.consume.clone()
-    }
-
-    /// Those of the doors.
-    pub(super) fn receive(&self) -> tidegate_receive::Metrics {
-        self.receive.clone()
     }
 }
 
@@ -249,7 +189,7 @@ async fn connect(index: usize, shared: &Shared) -> anyhow::Result<(Jetstream, De
     let name = |what: &str| format!("tidegate-{what}-{index}");
     let publish = shared.log.beside(&name("publish")).await?;
     let consume = shared.log.beside(&name("consume")).await?;
-    let client = Client::new(&config.deliver, shared.metrics.deliver.clone())?;
+    let client = Client::new(&config.deliver, shared.metrics.deliver())?;
     let publisher = shared
         .metrics
         .publisher(config, publish.clone(), &shared.admission);
@@ -277,7 +217,7 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
         shared.applications.clone(),
         &config.normalize,
         config.receive.batch_events_max,
-        shared.metrics.intake.clone(),
+        shared.metrics.intake(),
     )
     .noting(shared.journal.clone())
     .traced_by(shared.tracer.clone());
@@ -290,7 +230,7 @@ async fn serve(listeners: Listeners, log: Jetstream, shared: Shared) {
         listeners,
         config.receive.clone(),
         intake,
-        shared.metrics.receive.clone(),
+        shared.metrics.receive(),
         shared.limits.clone(),
         drain,
     )
@@ -436,7 +376,7 @@ impl Deliveries {
             subscription,
             log,
             attempt,
-            &shared.metrics.consume,
+            &shared.metrics.consume(),
             fastrand::u64(..),
         )
         .through(gate)

@@ -60,6 +60,8 @@ const OPERATIONS: &[(&str, &str, &str, u16)] = &[
     ("/api/v1/log-level", "get", "", 200),
     ("/api/v1/applications", "get", "", 200),
     ("/api/v1/applications/{name}", "get", "", 404),
+    ("/api/v1/sources", "get", "", 200),
+    ("/api/v1/sources/{name}", "get", "", 404),
     ("/api/v1/status", "get", "?stuckAfter=0s&watch=10ms", 200),
     ("/api/v1/status", "get", "?watch=soon", 400),
     (

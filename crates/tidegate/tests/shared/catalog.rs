@@ -16,7 +16,7 @@ use std::{
 use prometheus_client::registry::Registry;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tidegate_telemetry::metrics::{self, Format};
-use tidegate_testkit::{NatsServer, Sink};
+use tidegate_testkit::{Kafka, NatsServer, Sink};
 
 use crate::harness::{PATIENCE, Tidegate, binary, subscription};
 
@@ -36,6 +36,8 @@ const CONFIGURATION: &str = "applications: { folder: applications }\n\
     receive: { tls: { listen: \"127.0.0.1:0\", certificate: certificate.pem, \
         key: key.pem } }\n\
     telemetry: { metrics_interval: 100ms }\n\
+    sources: { folder: sources }\n\
+    kafka: { statistics_interval: 100ms }\n\
     backbone: { credentials_file: FOLDER/user.creds, events: { age_max: 2s, duplicate_window: 2s } }\n\
     consume: { breaker: { failures: 2 }, retry: { backoff_delay: 50ms } }\n\
     dead_letters: { notice: 200ms }\n";
@@ -43,6 +45,11 @@ const CONFIGURATION: &str = "applications: { folder: applications }\n\
 /// What it has sent is shown before it sends anything.
 const APPLICATION: &str = "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: Application\n\
     metadata: { name: shop }\nspec: { authentication: [none: {}] }\n";
+
+/// Its partition and its brokers are shown.
+const SOURCE: &str = "apiVersion: eventing.tidegate.dev/v1alpha1\nkind: KafkaSource\n\
+    metadata: { name: orders }\n\
+    spec: { brokers: ['BROKER'], topics: [orders], application: shop }\n";
 
 /// One metric, as a scrape shows it.
 #[derive(Debug, Default)]
@@ -55,9 +62,25 @@ struct Shown {
 /// By the name in the text format.
 type Catalog = BTreeMap<String, Shown>;
 
+/// A topic with a record that is no event.
+async fn with_a_record() -> Kafka {
+    let kafka = Kafka::start().await;
+    kafka.create_topic("orders", 1).await;
+    let to = [
+        "--bootstrap-server",
+        &kafka.bootstrap(),
+        "--topic",
+        "orders",
+    ];
+    let class = "org.apache.kafka.tools.ConsoleProducer";
+    let sent = kafka.run_with_input(class, &to, "no event\n").await;
+    assert!(sent.status.success());
+    kafka
+}
+
 /// Whatever there is, in a scrape.
 async fn everything() -> String {
-    let nats = NatsServer::start().await;
+    let (nats, kafka) = tokio::join!(NatsServer::start(), with_a_record());
     let down = Sink::start(|_| 503_u16).await;
     let refusing = Sink::start(|_| 400_u16).await;
     let delivery = "{ deadLetter: { retention: { maxAge: 1s } }, \
@@ -82,6 +105,9 @@ async fn everything() -> String {
     fs::write(tidegate.subscriptions().join("token"), TOKEN).unwrap();
     fs::create_dir(folder.join("applications")).unwrap();
     fs::write(folder.join("applications/shop.yaml"), APPLICATION).unwrap();
+    fs::create_dir(folder.join("sources")).unwrap();
+    let source = SOURCE.replace("BROKER", &kafka.bootstrap());
+    fs::write(folder.join("sources/orders.yaml"), source).unwrap();
     tidegate.start().await;
     let mut mended = binary("1", "/s", "a.v1");
     mended[0].1 = "0.3";

@@ -18,10 +18,15 @@ const HEAD: &str = "# Metrics\n\n\
 
 /// What each label may hold: a closed set, or names from the configuration. One that is not here
 /// has to be thought of first: what callers write must not become a series.
-const LABELS: [(&str, &str); 17] = [
+const LABELS: [(&str, &str); 21] = [
     (
         "application",
         "the name of an Application that a document describes",
+    ),
+    (
+        "client",
+        "a Kafka client: the name of its source, or a sink's brokers with a number behind them where \
+         several have the same",
     ),
     ("code", "an [error code](errors/README.md)"),
     (
@@ -39,8 +44,10 @@ const LABELS: [(&str, &str); 17] = [
     ),
     (
         "outcome",
-        "`delivered`, or the code of a failure; of what Applications send, `accepted` or `refused`",
+        "`delivered`, or the code of a failure; of what Applications send, `accepted` or `refused`; of \
+         records of Kafka, `stored` or `dead-letter`",
     ),
+    ("partition", "the number of a partition"),
     (
         "reason",
         "a code from a closed set, for each metric another",
@@ -49,6 +56,7 @@ const LABELS: [(&str, &str); 17] = [
     ("reverted", "`true` or `false`"),
     ("role", "`gateway` or `dispatcher`"),
     ("shard", "the number of a shared consumer"),
+    ("source", "the name of a KafkaSource"),
     (
         "status",
         "an HTTP status, those that are never answered together as `other`",
@@ -58,12 +66,16 @@ const LABELS: [(&str, &str); 17] = [
         "`events`, `dead_letters` or `history`: the section of `backbone` that says how large it is",
     ),
     ("subscription", "`namespace/name` of a Subscription"),
+    (
+        "topic",
+        "a topic that a KafkaSource names, or of its pattern; 1,000 partitions of a source at most",
+    ),
     ("version", "a version"),
     ("what", "what was written, or changed by somebody else"),
 ];
 
 /// Sections of the page: how names begin, and the heading.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("tidegate_receive_", "Receive"),
     ("tidegate_normalize_", "Normalize"),
     ("tidegate_publish_", "Publish"),
@@ -72,6 +84,7 @@ const SECTIONS: [(&str, &str); 11] = [
     ("tidegate_deliver_", "Deliver"),
     ("tidegate_dead_letters_", "Dead letters"),
     ("tidegate_history_", "History"),
+    ("tidegate_kafka_", "Kafka"),
     ("tidegate_controller_", "The controller of a cluster"),
     ("tidegate_", "Tidegate"),
     ("process_", "The process"),

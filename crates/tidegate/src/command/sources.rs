@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate sources list
   tidegate sources show orders
-  tidegate sources show orders --watch 1s
+  tidegate sources show orders --watch
   tidegate dead-letters list --subscription _kafka/orders
 
 What is shown is of the process that answers: others in the group read other partitions.

@@ -1,6 +1,12 @@
 //! A topic as a door.
 
-use std::{env, fs, path::Path, process::Command, slice};
+use std::{
+    env, fs,
+    path::Path,
+    process::Command,
+    slice,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tidegate_event::{Leniency, json};
@@ -236,27 +242,35 @@ async fn a_record_that_is_poison_is_kept_and_the_partition_goes_on() {
             .len(),
         2
     );
-    let stands = told_of_sources(&tidegate, &["show", "raw"]);
     for part in ["raw/0  lag", "tidegate.raw", "generic-json"] {
-        assert!(stands.contains(part), "{part}: {stands}");
+        told_of_sources(&tidegate, &["show", "raw"], part).await;
     }
-    assert!(told_of_sources(&tidegate, &["list"]).contains("events  erp  tidegate.events"));
+    told_of_sources(&tidegate, &["list"], "events  erp  tidegate").await;
     // What is kept is not read again.
-    let taken = tidegate.metric("tidegate_kafka_records_taken_total").await;
-    assert_eq!(taken, 7.0);
+    let taken = "tidegate_kafka_records_taken_total";
+    tidegate.metric_reaches(taken, 7.0).await;
+    assert_eq!(tidegate.metric(taken).await, 7.0);
 }
 
-fn told_of_sources(tidegate: &Tidegate, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .arg("sources")
-        .args(arguments)
-        .args(["--admin", &format!("http://{}", tidegate.admin)])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{error}");
-    text
+/// Waits until the command line says this; how a source stands is looked at every few seconds.
+async fn told_of_sources(tidegate: &Tidegate, arguments: &[&str], part: &str) {
+    let began = Instant::now();
+    loop {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .arg("sources")
+            .args(arguments)
+            .args(["--admin", &format!("http://{}", tidegate.admin)])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}{error}");
+        if text.contains(part) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "no {part}: {text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Dead letters of a source, whole.

@@ -154,7 +154,7 @@ async fn its_own_objects_are_as_they_were_deployed() {
     told(&cluster, "ObjectReverted").await;
     let metric = "tidegate_controller_drifts_total";
     let before = &cluster.all(Part::Controller)[0];
-    assert_eq!(before.metric(metric, "what=\"object\"").await, 1.0);
+    assert!(before.metric(metric, "what=\"object\"").await >= 1.0);
 
     cluster
         .kubectl("-n tidegate delete service tidegate-gateway")
@@ -183,7 +183,9 @@ async fn its_own_objects_are_as_they_were_deployed() {
 
 /// For some looks of the controller.
 async fn gone(cluster: &Cluster, line: &str, what: &str) {
-    for _ in 0..30 {
+    let began = Instant::now();
+    // Shorter than what is missing is waited for, however long a look takes here.
+    while began.elapsed() < Duration::from_secs(3) {
         let left = cluster.kubectl(line).await;
         assert!(!left.contains(what), "{left}\n{}", cluster.logs());
         tokio::time::sleep(Duration::from_millis(100)).await;

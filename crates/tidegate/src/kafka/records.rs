@@ -44,6 +44,9 @@ const HEADERS_MAX: usize = 1_000;
 /// How much is kept of a value that is too large to be kept whole.
 const CUT_BYTES: usize = 64 << 10;
 
+/// The last millisecond of the year 9999, behind which there is no date in RFC 3339.
+const TIMESTAMP_MAX: u64 = 253_402_300_799_999;
+
 /// What stands behind a source.
 pub(super) struct Records {
     source: KafkaSource,
@@ -272,8 +275,6 @@ impl Records {
             );
             payload.truncate(CUT_BYTES);
         }
-        let stored_at = record.timestamp.and_then(|at| u64::try_from(at).ok());
-        let stored_at = stored_at.map(|at| SystemTime::UNIX_EPOCH + Duration::from_millis(at));
         DeadLetter {
             // Each partition counts its records for itself.
             consumer: format!(
@@ -292,7 +293,7 @@ impl Records {
             detail: format!("record {}: {reason}", place(record)),
             answer: None,
             attempts: 1,
-            stored_at: stored_at.unwrap_or(SystemTime::UNIX_EPOCH),
+            stored_at: stored_at(record.timestamp),
         }
     }
 }
@@ -361,6 +362,13 @@ fn refusal(error: &tidegate_publish::Error) -> Option<Poison> {
         | Error::Unreachable { .. }
         | Error::Refused(_) => None,
     }
+}
+
+/// When a record was produced, as far as a date can say it: its producer may have said anything.
+fn stored_at(timestamp: Option<i64>) -> SystemTime {
+    let millis = timestamp.and_then(|at| u64::try_from(at).ok());
+    let millis = millis.filter(|at| *at <= TIMESTAMP_MAX).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// `topic/partition/offset`
@@ -445,5 +453,25 @@ fn as_text(bytes: &[u8]) -> ByteString {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => text.into(),
         Ok(_) | Err(_) => format!("base64:{}", STANDARD.encode(bytes)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A date behind the year 9999 cannot be written, and whoever tries panics.
+    #[test]
+    fn any_timestamp_becomes_a_date() {
+        for timestamp in [
+            None,
+            Some(i64::MIN),
+            Some(i64::MAX),
+            Some(253_402_300_799_999),
+        ] {
+            let at = stored_at(timestamp);
+            let text = humantime::format_rfc3339_millis(at).to_string();
+            assert!(text.ends_with('Z'), "{timestamp:?}: {text}");
+        }
     }
 }
